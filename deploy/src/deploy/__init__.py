@@ -1,0 +1,1 @@
+"""Runs Duebell: servers, processes and operator commands."""

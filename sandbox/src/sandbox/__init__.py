@@ -1,0 +1,1 @@
+"""Working doubles of Xero and of WhatsApp's Cloud API."""

@@ -1,0 +1,1 @@
+"""Reads changed invoices from Xero within its limits and publishes them enriched."""

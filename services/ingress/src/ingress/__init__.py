@@ -1,0 +1,1 @@
+"""The public door: verifies webhooks and publishes raw events."""

@@ -1,0 +1,1 @@
+"""Decides, records and sends the WhatsApp messages."""

@@ -1,0 +1,1 @@
+"""Says when a tenant's receivables are scanned."""

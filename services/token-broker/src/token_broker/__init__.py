@@ -1,0 +1,1 @@
+"""Holds the Xero grants and hands out access tokens."""

@@ -1,0 +1,1 @@
+"""What Duebell's services agree on, and the plumbing under them."""
