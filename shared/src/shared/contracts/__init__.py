@@ -1,0 +1,22 @@
+"""The promises between services: every event, and the two questions of the token-broker."""
+
+from shared.contracts.base import Event
+from shared.contracts.connections import ConnectionEstablishedV1, ConnectionLostV1
+from shared.contracts.invoices import InvoiceEnrichedV1, OrganisationReadV1
+from shared.contracts.messages import MessageChangedV1
+from shared.contracts.scans import InvoiceLookRequestedV1, ScanRequestedV1
+from shared.contracts.whatsapp import WhatsAppUpdateReceivedV1
+from shared.contracts.xero import XeroEventReceivedV1
+
+EVENTS: tuple[type[Event], ...] = (
+    XeroEventReceivedV1,
+    ScanRequestedV1,
+    InvoiceLookRequestedV1,
+    InvoiceEnrichedV1,
+    OrganisationReadV1,
+    WhatsAppUpdateReceivedV1,
+    ConnectionEstablishedV1,
+    ConnectionLostV1,
+    MessageChangedV1,
+)
+"""All events, in the order of the way they travel."""

@@ -1,0 +1,46 @@
+"""What became of a WhatsApp message: a fact for anyone."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import ClassVar
+
+from shared.contracts.base import Event, Identifier, UtcTime
+
+
+class MessageKind(StrEnum):
+    ISSUED = "issued"
+    REMINDER = "reminder"
+    PAID = "paid"
+
+
+class MessageState(StrEnum):
+    """Forward only: planned → held or sending → accepted → sent → delivered → read; or one of the ends."""
+
+    PLANNED = "planned"
+    HELD = "held"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SUPPRESSED = "suppressed"
+    CANCELLED = "cancelled"
+
+
+class MessageChangedV1(Event):
+    """An intent reached ``state``. ``stage`` is the reminder's offset from the due date in days."""
+
+    key: ClassVar[str] = "message.changed.v1"
+
+    intent_id: Identifier
+    tenant_id: Identifier
+    invoice_id: Identifier
+    invoice_number: str
+    kind: MessageKind
+    stage: int | None
+    state: MessageState
+    reason: str | None
+    cost: Decimal | None = None
+    changed_at: UtcTime

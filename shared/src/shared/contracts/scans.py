@@ -1,0 +1,37 @@
+"""Requests to the fetcher: scan a tenant, or look at some invoices again."""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from shared.contracts.base import Event, Identifier
+
+
+class ScanKind(StrEnum):
+    RECEIVABLES = "receivables"
+    """Open sales invoices due before ``due_before``."""
+    RECONCILE = "reconcile"
+    """Everything that changed since the tenant's cursor."""
+
+
+class ScanRequestedV1(Event):
+    """Read this tenant's invoices now. ``due_before`` is exclusive and given for receivables."""
+
+    key: ClassVar[str] = "scan.requested.v1"
+
+    tenant_id: Identifier
+    kind: ScanKind
+    local_date: date
+    due_before: date | None = None
+
+
+class InvoiceLookRequestedV1(Event):
+    """The notifier is about to send and its snapshots of these invoices are too old."""
+
+    key: ClassVar[str] = "invoice.look.requested.v1"
+
+    tenant_id: Identifier
+    invoice_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=500)]
+    reason: str

@@ -1,0 +1,38 @@
+"""What ingress says of a WhatsApp webhook: one status of one message, or one message from a person."""
+
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from shared.contracts.base import Event, Identifier, UtcTime
+
+
+class WhatsAppUpdateKind(StrEnum):
+    STATUS = "status"
+    MESSAGE = "message"
+
+
+class WhatsAppUpdateReceivedV1(Event):
+    """One element of ``statuses[]`` or ``messages[]``, normalised; ``raw`` is the element as it came.
+
+    ``update_id`` is the same for a repeated delivery. ``provider_message_id`` is the wamid: of our message for a
+    status, of theirs for an inbound message. ``reference`` echoes ``biz_opaque_callback_data``; ``reply_to`` is the
+    wamid an inbound message answers. ``person_phone`` is E.164 with ``+`` when Meta tells it, ``person_user_id`` the
+    business-scoped user id.
+    """
+
+    key: ClassVar[str] = "whatsapp.update.received.v1"
+
+    update_id: Identifier
+    kind: WhatsAppUpdateKind
+    phone_number_id: str | None
+    provider_message_id: str
+    happened_at: UtcTime
+    received_at: UtcTime
+    status: str | None = None
+    reference: str | None = None
+    person_phone: str | None = None
+    person_user_id: str | None = None
+    text: str | None = None
+    button_payload: str | None = None
+    reply_to: str | None = None
+    raw: dict[str, Any]
