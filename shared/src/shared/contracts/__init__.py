@@ -20,3 +20,17 @@ EVENTS: tuple[type[Event], ...] = (
     MessageChangedV1,
 )
 """All events, in the order of the way they travel."""
+
+__all__ = [
+    "EVENTS",
+    "ConnectionEstablishedV1",
+    "ConnectionLostV1",
+    "Event",
+    "InvoiceEnrichedV1",
+    "InvoiceLookRequestedV1",
+    "MessageChangedV1",
+    "OrganisationReadV1",
+    "ScanRequestedV1",
+    "WhatsAppUpdateReceivedV1",
+    "XeroEventReceivedV1",
+]

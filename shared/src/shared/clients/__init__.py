@@ -1,0 +1,1 @@
+"""Typed clients of a service's own interface."""

@@ -1,0 +1,73 @@
+"""The only maker of consuming brokers: one connection, bounded prefetch, settled failures, a clean stop."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from faststream import AckPolicy
+from faststream.rabbit import Channel, RabbitBroker, RabbitRouter
+
+from shared.runtime.delivery import DeliveryFigures, DeliveryMiddleware, Settlement
+
+DRAIN_SECONDS = 20.0
+"""How long running handlers may take to finish at a stop; the process manager waits longer than this."""
+
+
+class Consumer:
+    """Runs a service's routers on a connection that publishes nothing."""
+
+    def __init__(
+        self,
+        amqp_url: str,
+        routers: Sequence[RabbitRouter],
+        *,
+        service: str,
+        prefetch: int,
+        settlement: Settlement,
+        figures: DeliveryFigures,
+    ) -> None:
+        self._tags: dict[str, str] = {}
+        middleware: Any = partial(DeliveryMiddleware, settlement=settlement, figures=figures, tags=self._tags)
+        self._broker = RabbitBroker(
+            amqp_url,
+            default_channel=Channel(prefetch_count=prefetch),
+            ack_policy=AckPolicy.REJECT_ON_ERROR,
+            graceful_timeout=DRAIN_SECONDS,
+            reconnect_interval=1,
+            app_id=service,
+            middlewares=[middleware],
+            routers=routers,
+            logger=None,
+        )
+
+    async def start(self) -> None:
+        await self._broker.start()
+        for subscriber in self._broker.subscribers:
+            queue, tag = _consuming(subscriber)
+            if queue is not None and tag:
+                self._tags[tag] = queue.name
+
+    def ready(self) -> bool:
+        """Whether every subscriber holds a consumer tag on an open channel."""
+        for subscriber in self._broker.subscribers:
+            queue, tag = _consuming(subscriber)
+            if queue is None or not tag or queue.channel.is_closed:
+                return False
+        return True
+
+    async def drain(self) -> None:
+        """Take nothing new, let running handlers finish, close.
+
+        The consumers are cancelled first: FastStream would go on receiving while it drains, and every such message
+        comes back with one delivery attempt spent.
+        """
+        for subscriber in self._broker.subscribers:
+            queue, tag = _consuming(subscriber)
+            if queue is not None and tag and not queue.channel.is_closed:
+                await queue.cancel(tag)
+                subscriber._consumer_tag = None  # type: ignore[attr-defined]  # there is no public way
+        await self._broker.stop()
+
+
+def _consuming(subscriber: Any) -> tuple[Any, str | None]:
+    return getattr(subscriber, "_queue_obj", None), getattr(subscriber, "_consumer_tag", None)

@@ -1,0 +1,124 @@
+"""SQLite and PostgreSQL behind one code path: engines, column types and migrations."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import context
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import URL, Connection, Dialect, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from shared.errors import ConfigurationError
+
+_BUSY_SECONDS = 10
+_MIGRATION_LOCK = 0x64756562
+"""Held in PostgreSQL while migrating, so that replicas starting at once do not race."""
+
+
+def create_engine(url: str) -> AsyncEngine:
+    """An engine for ``sqlite://`` or ``postgresql://``, whichever driver the URL names or omits.
+
+    SQLite runs in WAL mode, and every transaction takes its write lock at the start: two that read and then write would
+    otherwise fail on each other instead of waiting.
+    """
+    parsed = _normalised(url)
+    if parsed.get_backend_name() == "postgresql":
+        return create_async_engine(parsed, pool_size=10, max_overflow=5, pool_timeout=10, pool_pre_ping=True)
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(parsed, connect_args={"timeout": _BUSY_SECONDS}, pool_timeout=30)
+    sa.event.listen(engine.sync_engine, "connect", _configure_sqlite)
+    sa.event.listen(engine.sync_engine, "begin", _begin_immediate)
+    return engine
+
+
+def _normalised(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError:
+        raise ConfigurationError("the database URL cannot be read; say sqlite:///path or postgresql://…") from None
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    backend = parsed.drivername.split("+")[0]
+    if backend not in drivers:
+        raise ConfigurationError(f"the database {backend} is not supported; say sqlite:// or postgresql://")
+    return parsed.set(drivername=drivers[backend])
+
+
+def _configure_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin transactions of its own
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_SECONDS * 1000}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware UTC time on both databases; a naive one is refused."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone cannot be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class DecimalText(sa.types.TypeDecorator[Decimal]):
+    """Money as text, exact on both databases."""
+
+    impl = sa.String(40)
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+async def migrate(engine: AsyncEngine, package: str) -> None:
+    """Bring the database up to the newest migration of ``package``; many replicas may do so at once."""
+    async with engine.begin() as connection:
+        await connection.run_sync(_upgrade, package)
+
+
+def _upgrade(connection: Connection, package: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    config = Config()
+    config.set_main_option("script_location", f"{package}:migrations")
+    config.set_main_option("path_separator", "os")
+    script = ScriptDirectory.from_config(config)
+
+    def steps(revision: Any, _: Any) -> Any:
+        return script._upgrade_revs("head", revision)
+
+    upgrade: Callable[..., Any] = steps
+    with EnvironmentContext(config, script, fn=upgrade):
+        context.configure(connection=connection, render_as_batch=connection.dialect.name == "sqlite")
+        context.run_migrations()
+
+
+async def answers(engine: AsyncEngine) -> bool:
+    """Whether the database takes a transaction now; for a service's readiness."""
+    async with engine.connect() as connection:
+        await connection.execute(sa.text("SELECT 1"))
+    return True

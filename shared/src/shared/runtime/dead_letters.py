@@ -1,0 +1,154 @@
+"""Dead letters: how one is written, listed and replayed.
+
+``python -m shared.runtime.dead_letters list`` prints what waits; ``… replay QUEUE`` sends a queue's letters back to where
+they came from. A replayed message is safe because every consumer is idempotent.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+
+import aiormq
+from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
+
+from shared.errors import ConfigurationError, DuebellError
+from shared.runtime.connection import open_connection
+from shared.runtime.publisher import EventPublisher, open_publisher
+from shared.settings.base import load_settings
+from shared.settings.groups import AmqpSettings
+from shared.topology import exchanges, queues
+
+ATTEMPT = "x-attempt"
+REASON = "x-reason"
+SOURCE = "x-source-queue"
+FIRST_SEEN = "x-first-seen"
+
+_LIST_AT_MOST = 1000
+
+
+async def bury(
+    publisher: EventPublisher,
+    body: bytes,
+    *,
+    service: str,
+    source: str,
+    reason: str,
+    attempts: int,
+    correlation: str | None,
+    message_type: str | None,
+    first_seen: str,
+    content_type: str = "application/json",
+    deadline: float | None = None,
+) -> None:
+    """Keep ``body`` in the service's dead-letter queue with why, from where and how often. Confirmed on return."""
+    await publisher.publish_raw(
+        body,
+        exchange=exchanges.DEAD,
+        routing_key=service,
+        message_type=message_type,
+        headers={REASON: reason[:500], SOURCE: source, ATTEMPT: attempts, FIRST_SEEN: first_seen},
+        content_type=content_type,
+        correlation=correlation,
+        deadline=deadline,
+    )
+
+
+def describe(message: AbstractIncomingMessage, queue: str) -> dict[str, str | int | None]:
+    """What an operator needs to know of a letter; never its body."""
+    headers: Mapping[str, object] = message.headers
+    deaths = headers.get("x-death")
+    death = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+    attempts = headers.get(ATTEMPT, 0)
+    return {
+        "queue": queue,
+        "type": message.type,
+        "reason": str(headers.get(REASON) or death.get("reason") or "unknown"),
+        "source": str(headers.get(SOURCE) or death.get("queue") or ""),
+        "attempts": attempts if isinstance(attempts, int) else 0,
+        "first_seen": str(headers.get(FIRST_SEEN) or ""),
+        "correlation_id": message.correlation_id,
+        "bytes": len(message.body),
+    }
+
+
+async def listing(connection: AbstractRobustConnection) -> list[dict[str, str | int | None]]:
+    """Every letter of every service, oldest first, the first thousand of each queue; none is taken away."""
+    found: list[dict[str, str | int | None]] = []
+    for service in queues.SERVICES:
+        name = queues.dead_queue(service)
+        channel = await connection.channel()
+        queue = await channel.get_queue(name, ensure=True)
+        held: list[AbstractIncomingMessage] = []
+        while len(held) < _LIST_AT_MOST:
+            message = await queue.get(fail=False, timeout=10)
+            if message is None:
+                break
+            held.append(message)
+        found.extend(describe(message, name) for message in held)
+        for message in held:
+            await message.reject(requeue=True)
+        await channel.close()
+    return found
+
+
+async def replay(connection: AbstractRobustConnection, publisher: EventPublisher, name: str) -> int:
+    """Send the letters that wait now in ``name`` back to their source queues, attempts counted anew; how many.
+
+    A letter without a known source stays. Each is acknowledged only after its copy is confirmed.
+    """
+    channel = await connection.channel()
+    queue = await channel.get_queue(name, ensure=True)
+    declared = await channel.declare_queue(name, passive=True)
+    sources = {known.name for known in queues.QUEUES}
+    waiting = declared.declaration_result.message_count or 0
+    sent, kept = 0, []
+    for _ in range(waiting):
+        message = await queue.get(fail=False, timeout=10)
+        if message is None:
+            break
+        source = str(describe(message, name)["source"])
+        if source not in sources:
+            kept.append(message)
+            continue
+        await publisher.publish_raw(
+            message.body,
+            exchange="",
+            routing_key=source,
+            message_type=message.type,
+            correlation=message.correlation_id,
+            content_type=message.content_type or "application/json",
+        )
+        await message.ack()
+        sent += 1
+    for message in kept:
+        await message.reject(requeue=True)
+    await channel.close()
+    return sent
+
+
+async def _run(arguments: list[str]) -> None:
+    amqp_url = load_settings(AmqpSettings).amqp_url.get_secret_value()
+    async with open_connection(amqp_url, "duebell.dead_letters") as connection:
+        match arguments:
+            case ["list"]:
+                letters = await listing(connection)
+                for letter in letters:
+                    sys.stdout.write(json.dumps(letter) + "\n")
+                sys.stderr.write(f"{len(letters)} dead letters\n")
+            case ["replay", name]:
+                async with open_publisher(connection, "duebell.dead_letters") as publisher:
+                    sys.stdout.write(f"{await replay(connection, publisher, name)} replayed from {name}\n")
+            case _:
+                raise ConfigurationError("say list, or replay and a queue such as fetcher.dead")
+
+
+def main() -> None:
+    try:
+        asyncio.run(_run(sys.argv[1:]))
+    except (DuebellError, aiormq.exceptions.AMQPError) as error:
+        sys.exit(f"dead letters: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""What happens around every handler: correlation before it; outcome, log line and figures after it.
+
+This is the one place where the fate of a message is settled. FastStream acknowledges when nothing is raised past this
+middleware, so a failed message is first published on (delayed or buried, confirmed) and only then acknowledged.
+"""
+
+import json
+import time
+from contextlib import ExitStack
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+from aio_pika.abc import AbstractIncomingMessage
+from fast_depends.exceptions import ValidationError
+from faststream import BaseMiddleware, ContextRepo
+from faststream.exceptions import NackMessage
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from shared.errors import PublishFailed
+from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, REASON, SOURCE, bury
+from shared.runtime.outcomes import Bury, Delay, Drop, Outcome, outcome_of
+from shared.runtime.publisher import EventPublisher
+from shared.telemetry.correlation import correlated
+from shared.telemetry.logging import get_logger
+from shared.topology.queues import QUEUES, Purpose
+
+_UNREADABLE = (ValidationError, json.JSONDecodeError, UnicodeDecodeError)
+_RPC_QUEUES = frozenset(queue.name for queue in QUEUES if queue.purpose is Purpose.RPC)
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The message being handled, for the few that need more than its body."""
+
+    queue: str
+    correlation_id: str | None
+    reply_to: str | None
+
+
+_current: ContextVar[Delivery] = ContextVar("duebell_delivery")
+
+
+def current_delivery() -> Delivery:
+    """The delivery that the running handler was called for."""
+    return _current.get()
+
+
+class DeliveryFigures:
+    """Prometheus metrics of a service's consumers."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.messages = Counter(
+            "duebell_messages_processed_total",
+            "Messages by what became of them",
+            ["queue", "outcome"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "duebell_message_duration_seconds", "Time in the handler", ["queue"], registry=registry
+        )
+
+
+class Settlement:
+    """Carries out an :class:`~shared.runtime.outcomes.Outcome` for one service's messages."""
+
+    def __init__(self, service: str, publisher: EventPublisher) -> None:
+        self._service = service
+        self._publisher = publisher
+
+    async def settle(self, message: AbstractIncomingMessage, queue: str, outcome: Outcome) -> None:
+        """Publish the message on, confirmed. Raises NackMessage when RabbitMQ would not take it: it comes back."""
+        first_seen = str(message.headers.get(FIRST_SEEN) or datetime.now(UTC).isoformat())
+        try:
+            match outcome:
+                case Delay(rung, attempt, reason):
+                    await self._publisher.publish_raw(
+                        message.body,
+                        exchange=rung.name,
+                        routing_key=queue,
+                        message_type=message.type,
+                        headers={ATTEMPT: attempt, REASON: reason, SOURCE: queue, FIRST_SEEN: first_seen},
+                        content_type=message.content_type or "application/json",
+                        correlation=message.correlation_id,
+                    )
+                case Bury(reason):
+                    await bury(
+                        self._publisher,
+                        message.body,
+                        service=self._service,
+                        source=queue,
+                        reason=reason,
+                        attempts=attempts_of(message) + 1,
+                        correlation=message.correlation_id,
+                        message_type=message.type,
+                        first_seen=first_seen,
+                        content_type=message.content_type or "application/json",
+                    )
+                case Drop():
+                    pass
+        except PublishFailed as error:
+            raise NackMessage(requeue=True) from error
+
+
+def attempts_of(message: AbstractIncomingMessage) -> int:
+    """How many handlings of this message have failed, by our own count: the broker's differs between versions."""
+    value = message.headers.get(ATTEMPT, 0)
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
+    """One per message; see the module."""
+
+    def __init__(
+        self,
+        message: AbstractIncomingMessage,
+        /,
+        *,
+        context: ContextRepo,
+        settlement: Settlement,
+        figures: DeliveryFigures,
+        tags: dict[str, str],
+    ) -> None:
+        super().__init__(message, context=context)
+        self._settlement = settlement
+        self._figures = figures
+        self._queue = tags.get(message.consumer_tag or "", message.routing_key or "")
+        self._bound = ExitStack()
+        self._started = 0.0
+
+    async def on_receive(self) -> None:
+        self._started = time.perf_counter()
+        identifier = self._bound.enter_context(correlated(self.msg.correlation_id, queue=self._queue))
+        _current.set(Delivery(self._queue, identifier, self.msg.reply_to))
+
+    async def after_processed(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_val: BaseException | None = None,
+        exc_tb: TracebackType | None = None,
+    ) -> bool | None:
+        with self._bound:
+            if exc_val is None:
+                self._note("handled", None)
+                return False
+            if not isinstance(exc_val, Exception) or isinstance(exc_val, NackMessage):
+                self._note("interrupted", type(exc_val).__name__)
+                return False
+            outcome = self._decide(exc_val)
+            await self._settlement.settle(self.msg, self._queue, outcome)
+            self._note(type(outcome).__name__.lower(), outcome.reason, exc_val)
+            return True
+
+    def _decide(self, error: Exception) -> Outcome:
+        if self._queue in _RPC_QUEUES:
+            return Drop(f"unanswered_{type(error).__name__}")
+        return outcome_of(error, attempts_of(self.msg), unreadable=isinstance(error, _UNREADABLE))
+
+    def _note(self, outcome: str, reason: str | None, error: Exception | None = None) -> None:
+        seconds = time.perf_counter() - self._started
+        self._figures.messages.labels(self._queue, outcome).inc()
+        self._figures.seconds.labels(self._queue).observe(seconds)
+        fields = {
+            "outcome": outcome,
+            "reason": reason,
+            "attempts": attempts_of(self.msg),
+            "message_id": self.msg.message_id,
+            "milliseconds": round(seconds * 1000, 1),
+        }
+        if reason and reason.startswith("unexpected_"):
+            _log.error("message.processed", exc_info=error, **fields)
+        elif outcome == "bury":
+            _log.warning("message.processed", **fields)
+        else:
+            _log.info("message.processed", **fields)

@@ -1,0 +1,22 @@
+"""The only maker of outbound HTTP clients: every one has timeouts, limits and no redirects."""
+
+from collections.abc import Mapping
+
+import httpx
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+USER_AGENT = "duebell/0.1"
+
+
+def create_http_client(
+    base_url: str, *, timeout_seconds: float, max_connections: int = 20, headers: Mapping[str, str] | None = None
+) -> httpx.AsyncClient:
+    """A client that talks to ``base_url`` alone, takes no proxy from the environment and never retries by itself."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)),
+        limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+        headers={"User-Agent": USER_AGENT, **(headers or {})},
+        follow_redirects=False,
+        trust_env=False,
+    )

@@ -1,0 +1,49 @@
+"""What becomes of a message whose handler failed: decided here, in one pure function."""
+
+from dataclasses import dataclass
+
+from shared.errors import PermanentError, RetryableError
+from shared.topology.delays import MAX_ATTEMPTS, Rung, rung_for_attempt, rung_for_delay
+
+
+@dataclass(frozen=True)
+class Delay:
+    """Again after the rung's pause, as attempt number ``attempt``."""
+
+    rung: Rung
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Bury:
+    """To the dead letters."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Nobody waits for it any more: a question whose asker has a deadline."""
+
+    reason: str
+
+
+Outcome = Delay | Bury | Drop
+
+
+def outcome_of(error: BaseException, attempts: int, *, unreadable: bool = False) -> Outcome:
+    """``attempts`` failed before this one; ``unreadable`` says that the body is not what the queue carries."""
+    if unreadable:
+        return Bury("unreadable_body")
+    if isinstance(error, PermanentError):
+        return Bury(error.reason)
+    reason = error.reason if isinstance(error, RetryableError) else f"unexpected_{type(error).__name__}"
+    retry_after = error.retry_after if isinstance(error, RetryableError) else None
+    if isinstance(error, RetryableError) and not error.counts:
+        rung = rung_for_attempt(attempts + 1) if retry_after is None else rung_for_delay(retry_after)
+        return Delay(rung, attempts, reason)
+    attempt = attempts + 1
+    if attempt >= MAX_ATTEMPTS:
+        return Bury(reason)
+    return Delay(rung_for_attempt(attempt) if retry_after is None else rung_for_delay(retry_after), attempt, reason)

@@ -1,0 +1,1 @@
+"""What stands in RabbitMQ: exchanges, queues, the delay ladder, and who may do what."""

@@ -1,0 +1,73 @@
+"""Declares the whole topology, and stops where something of that name already stands differently.
+
+``python -m shared.topology.declare`` does it with the administrator's ``DUEBELL_AMQP_URL``, any number of times.
+"""
+
+import asyncio
+import sys
+
+import aio_pika
+import aiormq
+from aio_pika.abc import AbstractChannel, AbstractRobustConnection
+
+from shared.errors import ConfigurationError
+from shared.settings.base import load_settings
+from shared.settings.groups import AmqpSettings
+from shared.topology import exchanges, queues
+from shared.topology.delays import LADDER
+
+
+async def declare(amqp_url: str) -> None:
+    """Declare every exchange, queue and binding.
+
+    Raises:
+        ConfigurationError: naming the exchange or queue that exists with other arguments.
+    """
+    connection: AbstractRobustConnection = await aio_pika.connect_robust(amqp_url, timeout=10)
+    async with connection:
+        for name in (exchanges.EVENTS, exchanges.RPC, exchanges.DEAD, *(rung.name for rung in LADDER)):
+            await _declare_exchange(connection, name)
+        for service in queues.SERVICES:
+            await _declare_queue(connection, queues.dead_queue(service), queues.DEAD_ARGUMENTS, exchanges.DEAD, service)
+        for rung in LADDER:
+            await _declare_queue(connection, rung.name, queues.delay_arguments(rung.seconds), rung.name, "#")
+        for queue in queues.QUEUES:
+            await _declare_queue(connection, queue.name, queue.arguments, queue.exchange, queue.key)
+
+
+async def _channel(connection: AbstractRobustConnection) -> AbstractChannel:
+    return await connection.channel(publisher_confirms=False)
+
+
+async def _declare_exchange(connection: AbstractRobustConnection, name: str) -> None:
+    channel = await _channel(connection)
+    try:
+        await channel.declare_exchange(name, aio_pika.ExchangeType.TOPIC, durable=True, timeout=10)
+    except aiormq.exceptions.ChannelPreconditionFailed as error:
+        raise ConfigurationError(f"exchange {name} stands in RabbitMQ with other settings: {error}") from None
+    await channel.close()
+
+
+async def _declare_queue(
+    connection: AbstractRobustConnection, name: str, arguments: queues.Arguments, exchange: str, key: str
+) -> None:
+    channel = await _channel(connection)
+    try:
+        queue = await channel.declare_queue(name, durable=True, arguments=dict(arguments), timeout=10)
+    except aiormq.exceptions.ChannelPreconditionFailed as error:
+        raise ConfigurationError(f"queue {name} stands in RabbitMQ with other arguments: {error}") from None
+    await queue.bind(exchange, key, timeout=10)
+    await channel.close()
+
+
+def main() -> None:
+    try:
+        asyncio.run(declare(load_settings(AmqpSettings).amqp_url.get_secret_value()))
+    except ConfigurationError as error:
+        sys.exit(f"topology: {error}")
+    except (OSError, aiormq.exceptions.AMQPError) as error:
+        sys.exit(f"topology: RabbitMQ cannot be reached: {type(error).__name__}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The whole map of consumer queues, one line each; ``‹service›.‹key›`` explains itself on the management page."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from faststream.rabbit import RabbitQueue
+
+from shared.contracts import (
+    ConnectionEstablishedV1,
+    ConnectionLostV1,
+    InvoiceEnrichedV1,
+    InvoiceLookRequestedV1,
+    OrganisationReadV1,
+    ScanRequestedV1,
+    WhatsAppUpdateReceivedV1,
+    XeroEventReceivedV1,
+)
+from shared.contracts.tokens import ConnectionsListRequest, TokenAccessRequest
+from shared.topology import exchanges
+
+Arguments = dict[str, str | int]
+
+MAX_LENGTH = 1_000_000
+"""Work a queue holds before publishing is refused: about a month-end of 1,000 tenants."""
+DELIVERY_LIMIT = 20
+"""A fuse for consumers that die with their message; ordinary failures are counted by us (``delays.MAX_ATTEMPTS``)."""
+RPC_TTL_MS = 10_000
+
+
+class Purpose(Enum):
+    WORK = "work"
+    RPC = "rpc"
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue that ``service`` consumes, bound to ``exchange`` by ``key``."""
+
+    service: str
+    key: str
+    purpose: Purpose = Purpose.WORK
+
+    @property
+    def name(self) -> str:
+        return f"{self.service}.{self.key}"
+
+    @property
+    def exchange(self) -> str:
+        return exchanges.RPC if self.purpose is Purpose.RPC else exchanges.EVENTS
+
+    @property
+    def arguments(self) -> Arguments:
+        if self.purpose is Purpose.RPC:
+            return {
+                "x-queue-type": "classic",
+                "x-message-ttl": RPC_TTL_MS,
+                "x-max-length": 10_000,
+                "x-overflow": "reject-publish",
+            }
+        return {
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": exchanges.DEAD,
+            "x-dead-letter-routing-key": self.service,
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",
+            "x-max-length": MAX_LENGTH,
+            "x-delivery-limit": DELIVERY_LIMIT,
+        }
+
+    def subscription(self) -> RabbitQueue:
+        """What a subscriber names. It never declares: a missing queue stops the start-up instead."""
+        return RabbitQueue(self.name, declare=False)
+
+
+FETCHER_XERO_EVENT_RECEIVED = Queue("fetcher", XeroEventReceivedV1.key)
+FETCHER_SCAN_REQUESTED = Queue("fetcher", ScanRequestedV1.key)
+FETCHER_INVOICE_LOOK_REQUESTED = Queue("fetcher", InvoiceLookRequestedV1.key)
+FETCHER_CONNECTION_ESTABLISHED = Queue("fetcher", ConnectionEstablishedV1.key)
+NOTIFIER_INVOICE_ENRICHED = Queue("notifier", InvoiceEnrichedV1.key)
+NOTIFIER_WHATSAPP_UPDATE_RECEIVED = Queue("notifier", WhatsAppUpdateReceivedV1.key)
+NOTIFIER_CONNECTION_ESTABLISHED = Queue("notifier", ConnectionEstablishedV1.key)
+NOTIFIER_CONNECTION_LOST = Queue("notifier", ConnectionLostV1.key)
+SCHEDULER_ORGANISATION_READ = Queue("scheduler", OrganisationReadV1.key)
+SCHEDULER_CONNECTION_ESTABLISHED = Queue("scheduler", ConnectionEstablishedV1.key)
+SCHEDULER_CONNECTION_LOST = Queue("scheduler", ConnectionLostV1.key)
+TOKEN_BROKER_TOKEN_ACCESS = Queue("token-broker", TokenAccessRequest.key, Purpose.RPC)
+TOKEN_BROKER_CONNECTIONS_LIST = Queue("token-broker", ConnectionsListRequest.key, Purpose.RPC)
+
+QUEUES: tuple[Queue, ...] = (
+    FETCHER_XERO_EVENT_RECEIVED,
+    FETCHER_SCAN_REQUESTED,
+    FETCHER_INVOICE_LOOK_REQUESTED,
+    FETCHER_CONNECTION_ESTABLISHED,
+    NOTIFIER_INVOICE_ENRICHED,
+    NOTIFIER_WHATSAPP_UPDATE_RECEIVED,
+    NOTIFIER_CONNECTION_ESTABLISHED,
+    NOTIFIER_CONNECTION_LOST,
+    SCHEDULER_ORGANISATION_READ,
+    SCHEDULER_CONNECTION_ESTABLISHED,
+    SCHEDULER_CONNECTION_LOST,
+    TOKEN_BROKER_TOKEN_ACCESS,
+    TOKEN_BROKER_CONNECTIONS_LIST,
+)
+
+SERVICES = ("ingress", "token-broker", "fetcher", "scheduler", "notifier")
+
+
+def dead_queue(service: str) -> str:
+    """Where the service's exhausted and unreadable messages wait for a person."""
+    return f"{service}.dead"
+
+
+DEAD_ARGUMENTS: Arguments = {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-max-length": MAX_LENGTH}
+
+
+def delay_arguments(seconds: int) -> Arguments:
+    """At-least-once needs a quorum queue that refuses when full; otherwise it silently becomes at-most-once."""
+    return {
+        "x-queue-type": "quorum",
+        "x-message-ttl": seconds * 1000,
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        "x-max-length": MAX_LENGTH,
+    }
