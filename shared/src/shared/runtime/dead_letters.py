@@ -1,20 +1,21 @@
 """Dead letters: how one is written, listed and replayed.
 
-``python -m shared.runtime.dead_letters list`` prints what waits; ``… replay QUEUE`` sends a queue's letters back to where
-they came from. A replayed message is safe because every consumer is idempotent.
+``python -m shared.runtime.dead_letters list`` prints what waits; ``… replay QUEUE`` sends a queue's letters back
+to where they came from. A replayed message is safe because every consumer is idempotent.
 """
 
 import asyncio
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import aiormq
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
 
 from shared.errors import ConfigurationError, DuebellError
 from shared.runtime.connection import open_connection
-from shared.runtime.publisher import EventPublisher, open_publisher
+from shared.runtime.publisher import EventPublisher, Outgoing, open_publisher
 from shared.settings.base import load_settings
 from shared.settings.groups import AmqpSettings
 from shared.topology import exchanges, queues
@@ -27,31 +28,36 @@ FIRST_SEEN = "x-first-seen"
 _LIST_AT_MOST = 1000
 
 
-async def bury(
-    publisher: EventPublisher,
-    body: bytes,
-    *,
-    service: str,
-    source: str,
-    reason: str,
-    attempts: int,
-    correlation: str | None,
-    message_type: str | None,
-    first_seen: str,
-    content_type: str = "application/json",
-    deadline: float | None = None,
-) -> None:
-    """Keep ``body`` in the service's dead-letter queue with why, from where and how often. Confirmed on return."""
-    await publisher.publish_raw(
-        body,
-        exchange=exchanges.DEAD,
-        routing_key=service,
-        message_type=message_type,
-        headers={REASON: reason[:500], SOURCE: source, ATTEMPT: attempts, FIRST_SEEN: first_seen},
-        content_type=content_type,
-        correlation=correlation,
-        deadline=deadline,
-    )
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message nobody could handle, with why, from where, how often and since when."""
+
+    service: str
+    body: bytes
+    source: str
+    reason: str
+    attempts: int
+    first_seen: str
+    correlation: str | None = None
+    type: str | None = None
+    content_type: str = "application/json"
+
+    def outgoing(self) -> Outgoing:
+        """To the service's dead-letter queue."""
+        return Outgoing(
+            self.body,
+            exchange=exchanges.DEAD,
+            routing_key=self.service,
+            type=self.type,
+            headers={
+                REASON: self.reason[:500],
+                SOURCE: self.source,
+                ATTEMPT: self.attempts,
+                FIRST_SEEN: self.first_seen,
+            },
+            content_type=self.content_type,
+            correlation=self.correlation,
+        )
 
 
 def describe(message: AbstractIncomingMessage, queue: str) -> dict[str, str | int | None]:
@@ -111,14 +117,15 @@ async def replay(connection: AbstractRobustConnection, publisher: EventPublisher
         if source not in sources:
             kept.append(message)
             continue
-        await publisher.publish_raw(
+        outgoing = Outgoing(
             message.body,
             exchange="",
             routing_key=source,
-            message_type=message.type,
+            type=message.type,
             correlation=message.correlation_id,
             content_type=message.content_type or "application/json",
         )
+        await publisher.send(outgoing)
         await message.ack()
         sent += 1
     for message in kept:

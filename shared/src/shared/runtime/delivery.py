@@ -20,9 +20,9 @@ from faststream.exceptions import NackMessage
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from shared.errors import PublishFailed
-from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, REASON, SOURCE, bury
+from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, REASON, SOURCE, DeadLetter
 from shared.runtime.outcomes import Bury, Delay, Drop, Outcome, outcome_of
-from shared.runtime.publisher import EventPublisher
+from shared.runtime.publisher import EventPublisher, Outgoing
 from shared.telemetry.correlation import correlated
 from shared.telemetry.logging import get_logger
 from shared.topology.queues import QUEUES, Purpose
@@ -73,36 +73,51 @@ class Settlement:
 
     async def settle(self, message: AbstractIncomingMessage, queue: str, outcome: Outcome) -> None:
         """Publish the message on, confirmed. Raises NackMessage when RabbitMQ would not take it: it comes back."""
-        first_seen = str(message.headers.get(FIRST_SEEN) or datetime.now(UTC).isoformat())
+        match outcome:
+            case Delay():
+                outgoing = _delayed(message, queue, outcome)
+            case Bury():
+                outgoing = self._buried(message, queue, outcome)
+            case Drop():
+                return
         try:
-            match outcome:
-                case Delay(rung, attempt, reason):
-                    await self._publisher.publish_raw(
-                        message.body,
-                        exchange=rung.name,
-                        routing_key=queue,
-                        message_type=message.type,
-                        headers={ATTEMPT: attempt, REASON: reason, SOURCE: queue, FIRST_SEEN: first_seen},
-                        content_type=message.content_type or "application/json",
-                        correlation=message.correlation_id,
-                    )
-                case Bury(reason):
-                    await bury(
-                        self._publisher,
-                        message.body,
-                        service=self._service,
-                        source=queue,
-                        reason=reason,
-                        attempts=attempts_of(message) + 1,
-                        correlation=message.correlation_id,
-                        message_type=message.type,
-                        first_seen=first_seen,
-                        content_type=message.content_type or "application/json",
-                    )
-                case Drop():
-                    pass
+            await self._publisher.send(outgoing)
         except PublishFailed as error:
             raise NackMessage(requeue=True) from error
+
+    def _buried(self, message: AbstractIncomingMessage, queue: str, outcome: Bury) -> Outgoing:
+        return DeadLetter(
+            self._service,
+            message.body,
+            source=queue,
+            reason=outcome.reason,
+            attempts=attempts_of(message) + 1,
+            first_seen=_first_seen(message),
+            correlation=message.correlation_id,
+            type=message.type,
+            content_type=message.content_type or "application/json",
+        ).outgoing()
+
+
+def _delayed(message: AbstractIncomingMessage, queue: str, outcome: Delay) -> Outgoing:
+    return Outgoing(
+        message.body,
+        exchange=outcome.rung.name,
+        routing_key=queue,
+        type=message.type,
+        headers={
+            ATTEMPT: outcome.attempt,
+            REASON: outcome.reason,
+            SOURCE: queue,
+            FIRST_SEEN: _first_seen(message),
+        },
+        content_type=message.content_type or "application/json",
+        correlation=message.correlation_id,
+    )
+
+
+def _first_seen(message: AbstractIncomingMessage) -> str:
+    return str(message.headers.get(FIRST_SEEN) or datetime.now(UTC).isoformat())
 
 
 def attempts_of(message: AbstractIncomingMessage) -> int:
@@ -138,9 +153,9 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
 
     async def after_processed(
         self,
-        exc_type: type[BaseException] | None = None,
+        exc_type: type[BaseException] | None = None,  # noqa: ARG002 - FastStream names them
         exc_val: BaseException | None = None,
-        exc_tb: TracebackType | None = None,
+        exc_tb: TracebackType | None = None,  # noqa: ARG002
     ) -> bool | None:
         with self._bound:
             if exc_val is None:

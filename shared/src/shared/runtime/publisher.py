@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import uuid4
 
 import aio_pika
 import aiormq
-from aio_pika.abc import AbstractRobustConnection, HeadersType
+from aio_pika.abc import AbstractRobustConnection
 
 from shared.contracts import Event, MessageChangedV1
 from shared.errors import PermanentError, PublishFailed
@@ -36,6 +37,20 @@ class Publishes(Protocol):
         """Return once RabbitMQ has confirmed the event. Raises PublishFailed after ``deadline`` seconds."""
 
 
+@dataclass(frozen=True)
+class Outgoing:
+    """A message as it goes out. ``correlation`` defaults to the id of the work at hand."""
+
+    body: bytes
+    exchange: str
+    routing_key: str
+    type: str | None = None
+    headers: Mapping[str, str | int] = field(default_factory=dict)
+    content_type: str = "application/json"
+    correlation: str | None = None
+    mandatory: bool = True
+
+
 class EventPublisher:
     """Publishes on one channel of a connection that consumes nothing, so that an alarm cannot stall the consumers."""
 
@@ -45,81 +60,68 @@ class EventPublisher:
 
     async def publish(self, event: Event, *, deadline: float | None = None) -> None:
         """See :class:`Publishes`. The outcome of a failed publish is unknown, never "not arrived"."""
-        await self.publish_raw(
+        outgoing = Outgoing(
             event.model_dump_json().encode(),
             exchange=exchanges.EVENTS,
             routing_key=event.key,
-            message_type=event.key,
+            type=event.key,
             mandatory=event.key not in _FOR_WHOEVER_LISTENS,
-            deadline=deadline,
         )
+        await self.send(outgoing, deadline=deadline)
 
-    async def publish_raw(
-        self,
-        body: bytes,
-        *,
-        exchange: str,
-        routing_key: str,
-        message_type: str | None = None,
-        headers: Mapping[str, str | int] | None = None,
-        content_type: str = "application/json",
-        correlation: str | None = None,
-        mandatory: bool = True,
-        deadline: float | None = None,
-    ) -> None:
-        """Publish ``body`` as it is: dead letters, delayed deliveries, answers."""
+    async def send(self, outgoing: Outgoing, *, deadline: float | None = None) -> None:
+        """Publish anything: an event, a dead letter, a delayed delivery, an answer. Confirmed on return."""
         loop = asyncio.get_running_loop()
         end = loop.time() + (DEADLINE_SECONDS if deadline is None else deadline)
         pause = _FIRST_PAUSE_SECONDS
-        correlation = correlation or correlation_id() or new_correlation_id()
         while True:
-            # A fresh message id for each try: two in flight with one id get each other's confirm.
-            message = aio_pika.Message(
-                body,
-                headers=_headers(headers),
-                content_type=content_type,
-                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-                message_id=uuid4().hex,
-                correlation_id=correlation,
-                type=message_type,
-                app_id=self._app_id,
-                timestamp=datetime.now(UTC),
-            )
             try:
-                await self._publish_once(message, exchange, routing_key, mandatory, end - loop.time())
+                await self._send_once(outgoing, end - loop.time())
             except aiormq.exceptions.PublishError as error:
-                raise PermanentError("unroutable", f"no queue takes {routing_key} from {exchange}") from error
+                raise PermanentError(
+                    "unroutable", f"no queue takes {outgoing.routing_key} from {outgoing.exchange}"
+                ) from error
             except _PASSING as error:
                 if loop.time() + pause > end:
-                    raise PublishFailed("publish_unconfirmed", f"{routing_key}: {type(error).__name__}") from error
+                    raise PublishFailed(
+                        "publish_unconfirmed", f"{outgoing.routing_key}: {type(error).__name__}"
+                    ) from error
                 await asyncio.sleep(pause * random.uniform(0.5, 1))
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             else:
                 return
 
-    async def _publish_once(
-        self, message: aio_pika.Message, exchange: str, routing_key: str, mandatory: bool, left: float
-    ) -> None:
+    async def _send_once(self, outgoing: Outgoing, left: float) -> None:
         async with asyncio.timeout(max(0.05, min(_ATTEMPT_SECONDS, left))):
             await self._channel.ready()
-            target = (
-                await self._channel.get_exchange(exchange, ensure=False) if exchange else self._channel.default_exchange
+            exchange = (
+                await self._channel.get_exchange(outgoing.exchange, ensure=False)
+                if outgoing.exchange
+                else self._channel.default_exchange
             )
-            await target.publish(message, routing_key, mandatory=mandatory)
+            await exchange.publish(self._message(outgoing), outgoing.routing_key, mandatory=outgoing.mandatory)
+
+    def _message(self, outgoing: Outgoing) -> aio_pika.Message:
+        return aio_pika.Message(
+            outgoing.body,
+            headers=dict(outgoing.headers),
+            content_type=outgoing.content_type,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            # Fresh for each try: two in flight with one id get each other's confirm.
+            message_id=uuid4().hex,
+            correlation_id=outgoing.correlation or correlation_id() or new_correlation_id(),
+            type=outgoing.type,
+            app_id=self._app_id,
+            timestamp=datetime.now(UTC),
+        )
 
     async def probe(self, deadline: float = 2.0) -> bool:
         """Whether RabbitMQ takes and confirms a message now; an open socket alone says little."""
         try:
-            await self.publish_raw(
-                b"", exchange=exchanges.EVENTS, routing_key=PROBE_KEY, mandatory=False, deadline=deadline
-            )
+            await self.send(Outgoing(b"", exchanges.EVENTS, PROBE_KEY, mandatory=False), deadline=deadline)
         except PublishFailed:
             return False
         return True
-
-
-def _headers(headers: Mapping[str, str | int] | None) -> HeadersType:
-    return dict(headers or {})
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from faststream.rabbit import RabbitRouter
 from pydantic import BaseModel
 
 from shared.runtime.delivery import current_delivery
-from shared.runtime.publisher import EventPublisher
+from shared.runtime.publisher import EventPublisher, Outgoing
 from shared.topology.queues import Queue
 
 Request = TypeVar("Request", bound=BaseModel)
@@ -15,7 +15,10 @@ _REPLY_DEADLINE_SECONDS = 5.0
 
 
 class Replies:
-    """Sends a model to whoever asked. Not mandatory: RabbitMQ reports reply addresses as unroutable even when they are not."""
+    """Sends a model to whoever asked.
+
+    Not mandatory: RabbitMQ reports a reply address as unroutable even when the reply arrives.
+    """
 
     def __init__(self, publisher: EventPublisher) -> None:
         self._publisher = publisher
@@ -24,14 +27,14 @@ class Replies:
         delivery = current_delivery()
         if not delivery.reply_to:
             return
-        await self._publisher.publish_raw(
+        outgoing = Outgoing(
             answer.model_dump_json().encode(),
             exchange="",
             routing_key=delivery.reply_to,
             correlation=delivery.correlation_id,
             mandatory=False,
-            deadline=_REPLY_DEADLINE_SECONDS,
         )
+        await self._publisher.send(outgoing, deadline=_REPLY_DEADLINE_SECONDS)
 
 
 def answer(
