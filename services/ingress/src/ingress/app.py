@@ -1,0 +1,28 @@
+"""Composition root."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from ingress.accept import AcceptWebhook
+from ingress.adapters.outbox import RabbitOutbox
+from ingress.metrics import DoorFigures
+from ingress.settings import IngressSettings
+from ingress.signatures import meta_signature_matches, xero_signature_matches
+from ingress.webhooks import Webhooks, webhook_routes
+from shared.runtime.service import Core, Service
+
+
+@asynccontextmanager
+async def create_app(settings: IngressSettings, core: Core) -> AsyncIterator[Service]:
+    accept = AcceptWebhook(RabbitOutbox(core.events))
+    webhooks = Webhooks(accept, DoorFigures(core.registry), core.clock)
+    keys = tuple(key.get_secret_value() for key in settings.xero_webhook_keys)
+    yield Service(
+        routes=webhook_routes(
+            webhooks,
+            verify_xero=partial(xero_signature_matches, keys=keys),
+            verify_whatsapp=partial(meta_signature_matches, app_secret=settings.whatsapp_app_secret.get_secret_value()),
+            verify_token=settings.whatsapp_verify_token.get_secret_value(),
+        )
+    )

@@ -1,0 +1,114 @@
+"""The HTTP door: raw body → verify → accept → answer with an empty body, whatever the answer."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from ingress.accept import AcceptWebhook
+from ingress.bodies import BodyTooLarge, read_body
+from ingress.metrics import DoorFigures
+from ingress.payloads import Contents
+from ingress.signatures import word_matches
+from ingress.whatsapp import read_whatsapp
+from ingress.xero import read_xero
+from shared.errors import DuebellError
+from shared.runtime.clock import Clock
+from shared.telemetry.correlation import correlated
+from shared.telemetry.logging import get_logger
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Door:
+    """One webhook: who sends it, how its signature is checked, and how its body is read."""
+
+    sender: str
+    signature_header: str
+    verify: Callable[[bytes, str | None], bool]
+    read: Callable[[bytes, datetime], Contents]
+
+
+class Webhooks:
+    def __init__(self, accept: AcceptWebhook, figures: DoorFigures, clock: Clock) -> None:
+        self._accept = accept
+        self._figures = figures
+        self._clock = clock
+
+    async def receive(self, request: Request, door: Door) -> Response:
+        """200 once everything is durable, 401 for a wrong signature, 413, 408, or 503 when it could not be kept."""
+        started = time.perf_counter()
+        with correlated(None, sender=door.sender):
+            status, contents = await self._status(request, door)
+            self._figures.webhooks.labels(door.sender, str(status)).inc()
+            self._figures.seconds.labels(door.sender).observe(time.perf_counter() - started)
+            self._figures.pieces.labels(door.sender, "event").inc(len(contents.events))
+            self._figures.pieces.labels(door.sender, "unreadable").inc(len(contents.unreadable))
+            _log.info(
+                "webhook.answered",
+                status=status,
+                events=len(contents.events),
+                unreadable=len(contents.unreadable),
+                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            )
+        return Response(status_code=status)
+
+    async def _status(self, request: Request, door: Door) -> tuple[int, Contents]:
+        nothing = Contents(door.sender)
+        try:
+            body = await read_body(request)
+        except BodyTooLarge:
+            return 413, nothing
+        except (TimeoutError, ClientDisconnect):
+            return 408, nothing
+        if not door.verify(body, request.headers.get(door.signature_header)):
+            return 401, nothing
+        contents = door.read(body, self._clock())
+        try:
+            await self._accept(contents)
+        except* DuebellError as group:
+            _log.warning("webhook.not_kept", reasons=sorted({_reason(error) for error in group.exceptions}))
+            return_status = 503
+        else:
+            return_status = 200
+        return return_status, contents
+
+
+def _reason(error: BaseException) -> str:
+    return error.reason if isinstance(error, DuebellError) else type(error).__name__
+
+
+def webhook_routes(
+    webhooks: Webhooks,
+    *,
+    verify_xero: Callable[[bytes, str | None], bool],
+    verify_whatsapp: Callable[[bytes, str | None], bool],
+    verify_token: str,
+) -> list[Route]:
+    """``POST /webhooks/xero`` and ``GET|POST /webhooks/whatsapp``."""
+    xero = Door("xero", "x-xero-signature", verify_xero, read_xero)
+    whatsapp = Door("whatsapp", "x-hub-signature-256", verify_whatsapp, read_whatsapp)
+
+    async def receive_xero(request: Request) -> Response:
+        return await webhooks.receive(request, xero)
+
+    async def receive_whatsapp(request: Request) -> Response:
+        return await webhooks.receive(request, whatsapp)
+
+    async def confirm_whatsapp(request: Request) -> Response:
+        """Meta's handshake: repeat the challenge when the verify token is ours."""
+        asked = request.query_params
+        if asked.get("hub.mode") == "subscribe" and word_matches(asked.get("hub.verify_token"), verify_token):
+            return PlainTextResponse(asked.get("hub.challenge", ""))
+        return Response(status_code=403)
+
+    return [
+        Route("/webhooks/xero", receive_xero, methods=["POST"]),
+        Route("/webhooks/whatsapp", receive_whatsapp, methods=["POST"]),
+        Route("/webhooks/whatsapp", confirm_whatsapp, methods=["GET"]),
+    ]

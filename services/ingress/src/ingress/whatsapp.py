@@ -1,0 +1,94 @@
+"""Meta's webhook body: every status and message of every change of every entry."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import ValidationError
+
+from ingress.payloads import Contents, Json, Unreadable, encoded, load_object, objects
+from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
+
+SOURCE = "webhooks/whatsapp"
+
+
+def read_whatsapp(body: bytes, received_at: datetime) -> Contents:
+    """Up to a thousand updates in one body; nothing is said of their order or of repetition."""
+    payload = load_object(body)
+    if payload is None or not isinstance(payload.get("entry"), list):
+        return Contents(SOURCE, unreadable=(Unreadable(body, "unreadable_webhook"),))
+    readable: list[WhatsAppUpdateReceivedV1] = []
+    unreadable: list[Unreadable] = []
+    for kind, item, number in _updates(payload, unreadable):
+        try:
+            readable.append(_update(kind, item, number, received_at))
+        except (ValidationError, TypeError, KeyError, ValueError, OverflowError, OSError):
+            unreadable.append(Unreadable(encoded(item), f"unreadable_{kind}"))
+    return Contents(SOURCE, tuple(readable), tuple(unreadable))
+
+
+def _updates(payload: Json, other: list[Unreadable]) -> Iterator[tuple[WhatsAppUpdateKind, Json, str | None]]:
+    for entry in objects(payload.get("entry")):
+        for change in objects(entry.get("changes")):
+            value = change.get("value")
+            if change.get("field") != "messages" or not isinstance(value, dict):
+                other.append(Unreadable(encoded(change), "unknown_change"))
+                continue
+            metadata = value.get("metadata")
+            number = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
+            for item in objects(value.get("statuses")):
+                yield WhatsAppUpdateKind.STATUS, item, number
+            for item in objects(value.get("messages")):
+                yield WhatsAppUpdateKind.MESSAGE, item, number
+            other.extend(Unreadable(encoded(item), "account_error") for item in objects(value.get("errors")))
+
+
+def _update(
+    kind: WhatsAppUpdateKind, item: Json, number: str | None, received_at: datetime
+) -> WhatsAppUpdateReceivedV1:
+    is_status = kind is WhatsAppUpdateKind.STATUS
+    status = str(item["status"]) if is_status else None
+    written = str(item["timestamp"])
+    return WhatsAppUpdateReceivedV1(
+        update_id=str(uuid5(NAMESPACE_URL, f"{kind}\n{item['id']}\n{status}\n{written}")),
+        kind=kind,
+        phone_number_id=number,
+        provider_message_id=str(item["id"]),
+        happened_at=datetime.fromtimestamp(int(written), UTC),
+        received_at=received_at,
+        status=status,
+        reference=item.get("biz_opaque_callback_data"),
+        person_phone=_e164(item.get("recipient_id" if is_status else "from")),
+        person_user_id=item.get("recipient_user_id" if is_status else "from_user_id"),
+        text=_text(item),
+        button_payload=_payload(item),
+        reply_to=_inside(item, "context", "id"),
+        raw=dict(item),
+    )
+
+
+def _e164(number: object) -> str | None:
+    digits = str(number or "").lstrip("+")
+    return f"+{digits}" if digits.isascii() and digits.isdigit() else None
+
+
+def _text(item: Json) -> str | None:
+    interactive = item.get("interactive")
+    return (
+        _inside(item, "text", "body")
+        or _inside(item, "button", "text")
+        or (_inside(interactive, "button_reply", "title") if isinstance(interactive, dict) else None)
+    )
+
+
+def _payload(item: Json) -> str | None:
+    interactive = item.get("interactive")
+    return _inside(item, "button", "payload") or (
+        _inside(interactive, "button_reply", "id") if isinstance(interactive, dict) else None
+    )
+
+
+def _inside(item: Json, outer: str, inner: str) -> str | None:
+    value = item.get(outer)
+    found = value.get(inner) if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None
