@@ -81,8 +81,6 @@ NOTIFIER_WHATSAPP_UPDATE_RECEIVED = Queue("notifier", WhatsAppUpdateReceivedV1.k
 NOTIFIER_CONNECTION_ESTABLISHED = Queue("notifier", ConnectionEstablishedV1.key)
 NOTIFIER_CONNECTION_LOST = Queue("notifier", ConnectionLostV1.key)
 SCHEDULER_ORGANISATION_READ = Queue("scheduler", OrganisationReadV1.key)
-SCHEDULER_CONNECTION_ESTABLISHED = Queue("scheduler", ConnectionEstablishedV1.key)
-SCHEDULER_CONNECTION_LOST = Queue("scheduler", ConnectionLostV1.key)
 TOKEN_BROKER_TOKEN_ACCESS = Queue("token-broker", TokenAccessRequest.key, Purpose.RPC)
 TOKEN_BROKER_CONNECTIONS_LIST = Queue("token-broker", ConnectionsListRequest.key, Purpose.RPC)
 
@@ -96,8 +94,6 @@ QUEUES: tuple[Queue, ...] = (
     NOTIFIER_CONNECTION_ESTABLISHED,
     NOTIFIER_CONNECTION_LOST,
     SCHEDULER_ORGANISATION_READ,
-    SCHEDULER_CONNECTION_ESTABLISHED,
-    SCHEDULER_CONNECTION_LOST,
     TOKEN_BROKER_TOKEN_ACCESS,
     TOKEN_BROKER_CONNECTIONS_LIST,
 )

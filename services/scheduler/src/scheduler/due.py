@@ -1,0 +1,50 @@
+"""Which scans are due: decided from the clock, the policy and the organisations' zones."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from shared.contracts.scans import ScanKind, ScanRequestedV1
+from shared.policy import Policy
+
+RECONCILE_EVERY = timedelta(hours=1)
+"""24 calls a day and tenant: 2.4 % of the smallest day budget."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point at which something is asked for once; ``lasts`` is how long it must be remembered as done."""
+
+    tenant_id: str
+    kind: ScanKind
+    slot: str
+    lasts: timedelta
+
+
+def moments_due(
+    tenants: Iterable[str], zones: Mapping[str, tzinfo], policy: Policy, now: datetime
+) -> list[tuple[Moment, ScanRequestedV1]]:
+    """Everything that should have been asked for by ``now``; asking twice is harmless, never asking is not.
+
+    A tenant whose zone is not known yet is judged in UTC: its first scan also reads the organisation.
+    """
+    due: list[tuple[Moment, ScanRequestedV1]] = []
+    for tenant in tenants:
+        local = now.astimezone(zones.get(tenant, UTC))
+        due.append(
+            (
+                Moment(tenant, ScanKind.RECONCILE, "poll", RECONCILE_EVERY),
+                request_of(tenant, ScanKind.RECONCILE, local.date(), policy),
+            )
+        )
+        if local.time() >= policy.for_tenant(tenant).scan_at:
+            slot = local.date().isoformat()
+            moment = Moment(tenant, ScanKind.RECEIVABLES, slot, timedelta(hours=36))
+            due.append((moment, request_of(tenant, ScanKind.RECEIVABLES, local.date(), policy)))
+    return due
+
+
+def request_of(tenant_id: str, kind: ScanKind, local_date: date, policy: Policy) -> ScanRequestedV1:
+    """The request for one scan; receivables reach to the policy's farthest stage."""
+    due_before = policy.for_tenant(tenant_id).due_before(local_date) if kind is ScanKind.RECEIVABLES else None
+    return ScanRequestedV1(tenant_id=tenant_id, kind=kind, local_date=local_date, due_before=due_before)
