@@ -1,0 +1,216 @@
+"""Real RabbitMQ, Redis and PostgreSQL servers for a test session, and fresh places inside them for each test.
+
+In containers where an engine can run them, else as private native servers in a temporary folder. The variable
+``DUEBELL_TEST_SERVERS`` (``native`` or ``containers``) decides otherwise.
+"""
+
+import asyncio
+import itertools
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import redis
+from deploy.errors import StackError
+from deploy.passwords import ADMINISTRATOR
+from deploy.servers.broker import amqp_url, answers_amqp
+from deploy.servers.management import Management
+from deploy.servers.private import PrivateServers
+from deploy.supervision import Supervisor
+from deploy.waiting import wait_until
+from shared.topology.permissions import permissions
+
+RABBITMQ_IMAGE = "rabbitmq:4-management"
+REDIS_IMAGE = "redis:7-alpine"
+POSTGRESQL_IMAGE = "postgres:16-alpine"
+
+_DATABASES = 256
+_READY_SECONDS = 120
+
+DatabaseKind = Literal["sqlite", "postgresql"]
+
+
+@dataclass(frozen=True)
+class Infra:
+    """Where the session's servers are: addresses are ``host:port``, ``folder`` is for files of tests."""
+
+    amqp_address: str
+    management_url: str
+    password: str
+    redis_server: str
+    """A Redis URL with the user and without a database number."""
+    postgresql_server: str
+    """A PostgreSQL URL of the server's own database."""
+    folder: Path
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(1, _DATABASES)))
+
+    def management(self) -> Management:
+        return Management(self.management_url, ADMINISTRATOR, self.password)
+
+    def amqp_url(self, vhost: str) -> str:
+        return amqp_url(ADMINISTRATOR, self.password, self.amqp_address, vhost)
+
+
+@contextmanager
+def servers() -> Iterator[Infra]:
+    """Start the three servers once, for the whole session, and stop them at its end."""
+    choice = os.environ.get("DUEBELL_TEST_SERVERS", "")
+    folder = Path(tempfile.mkdtemp(prefix="duebell-test-"))
+    # PostgreSQL refuses root and so runs as another user, who has to pass through.
+    folder.chmod(0o711)
+    with ExitStack() as cleanup:
+        cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+        if choice == "containers" or (choice != "native" and _images_are_here()):
+            yield cleanup.enter_context(_containers(folder))
+        else:
+            yield cleanup.enter_context(_native(folder))
+
+
+@contextmanager
+def fresh_vhost(infra: Infra) -> Iterator[str]:
+    """An AMQP URL, as administrator, of an empty virtual host that is deleted afterwards."""
+    vhost = f"test-{secrets.token_hex(6)}"
+    with infra.management() as management:
+        management.make_vhost(vhost)
+        try:
+            yield infra.amqp_url(vhost)
+        finally:
+            management.delete_vhost(vhost)
+
+
+def service_urls(infra: Infra, administrator_url: str) -> dict[str, str]:
+    """Service → AMQP URL of a user with exactly that service's rights in the virtual host of ``administrator_url``."""
+    vhost = urlsplit(administrator_url).path.removeprefix("/")
+    urls = {}
+    with infra.management() as management:
+        for service, rights in permissions().items():
+            user, password = f"{vhost}-{service}", secrets.token_urlsafe(12)
+            management.set_user(user, password)
+            management.set_rights(vhost, user, rights)
+            urls[service] = amqp_url(user, password, infra.amqp_address, vhost)
+    return urls
+
+
+@contextmanager
+def fresh_redis(infra: Infra) -> Iterator[str]:
+    """The URL of an empty Redis database, emptied again afterwards."""
+    url = f"{infra.redis_server}/{next(infra.numbers)}"
+    client = redis.Redis.from_url(url)
+    try:
+        client.flushdb()
+        yield url
+        client.flushdb()
+    finally:
+        client.close()
+
+
+@asynccontextmanager
+async def fresh_database(infra: Infra, kind: DatabaseKind) -> AsyncIterator[str]:
+    """The URL of an empty database (``sqlite:///…`` or ``postgresql://…``), deleted afterwards."""
+    name = f"test_{secrets.token_hex(6)}"
+    if kind == "sqlite":
+        yield f"sqlite:///{infra.folder / name}.db"
+        return
+    await _execute(infra.postgresql_server, f'CREATE DATABASE "{name}"')
+    try:
+        yield urlunsplit(urlsplit(infra.postgresql_server)._replace(path=f"/{name}"))
+    finally:
+        await _execute(infra.postgresql_server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def _native(folder: Path) -> Iterator[Infra]:
+    private = PrivateServers(folder, ["rabbitmq", "redis", "postgresql"])
+    supervisor = Supervisor(folder, folder / "log", tied=True)
+    programs = private.programs(lambda line: print(line, file=sys.stderr))
+    try:
+        # What is thrown away need not spend seconds on an orderly stop.
+        supervisor.configure([replace(p, stop_signal="KILL") if p.service == "rabbitmq" else p for p in programs])
+        private.wait(supervisor, folder / "log")
+        yield Infra(
+            amqp_address=f"127.0.0.1:{private.ports['amqp']}",
+            management_url=private.broker.management_url,
+            password=private.passwords[ADMINISTRATOR],
+            redis_server=private.redis.url().rpartition("/")[0],
+            postgresql_server=private.postgresql.url(),
+            folder=folder,
+        )
+    finally:
+        supervisor.shutdown()
+
+
+def _images_are_here() -> bool:
+    """Whether an engine answers and has, or can get, every image."""
+    if shutil.which("docker") is None or not _succeeds(["docker", "info"], seconds=3):
+        return False
+    return all(
+        _succeeds(["docker", "image", "inspect", image], seconds=10)
+        or _succeeds(["docker", "pull", image], seconds=300)
+        for image in (RABBITMQ_IMAGE, REDIS_IMAGE, POSTGRESQL_IMAGE)
+    )
+
+
+def _succeeds(command: list[str], seconds: float) -> bool:
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+@contextmanager
+def _containers(folder: Path) -> Iterator[Infra]:
+    # Only needed here, and slow to import.
+    from testcontainers.core.container import DockerContainer
+
+    password = secrets.token_urlsafe(24)
+    broker = DockerContainer(RABBITMQ_IMAGE).with_exposed_ports(5672, 15672)
+    broker.with_env("RABBITMQ_DEFAULT_USER", ADMINISTRATOR).with_env("RABBITMQ_DEFAULT_PASS", password)
+    cache = DockerContainer(REDIS_IMAGE).with_exposed_ports(6379)
+    cache.with_command(f"redis-server --requirepass {password} --databases {_DATABASES}")
+    database = DockerContainer(POSTGRESQL_IMAGE).with_exposed_ports(5432)
+    database.with_env("POSTGRES_USER", ADMINISTRATOR).with_env("POSTGRES_PASSWORD", password)
+    with broker, cache, database:
+        host, amqp_port = broker.get_container_host_ip(), int(broker.get_exposed_port(5672))
+        infra = Infra(
+            amqp_address=f"{host}:{amqp_port}",
+            management_url=f"http://{host}:{broker.get_exposed_port(15672)}",
+            password=password,
+            redis_server=f"redis://:{password}@{host}:{cache.get_exposed_port(6379)}",
+            postgresql_server=f"postgresql://{ADMINISTRATOR}:{password}@{host}:{database.get_exposed_port(5432)}/postgres",
+            folder=folder,
+        )
+        if not wait_until(lambda: answers_amqp(host, amqp_port) and _all_answer(infra), _READY_SECONDS):
+            raise StackError("the containers were not ready in time")
+        yield infra
+
+
+def _all_answer(infra: Infra) -> bool:
+    client = redis.Redis.from_url(f"{infra.redis_server}/0")
+    try:
+        client.ping()
+        asyncio.run(_execute(infra.postgresql_server, "SELECT 1"))
+    except (redis.RedisError, OSError, asyncpg.PostgresError):
+        return False
+    finally:
+        client.close()
+    with infra.management() as management:
+        return management.is_ready()
