@@ -1,0 +1,1 @@
+"""What reaches outside: Xero, the database and Redis."""

@@ -1,0 +1,54 @@
+"""Transactions that carry the time all replicas agree on, and one error for a database that does not answer."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from shared.errors import RetryableError
+from shared.runtime.clock import Clock
+from shared.runtime.database import UtcDateTime
+
+_UNREACHABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, OSError)
+
+
+@dataclass(frozen=True)
+class Transaction:
+    connection: AsyncConnection
+    now: datetime
+
+
+class Database:
+    """PostgreSQL's own clock judges claims and expiries, so that a replica whose clock is wrong does no harm.
+
+    With SQLite every replica is on the same machine, and its clock serves.
+    """
+
+    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commit when the block ends well, else roll back.
+
+        Raises:
+            RetryableError: ``database_unavailable``; after a write, whether it was kept is unknown.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                yield Transaction(connection, await self._now(connection))
+        except _UNREACHABLE as error:
+            raise RetryableError("database_unavailable", type(error).__name__) from error
+        except sa.exc.DBAPIError as error:
+            if error.connection_invalidated:
+                raise RetryableError("database_unavailable", type(error).__name__) from error
+            raise
+
+    async def _now(self, connection: AsyncConnection) -> datetime:
+        if connection.dialect.name != "postgresql":
+            return self._clock()
+        return (await connection.execute(sa.select(sa.func.clock_timestamp(type_=UtcDateTime)))).scalar_one()

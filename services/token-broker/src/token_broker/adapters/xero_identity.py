@@ -1,0 +1,134 @@
+"""Xero's token endpoint and list of connections; every fault becomes refused, unavailable or silent."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from token_broker.ports import GrantRefused, IdentitySilent, IdentityUnavailable, Organisation, TokenPair
+
+_TOKEN_PATH = "/connect/token"  # noqa: S105 - a path
+_CONNECTIONS_PATH = "/connections"
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_GATEWAY_LOST_THE_ANSWER = (502, 504)
+_OUR_FAULT_SECONDS = 60.0
+_DEFAULT_LIFETIME_SECONDS = 1800
+_ERROR_CODE = re.compile(r"[a-z_]{1,40}")
+_LONGEST_ID = 200
+
+
+class XeroIdentity:
+    def __init__(
+        self,
+        identity: httpx.AsyncClient,
+        api: httpx.AsyncClient,
+        *,
+        client_id: str,
+        client_secret: SecretStr,
+        redirect_uri: str,
+        deadline_seconds: float,
+    ) -> None:
+        self._identity = identity
+        self._api = api
+        self._auth = httpx.BasicAuth(client_id, client_secret.get_secret_value())
+        self._redirect_uri = redirect_uri
+        self._deadline_seconds = deadline_seconds
+
+    async def refresh(self, refresh_token: SecretStr) -> TokenPair:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token.get_secret_value()}
+        return await self._ask_for_tokens(form)
+
+    async def exchange(self, code: str) -> TokenPair:
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self._redirect_uri}
+        return await self._ask_for_tokens(form)
+
+    async def organisations(self, access_token: SecretStr) -> Sequence[Organisation]:
+        headers = {"Authorization": f"Bearer {access_token.get_secret_value()}", "Accept": "application/json"}
+        request = self._api.build_request("GET", _CONNECTIONS_PATH, headers=headers)
+        answer = await self._send(self._api, request, None)
+        entries = _json(answer)
+        if not isinstance(entries, list):
+            raise IdentitySilent("unreadable_answer")
+        return [found for entry in entries if (found := _organisation(entry)) is not None]
+
+    async def _ask_for_tokens(self, form: Mapping[str, str]) -> TokenPair:
+        request = self._identity.build_request(
+            "POST", _TOKEN_PATH, data=dict(form), headers={"Accept": "application/json"}
+        )
+        answer = _json(await self._send(self._identity, request, self._auth))
+        if not isinstance(answer, dict):
+            raise IdentitySilent("unreadable_answer")
+        return _token_pair(answer)
+
+    async def _send(
+        self, client: httpx.AsyncClient, request: httpx.Request, auth: httpx.BasicAuth | None
+    ) -> httpx.Response:
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                answer = await client.send(request, auth=auth)
+        except _NOT_SENT as error:
+            raise IdentityUnavailable("xero_unreachable", type(error).__name__) from None
+        except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
+            raise IdentitySilent("xero_silent", type(error).__name__) from None
+        if answer.status_code != httpx.codes.OK:
+            raise _failure(answer)
+        return answer
+
+
+def _failure(answer: httpx.Response) -> GrantRefused | IdentityUnavailable | IdentitySilent:
+    status = answer.status_code
+    if status in _GATEWAY_LOST_THE_ANSWER:
+        return IdentitySilent(f"http_{status}")
+    if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return IdentityUnavailable(f"http_{status}", retry_after=_retry_after(answer))
+    body = _json(answer)
+    code = body.get("error") if isinstance(body, dict) else None
+    if code == "invalid_grant":
+        return GrantRefused("invalid_grant")
+    known = isinstance(code, str) and _ERROR_CODE.fullmatch(code)
+    return IdentityUnavailable(str(code) if known else f"http_{status}", retry_after=_OUR_FAULT_SECONDS)
+
+
+def _token_pair(answer: Mapping[str, Any]) -> TokenPair:
+    access_token = _secret(answer, "access_token")
+    if access_token is None:
+        raise IdentitySilent("unreadable_answer")
+    lifetime = answer.get("expires_in")
+    scope = answer.get("scope")
+    return TokenPair(
+        access_token=access_token,
+        refresh_token=_secret(answer, "refresh_token"),
+        lifetime_seconds=lifetime if isinstance(lifetime, int | float) else _DEFAULT_LIFETIME_SECONDS,
+        id_token=_secret(answer, "id_token"),
+        scopes=frozenset(scope.split()) if isinstance(scope, str) else frozenset(),
+    )
+
+
+def _secret(answer: Mapping[str, Any], name: str) -> SecretStr | None:
+    value = answer.get(name)
+    return SecretStr(value) if isinstance(value, str) and value else None
+
+
+def _organisation(entry: Any) -> Organisation | None:
+    """None for a practice or anything else that has no invoices."""
+    if not isinstance(entry, dict) or entry.get("tenantType") != "ORGANISATION":
+        return None
+    tenant_id, name = entry.get("tenantId"), entry.get("tenantName")
+    if not isinstance(tenant_id, str) or not 0 < len(tenant_id) <= _LONGEST_ID:
+        return None
+    return Organisation(tenant_id, name if isinstance(name, str) else "")
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None

@@ -1,0 +1,170 @@
+"""Refreshes a grant once for everybody: one flight per process, one lock holder, and one claim in the record."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from shared.errors import RetryableError
+from token_broker.ports import (
+    Claim,
+    Figures,
+    Grant,
+    GrantRefused,
+    Grants,
+    Identity,
+    IdentitySilent,
+    IdentityUnavailable,
+    RefreshLock,
+    TokenPair,
+)
+from token_broker.timing import Pacing
+
+_MOST_WAITING = 64
+"""Callers that may wait for one grant in one process: a provider that hangs must not fill the queue for all tenants."""
+
+
+class Refresher:
+    """The order that matters: claim in the record, send, store as the next generation, hand out.
+
+    The claim is what keeps two replicas from sending the same refresh token; the lock and the flight only save work.
+    A flight belongs to the service: callers wait for it, and may leave without ending it.
+    """
+
+    def __init__(
+        self,
+        grants: Grants,
+        identity: Identity,
+        lock: RefreshLock,
+        figures: Figures,
+        announce: Callable[[], Awaitable[None]],
+        *,
+        pacing: Pacing,
+        new_owner: Callable[[], str],
+    ) -> None:
+        self._grants = grants
+        self._identity = identity
+        self._lock = lock
+        self._figures = figures
+        self._announce = announce
+        self._timing = pacing.timing
+        self._monotonic = pacing.monotonic
+        self._pause = pacing.pause
+        self._chance = pacing.chance
+        self._new_owner = new_owner
+        self._flights: dict[str, asyncio.Task[Grant | None]] = {}
+        self._waiting: Counter[str] = Counter()
+        self._draining = False
+
+    async def newer_than(self, seen: Grant, patience_seconds: float) -> Grant | None:
+        """The grant after a refresh, or as it stands when there was none; None when that takes too long."""
+        if patience_seconds <= 0 or self._waiting[seen.id] >= _MOST_WAITING:
+            return None
+        flight = self._flights.get(seen.id)
+        if flight is None:
+            if self._draining:
+                return None
+            flight = self._flights[seen.id] = asyncio.create_task(self._fly(seen), name=f"refresh {seen.id}")
+            flight.add_done_callback(lambda done: self._landed(seen.id, done))
+        self._waiting[seen.id] += 1
+        try:
+            await asyncio.wait({flight}, timeout=patience_seconds)
+        finally:
+            self._waiting[seen.id] -= 1
+            if not self._waiting[seen.id]:
+                del self._waiting[seen.id]
+        return flight.result() if flight.done() else None
+
+    async def drain(self) -> None:
+        """Start nothing new and let running refreshes store what they get."""
+        self._draining = True
+        if self._flights:
+            timeout = self._timing.deadline_seconds + self._timing.margin_seconds
+            await asyncio.wait(set(self._flights.values()), timeout=timeout)
+
+    def _landed(self, grant_id: str, flight: asyncio.Task[Grant | None]) -> None:
+        self._flights.pop(grant_id, None)
+        error = None if flight.cancelled() else flight.exception()
+        if error is not None:
+            self._figures.refresh_failed(grant_id, "broken", type(error).__name__)
+
+    async def _fly(self, seen: Grant) -> Grant | None:
+        until = self._monotonic() + self._timing.patience_seconds
+        grant = seen
+        while True:
+            if not _is_claimed(grant):
+                await self._attempt(seen)
+            newest = await self._grants.read(seen.id)
+            if newest is None or newest.lost or newest.generation != seen.generation:
+                return newest
+            grant = newest
+            wait = self._timing.poll_seconds
+            if grant.not_before is not None and grant.not_before > grant.read_at:
+                if not grant.refusals:
+                    return grant
+                wait = max(wait, (grant.not_before - grant.read_at).total_seconds())
+            if self._draining or self._monotonic() + wait > until:
+                return grant
+            await self._pause(wait)
+
+    async def _attempt(self, seen: Grant) -> None:
+        async with self._lock.hold(seen.id) as ours:
+            if not ours:
+                return
+            claimed_at = self._monotonic()
+            claim = await self._grants.claim(seen, self._new_owner(), self._timing.claim_seconds)
+            if claim is None:
+                return
+            if self._timing.may_send(self._monotonic() - claimed_at):
+                await self._send(claim)
+            else:
+                await self._grants.put_off(claim, 0, failures=claim.failures, refusals=claim.refusals)
+
+    async def _send(self, claim: Claim) -> None:
+        sent_at = self._monotonic()
+        try:
+            pair = await self._identity.refresh(claim.refresh_token)
+        except GrantRefused as error:
+            await self._judge_refusal(claim, error.reason)
+        except IdentityUnavailable as error:
+            wait = self._timing.backoff(claim.failures, error.retry_after, self._chance())
+            await self._grants.put_off(claim, wait, failures=claim.failures + 1, refusals=claim.refusals)
+            self._figures.refresh_failed(claim.grant_id, "unavailable", error.reason)
+        except IdentitySilent as error:
+            # Xero may have acted, or act still: nobody may send this token again before the claim has lapsed.
+            self._figures.refresh_failed(claim.grant_id, "silent", error.reason)
+        else:
+            await self._save(claim, pair, sent_at)
+
+    async def _save(self, claim: Claim, pair: TokenPair, sent_at: float) -> None:
+        """This pair is the only copy, so an unreachable database is asked again for as long as the claim is ours."""
+        rest = self._timing.rest(pair.lifetime_seconds)
+        while True:
+            age = self._monotonic() - sent_at
+            try:
+                saved = await self._grants.renew(claim, pair, age_seconds=age, rest_seconds=rest)
+                break
+            except RetryableError:
+                if self._monotonic() - sent_at > self._timing.claim_seconds:
+                    raise
+                await self._pause(self._timing.poll_seconds)
+        if saved:
+            self._figures.refreshed(claim.grant_id, claim.generation + 1, self._monotonic() - sent_at)
+        else:
+            self._figures.refresh_failed(claim.grant_id, "superseded", "claim_lost")
+
+    async def _judge_refusal(self, claim: Claim, reason: str) -> None:
+        """One refusal may be a stray; the grant is lost when the next attempt, seconds later, is refused too."""
+        grant = await self._grants.read(claim.grant_id)
+        if grant is None or grant.generation != claim.generation:
+            self._figures.refresh_failed(claim.grant_id, "superseded", reason)
+            return
+        if not claim.refusals:
+            await self._grants.put_off(claim, self._timing.confirm_seconds, failures=claim.failures, refusals=1)
+            self._figures.refresh_failed(claim.grant_id, "refused", reason)
+        elif await self._grants.lose(claim, reason):
+            self._figures.grant_lost(claim.grant_id, reason)
+            await self._announce()
+
+
+def _is_claimed(grant: Grant) -> bool:
+    return grant.claimed_until is not None and grant.claimed_until > grant.read_at

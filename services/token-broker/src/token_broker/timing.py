@@ -1,0 +1,66 @@
+"""The times around a refresh, and the rules between them that keep a refresh token from being used twice."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from shared.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class RefreshTiming:
+    """All in seconds.
+
+    A claim must outlive the request that it covers: were it to lapse while the request is still under way, another
+    replica would send the same refresh token. ``margin_seconds`` covers pauses of the process between looking and
+    sending.
+
+    Raises:
+        ConfigurationError: the claim or the lock could lapse during a request.
+    """
+
+    deadline_seconds: float = 20.0
+    margin_seconds: float = 5.0
+    lock_seconds: float = 30.0
+    claim_seconds: float = 60.0
+    patience_seconds: float = 8.0
+    poll_seconds: float = 0.1
+    confirm_seconds: float = 5.0
+    first_backoff_seconds: float = 5.0
+    longest_backoff_seconds: float = 300.0
+    fresh_seconds: float = 120.0
+    rest_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        needed = self.deadline_seconds + self.margin_seconds
+        for name, life in (("claim", self.claim_seconds), ("lock", self.lock_seconds)):
+            if life <= needed:
+                raise ConfigurationError(
+                    f"the refresh {name} lives {life:g} s; it must outlive a request of at most {needed:g} s"
+                )
+
+    def may_send(self, claim_age_seconds: float) -> bool:
+        """Whether a request sent now ends before the claim can lapse."""
+        return claim_age_seconds + self.deadline_seconds + self.margin_seconds < self.claim_seconds
+
+    def freshness(self, lifetime_seconds: float) -> float:
+        """How much life a token must have left to be given: two minutes of thirty, in proportion for shorter ones."""
+        return min(self.fresh_seconds, lifetime_seconds / 15)
+
+    def rest(self, lifetime_seconds: float) -> float:
+        """How long a grant is left alone after a refresh, even when its new token is said to be refused."""
+        return min(self.rest_seconds, self.freshness(lifetime_seconds))
+
+    def backoff(self, failures: int, asked_seconds: float | None, chance: float) -> float:
+        """The wait after ``failures`` failures in a row; no shorter than Xero asked, up to a quarter longer."""
+        wait = min(self.first_backoff_seconds * 2.0 ** min(failures, 16), self.longest_backoff_seconds)
+        return max(wait, asked_seconds or 0.0) * (1 + chance / 4)
+
+
+@dataclass(frozen=True)
+class Pacing:
+    """The times, and how they are measured, waited for and spread."""
+
+    timing: RefreshTiming
+    monotonic: Callable[[], float]
+    pause: Callable[[float], Awaitable[None]]
+    chance: Callable[[], float]
