@@ -1,0 +1,1 @@
+"""The double of WhatsApp's Cloud API: messages, media, templates and webhook sender."""

@@ -1,0 +1,1 @@
+"""The double of Xero: login page, identity, accounting API and webhook sender."""
