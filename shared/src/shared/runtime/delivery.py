@@ -14,10 +14,10 @@ from types import TracebackType
 from typing import Any
 
 from aio_pika.abc import AbstractIncomingMessage
-from fast_depends.exceptions import ValidationError
 from faststream import BaseMiddleware, ContextRepo
 from faststream.exceptions import NackMessage
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from pydantic import ValidationError
 
 from shared.errors import PublishFailed
 from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, REASON, SOURCE, DeadLetter

@@ -2,6 +2,10 @@
 
 import logging
 import sys
+import traceback
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
 
 import structlog
 from structlog.typing import Processor
@@ -22,6 +26,19 @@ _QUIET = (
     "uvicorn",
 )
 """Libraries that print headers, addresses or bodies at lower levels, whatever our own level is."""
+_FRAMES = 8
+
+
+def exception_places(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What was raised and where, but not its text: libraries put the values they choke on into it."""
+    info = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+        event["error"] = type(error).__name__
+        event["cause"] = type(error.__cause__).__name__ if error.__cause__ else None
+        event["places"] = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return event
 
 
 def configure_logging(service: str, level: str) -> None:
@@ -32,7 +49,7 @@ def configure_logging(service: str, level: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
+        exception_places,
         redacting,
     ]
     structlog.configure(

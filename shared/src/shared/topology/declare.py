@@ -8,7 +8,7 @@ import sys
 
 import aio_pika
 import aiormq
-from aio_pika.abc import AbstractChannel, AbstractRobustConnection
+from aio_pika.abc import AbstractChannel
 
 from shared.errors import ConfigurationError
 from shared.settings.base import load_settings
@@ -23,41 +23,34 @@ async def declare(amqp_url: str) -> None:
     Raises:
         ConfigurationError: naming the exchange or queue that exists with other arguments.
     """
-    connection: AbstractRobustConnection = await aio_pika.connect_robust(amqp_url, timeout=10)
+    connection = await aio_pika.connect(amqp_url, timeout=10)
     async with connection:
+        channel = await connection.channel(publisher_confirms=False)
         for name in (exchanges.EVENTS, exchanges.RPC, exchanges.DEAD, *(rung.name for rung in LADDER)):
-            await _declare_exchange(connection, name)
+            await _declare_exchange(channel, name)
         for service in queues.SERVICES:
-            await _declare_queue(connection, queues.dead_queue(service), queues.DEAD_ARGUMENTS, exchanges.DEAD, service)
+            await _declare_queue(channel, queues.dead_queue(service), queues.DEAD_ARGUMENTS, exchanges.DEAD, service)
         for rung in LADDER:
-            await _declare_queue(connection, rung.name, queues.delay_arguments(rung.seconds), rung.name, "#")
+            await _declare_queue(channel, rung.name, queues.delay_arguments(rung.seconds), rung.name, "#")
         for queue in queues.QUEUES:
-            await _declare_queue(connection, queue.name, queue.arguments, queue.exchange, queue.key)
+            await _declare_queue(channel, queue.name, queue.arguments, queue.exchange, queue.key)
 
 
-async def _channel(connection: AbstractRobustConnection) -> AbstractChannel:
-    return await connection.channel(publisher_confirms=False)
-
-
-async def _declare_exchange(connection: AbstractRobustConnection, name: str) -> None:
-    channel = await _channel(connection)
+async def _declare_exchange(channel: AbstractChannel, name: str) -> None:
     try:
         await channel.declare_exchange(name, aio_pika.ExchangeType.TOPIC, durable=True, timeout=10)
     except aiormq.exceptions.ChannelPreconditionFailed as error:
         raise ConfigurationError(f"exchange {name} stands in RabbitMQ with other settings: {error}") from None
-    await channel.close()
 
 
 async def _declare_queue(
-    connection: AbstractRobustConnection, name: str, arguments: queues.Arguments, exchange: str, key: str
+    channel: AbstractChannel, name: str, arguments: queues.Arguments, exchange: str, key: str
 ) -> None:
-    channel = await _channel(connection)
     try:
         queue = await channel.declare_queue(name, durable=True, arguments=dict(arguments), timeout=10)
     except aiormq.exceptions.ChannelPreconditionFailed as error:
         raise ConfigurationError(f"queue {name} stands in RabbitMQ with other arguments: {error}") from None
     await queue.bind(exchange, key, timeout=10)
-    await channel.close()
 
 
 def main() -> None:

@@ -1,0 +1,43 @@
+"""Fixtures used everywhere: real servers once a session, and a fresh place inside them for each test."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from shared.topology.declare import declare
+from support.infra import DatabaseKind, Infra, fresh_database, fresh_redis, fresh_vhost, servers
+
+
+@pytest.fixture(scope="session")
+def infra() -> Iterator[Infra]:
+    """RabbitMQ, Redis and PostgreSQL: containers where an engine runs, private native servers elsewhere."""
+    with servers() as running:
+        yield running
+
+
+@pytest.fixture
+def empty_vhost(infra: Infra) -> Iterator[str]:
+    """An administrator's AMQP URL of a virtual host with nothing in it."""
+    with fresh_vhost(infra) as url:
+        yield url
+
+
+@pytest.fixture
+async def amqp_url(empty_vhost: str) -> str:
+    """The same with Duebell's topology declared."""
+    await declare(empty_vhost)
+    return empty_vhost
+
+
+@pytest.fixture
+def redis_url(infra: Infra) -> Iterator[str]:
+    with fresh_redis(infra) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database_url(infra: Infra, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """An empty database; every test that asks for it runs on both kinds."""
+    kind: DatabaseKind = request.param
+    async with fresh_database(infra, kind) as url:
+        yield url

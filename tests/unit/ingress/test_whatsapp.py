@@ -1,0 +1,82 @@
+"""What is made of Meta's webhook body."""
+
+import json
+from typing import Any
+
+from ingress.whatsapp import read_whatsapp
+from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
+from support.builders import NOON
+
+STATUS = {
+    "id": "wamid.A",
+    "status": "delivered",
+    "timestamp": "1782216000",
+    "recipient_id": "919876543210",
+    "biz_opaque_callback_data": "v1.attempt",
+}
+STOP = {
+    "from": "919876543210",
+    "id": "wamid.B",
+    "timestamp": "1782216001",
+    "type": "button",
+    "button": {"payload": "stop", "text": "Stop reminders"},
+    "context": {"id": "wamid.A"},
+}
+
+
+def body(*values: dict[str, Any], field: str = "messages") -> bytes:
+    changes = [{"field": field, "value": {"metadata": {"phone_number_id": "111"}, **value}} for value in values]
+    return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "waba", "changes": changes}]}).encode()
+
+
+def updates(raw: bytes) -> list[WhatsAppUpdateReceivedV1]:
+    contents = read_whatsapp(raw, NOON)
+    assert contents.unreadable == ()
+    return [event for event in contents.events if isinstance(event, WhatsAppUpdateReceivedV1)]
+
+
+def test_every_status_and_message_of_every_change_of_every_entry_is_an_update() -> None:
+    payload = json.loads(body({"statuses": [STATUS, STATUS | {"status": "read"}]}, {"messages": [STOP]}))
+    payload["entry"].append(payload["entry"][0])
+    kinds = [update.kind for update in updates(json.dumps(payload).encode())]
+    assert kinds == [WhatsAppUpdateKind.STATUS, WhatsAppUpdateKind.STATUS, WhatsAppUpdateKind.MESSAGE] * 2
+
+
+def test_a_status_says_of_which_message_and_for_which_attempt() -> None:
+    (update,) = updates(body({"statuses": [STATUS]}))
+    assert (update.provider_message_id, update.reference, update.status) == ("wamid.A", "v1.attempt", "delivered")
+    assert (update.person_phone, update.phone_number_id) == ("+919876543210", "111")
+    assert update.raw == STATUS
+
+
+def test_a_button_says_what_was_pressed_and_on_which_message() -> None:
+    (update,) = updates(body({"messages": [STOP]}))
+    assert (update.text, update.button_payload, update.reply_to) == ("Stop reminders", "stop", "wamid.A")
+
+
+def test_a_person_without_a_number_is_known_by_the_user_id() -> None:
+    (update,) = updates(
+        body(
+            {
+                "messages": [
+                    {"id": "wamid.C", "timestamp": "1782216001", "from_user_id": "IN.abc", "text": {"body": "STOP"}}
+                ]
+            }
+        )
+    )
+    assert (update.person_phone, update.person_user_id, update.text) == (None, "IN.abc", "STOP")
+
+
+def test_a_repeated_delivery_has_the_same_id() -> None:
+    (first,), (again,) = updates(body({"statuses": [STATUS]})), updates(body({"statuses": [STATUS]}))
+    assert first.update_id == again.update_id
+
+
+def test_what_is_not_understood_is_kept_beside_what_is() -> None:
+    odd: list[Any] = [{"id": "wamid.D"}, STATUS | {"timestamp": "9" * 30}]
+    contents = read_whatsapp(body({"statuses": [STATUS, *odd]}), NOON)
+    assert len(contents.events) == 1
+    assert [piece.reason for piece in contents.unreadable] == ["unreadable_status", "unreadable_status"]
+    other = read_whatsapp(body({"event": "APPROVED"}, field="message_template_status_update"), NOON)
+    assert [piece.reason for piece in other.unreadable] == ["unknown_change"]
+    assert read_whatsapp(b"[]", NOON).unreadable[0].reason == "unreadable_webhook"

@@ -1,0 +1,66 @@
+"""When a scan is due."""
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from scheduler.due import moments_due, request_of
+from shared.contracts.scans import ScanKind
+from shared.policy import Policy
+
+POLICY = Policy()
+ZONES = {
+    "kolkata": ZoneInfo("Asia/Kolkata"),
+    "sydney": ZoneInfo("Australia/Sydney"),
+    "london": ZoneInfo("Europe/London"),
+}
+
+
+def scans(now: datetime, *tenants: str) -> list[tuple[str, str]]:
+    due = moments_due(tenants, ZONES, POLICY, now)
+    return [(moment.tenant_id, moment.slot) for moment, request in due if request.kind is ScanKind.RECEIVABLES]
+
+
+def at(hour: int, minute: int = 0, day: int = 23, month: int = 6) -> datetime:
+    return datetime(2026, month, day, hour, minute, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (at(3, 29), []),
+        (at(3, 30), [("kolkata", "2026-06-23")]),
+        (at(18, 29), [("kolkata", "2026-06-23")]),
+        (at(18, 31), []),
+    ],
+)
+def test_a_tenant_is_scanned_from_nine_in_its_own_zone_once_a_local_day(
+    now: datetime, expected: list[tuple[str, str]]
+) -> None:
+    assert scans(now, "kolkata") == expected
+
+
+def test_each_tenant_has_its_own_morning_and_date() -> None:
+    assert scans(at(23, 30), "sydney", "london", "kolkata") == [("sydney", "2026-06-24"), ("london", "2026-06-23")]
+
+
+def test_the_hour_is_the_local_one_across_a_clock_change() -> None:
+    assert scans(at(8, 30, day=24, month=10), "london") == [("london", "2026-10-24")]
+    assert scans(at(8, 30, day=25, month=10), "london") == []
+    assert scans(at(9, 0, day=25, month=10), "london") == [("london", "2026-10-25")]
+
+
+def test_an_unknown_zone_is_judged_in_utc() -> None:
+    assert scans(at(8, 59), "new") == []
+    assert scans(at(9, 0), "new") == [("new", "2026-06-23")]
+
+
+def test_receivables_reach_to_the_farthest_stage_before_the_due_date() -> None:
+    request = request_of("kolkata", ScanKind.RECEIVABLES, date(2026, 6, 23), POLICY)
+    assert request.due_before == date(2026, 6, 27)
+
+
+def test_every_tenant_is_reconciled_at_any_hour() -> None:
+    due = moments_due(["kolkata", "new"], ZONES, POLICY, at(1))
+    assert [request.kind for _, request in due] == [ScanKind.RECONCILE, ScanKind.RECONCILE]

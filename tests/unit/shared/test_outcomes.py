@@ -1,0 +1,32 @@
+"""What becomes of a message whose handler failed."""
+
+import pytest
+
+from shared.errors import PermanentError, PublishFailed, RetryableError
+from shared.runtime.outcomes import Bury, Delay, Outcome, outcome_of
+from shared.topology.delays import LADDER
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "expected"),
+    [
+        (RetryableError("slow"), 0, Delay(LADDER[0], 1, "slow")),
+        (RetryableError("slow"), 4, Delay(LADDER[4], 5, "slow")),
+        (RetryableError("slow"), 6, Delay(LADDER[6], 7, "slow")),
+        (RetryableError("slow"), 7, Bury("slow")),
+        (RetryableError("limited", retry_after=40), 0, Delay(LADDER[3], 1, "limited")),
+        (RetryableError("limited", retry_after=66_975), 0, Delay(LADDER[-1], 1, "limited")),
+        (RetryableError("held", counts=False), 7, Delay(LADDER[-1], 7, "held")),
+        (RetryableError("held", retry_after=1, counts=False), 99, Delay(LADDER[0], 99, "held")),
+        (PublishFailed("publish_unconfirmed"), 0, Delay(LADDER[0], 1, "publish_unconfirmed")),
+        (PermanentError("unknown_tenant"), 0, Bury("unknown_tenant")),
+        (KeyError("bug"), 0, Delay(LADDER[0], 1, "unexpected_KeyError")),
+        (KeyError("bug"), 7, Bury("unexpected_KeyError")),
+    ],
+)
+def test_an_error_has_one_outcome(error: Exception, attempts: int, expected: Outcome) -> None:
+    assert outcome_of(error, attempts) == expected
+
+
+def test_an_unreadable_body_is_never_tried_again() -> None:
+    assert outcome_of(ValueError("whatever"), 0, unreadable=True) == Bury("unreadable_body")
