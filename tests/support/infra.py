@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import redis
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
+
 from deploy.errors import StackError
 from deploy.passwords import ADMINISTRATOR
 from deploy.servers.broker import amqp_url, answers_amqp
@@ -129,21 +131,24 @@ async def fresh_database(infra: Infra, kind: DatabaseKind) -> AsyncIterator[str]
 
 
 async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"), isolation_level="AUTOCOMMIT")
     try:
-        await connection.execute(statement)
+        async with engine.connect() as connection:
+            await connection.execute(sa.text(statement))
     finally:
-        await connection.close()
+        await engine.dispose()
 
 
 @contextmanager
 def _native(folder: Path) -> Iterator[Infra]:
     private = PrivateServers(folder, ["rabbitmq", "redis", "postgresql"])
     supervisor = Supervisor(folder, folder / "log", tied=True)
-    programs = private.programs(lambda line: print(line, file=sys.stderr))
+    programs = private.programs(lambda line: sys.stderr.write(line + "\n"))
     try:
         # What is thrown away need not spend seconds on an orderly stop.
         supervisor.configure([replace(p, stop_signal="KILL") if p.service == "rabbitmq" else p for p in programs])
+        for program in programs:
+            supervisor.start(program.name)
         private.wait(supervisor, folder / "log")
         yield Infra(
             amqp_address=f"127.0.0.1:{private.ports['amqp']}",
@@ -208,7 +213,7 @@ def _all_answer(infra: Infra) -> bool:
     try:
         client.ping()
         asyncio.run(_execute(infra.postgresql_server, "SELECT 1"))
-    except (redis.RedisError, OSError, asyncpg.PostgresError):
+    except (redis.RedisError, OSError, sa.exc.SQLAlchemyError):
         return False
     finally:
         client.close()

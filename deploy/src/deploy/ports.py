@@ -78,7 +78,22 @@ class PortBook:
             taken.add(port)
         write_table(self._path, self._ports)
 
-    def fix(self, name: str, port: int) -> None:
-        """Remember a port that was given, not chosen."""
+    def claim(self, name: str, wish: int | None, *, is_ours: bool) -> int:
+        """The port of a service: exactly ``wish`` when there is one, else last time's or a free one.
+
+        Args:
+            is_ours: whether the process behind ``name`` runs and so may itself be the one that listens.
+
+        Raises:
+            StackError: somebody else listens on ``wish``.
+        """
+        remembered = self._ports.get(name)
+        others = {port for other, port in self._ports.items() if other != name}
+        if is_ours and remembered is not None and wish in {None, remembered}:
+            return remembered
+        if wish is not None and not is_free(wish):
+            raise StackError(f"port {wish}, meant for {name}, is taken by another process")
+        port = choose_port([p for p in (wish, remembered) if p is not None], () if wish else others)
         self._ports[name] = port
         write_table(self._path, self._ports)
+        return port

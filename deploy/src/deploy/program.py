@@ -11,7 +11,7 @@ from pathlib import Path
 class Program:
     """``environment`` is all the process gets. ``revision`` changes when files that it reads at start have changed.
 
-    Server programs start with the supervisor, services are started when their servers are ready. A lower ``rank`` stops later.
+    Servers are started first and stopped last; among them a lower ``rank`` stops later.
     """
 
     service: str

@@ -67,12 +67,12 @@ class Supervisor:
 
     def is_alive(self) -> bool:
         try:
-            return self._call("getState")["statename"] == "RUNNING"
+            return bool(self._call("getState")["statename"] == "RUNNING")
         except _UNREACHABLE:
             return False
 
     def configure(self, programs: Sequence[Program]) -> Changes:
-        """Write what should run and start supervisord, or tell what differs when it runs already."""
+        """Write what should run and start supervisord, or tell what differs when it runs already. Starts no program."""
         private_folder(self._folder / "programs")
         self._logs.mkdir(parents=True, exist_ok=True)
         for program in programs:

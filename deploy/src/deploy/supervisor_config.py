@@ -50,7 +50,7 @@ def _program(folder: Path, logs: Path, program: Program) -> list[str]:
         f"command={_literal(launch)}",
         f'environment=LAUNCH="{program.digest()}"',
         f"priority={program.rank}",
-        f"autostart={str(program.is_server).lower()}",
+        "autostart=false",
         "autorestart=true",
         "startsecs=1",
         f"startretries={_NEVER_GIVE_UP}",

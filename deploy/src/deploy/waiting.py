@@ -13,7 +13,7 @@ def wait_until(
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Ask ``reached`` again and again; False when ``seconds`` have passed. Another process tells us nothing by itself."""
+    """Ask ``reached`` again and again, as another process tells us nothing by itself; False after ``seconds``."""
     deadline = now() + seconds
     while not reached():
         if now() >= deadline:

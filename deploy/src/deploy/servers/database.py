@@ -16,7 +16,7 @@ PORTS = {"postgresql": 20632}
 
 
 class PrivatePostgresql:
-    """Lives in ``folder``, which for root must lie where the user ``postgres`` can reach it: the server refuses root."""
+    """Lives in ``folder``; the server refuses root, so for root the user ``postgres`` must be able to reach it."""
 
     def __init__(self, folder: Path, program: Path, ports: PortBook, passwords: dict[str, str]) -> None:
         self._folder = folder

@@ -6,9 +6,9 @@ from typing import Self
 from urllib.parse import quote
 
 import httpx
-from shared.topology.permissions import Permissions
 
 from deploy.passwords import ADMINISTRATOR
+from shared.topology.permissions import Permissions
 
 
 class Management:

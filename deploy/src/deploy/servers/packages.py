@@ -70,7 +70,7 @@ def _version(path: Path) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", str(path))]
 
 
-def ensure(servers: list[Server], log: Path, say: Callable[[str], None]) -> dict[Server, Path]:
+def ensure(servers: list[Server], log: Path, say: Callable[[str], object]) -> dict[Server, Path]:
     """Server → its program, installed by the system's package manager when missing, without any service starting.
 
     Raises:
@@ -142,7 +142,7 @@ def _no_service_starts() -> Iterator[None]:
 
 @contextmanager
 def _no_database_cluster(is_concerned: bool) -> Iterator[None]:
-    """PostgreSQL's packages make a system-wide cluster unless told not to; the package's own word returns afterwards."""
+    """PostgreSQL's packages make a system-wide cluster unless told not to; their own setting returns afterwards."""
     if not is_concerned or _CREATE_CLUSTER.exists():
         yield
         return

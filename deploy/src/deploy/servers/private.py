@@ -62,7 +62,7 @@ class PrivateServers:
     def postgresql(self) -> PrivatePostgresql:
         return _made(self._postgresql)
 
-    def programs(self, say: Callable[[str], None], running: Iterable[str] = ()) -> list[Program]:
+    def programs(self, say: Callable[[str], object], running: Iterable[str] = ()) -> list[Program]:
         """Install what is missing, choose ports, write the servers' files.
 
         Args:

@@ -1,0 +1,69 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup check test bench docs demo up down ps logs scan reconcile connect-link dlq-list dlq-replay why release
+
+SHELL := /bin/sh
+BIN := .venv/bin
+DEPLOY := @$(BIN)/python -m deploy
+need = $(if $(strip $($(1))),,$(error say: make $@ $(1)=…))
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## the tools and Python packages, into .venv and var/tools; every other target does it by itself
+	@sh deploy/bootstrap.sh
+
+demo: setup ## everything from nothing, then the whole story told on the sandbox
+	$(DEPLOY) demo $(ARGS)
+
+test: setup ## all tests on real servers; ARGS="tests/unit -k …" for some
+	@$(BIN)/pytest $(ARGS)
+
+check: setup ## lint, format, types and import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## the benchmarks, as ratios in one run
+	@$(BIN)/python -m bench $(ARGS)
+
+docs: setup ## write the generated pages of the documentation anew
+	$(DEPLOY) docs $(ARGS)
+
+up: setup ## servers and services, from .env and the environment; SANDBOX=1, SCALE="fetcher=3 token-broker=2"
+	$(DEPLOY) up $(if $(filter-out 0,$(SANDBOX)),--sandbox) --scale "$(SCALE)"
+
+down: setup ## stop them; data stays
+	$(DEPLOY) down
+
+ps: setup ## one line per process: service, replica, pid, port, state, address
+	$(DEPLOY) ps
+
+logs: setup ## the last log lines; S=fetcher for one service, F=1 to follow
+	$(DEPLOY) logs $(S) $(if $(F),--follow)
+
+scan: setup ## look at an organisation's open invoices now; TENANT=…
+	$(call need,TENANT)
+	$(DEPLOY) scan "$(TENANT)"
+
+reconcile: setup ## look for all that changed in an organisation now; TENANT=…
+	$(call need,TENANT)
+	$(DEPLOY) reconcile "$(TENANT)"
+
+connect-link: setup ## print a link; who opens it connects a Xero organisation
+	$(DEPLOY) connect-link
+
+dlq-list: setup ## the dead letters that wait
+	$(DEPLOY) dlq-list
+
+dlq-replay: setup ## send a queue's dead letters back to where they came from; Q=…
+	$(call need,Q)
+	$(DEPLOY) dlq-replay "$(Q)"
+
+why: setup ## why a customer was, or was not, messaged; TENANT=… ARGS=…
+	$(call need,TENANT)
+	$(DEPLOY) why "$(TENANT)" $(ARGS)
+
+release: setup ## let held messages of an organisation go; TENANT=… ARGS=…
+	$(call need,TENANT)
+	$(DEPLOY) release "$(TENANT)" $(ARGS)

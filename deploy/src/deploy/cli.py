@@ -1,0 +1,160 @@
+"""The command line: ``python -m deploy ‹command›``, which the Makefile's targets call."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.commands import run_as_administrator, run_in_service, show_logs
+from deploy.environment import given_variables
+from deploy.errors import StackError
+from deploy.paths import ROOT
+from deploy.scale import parse_scale
+from deploy.services import NAMES
+from deploy.stack import Stack
+from deploy.table import render_processes
+
+Folder = Annotated[Path, typer.Option(help="Where the installation lies.")]
+Tenant = Annotated[str, typer.Argument(help="The Xero organisation's tenant id.")]
+
+FOLDER = ROOT / "var" / "stack"
+_EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def create_cli() -> typer.Typer:
+    """All commands; a failure is one line on standard error, with what explains it below, and exit code 1."""
+    cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, dlq_list, dlq_replay]
+    forwarding: list[Callable[..., None]] = [why, release, demo, docs]
+    for command in plain:
+        cli.command()(command)
+    for command in forwarding:
+        cli.command(context_settings=_EXTRA)(command)
+    return cli
+
+
+def up(
+    folder: Folder = FOLDER,
+    scale: Annotated[str, typer.Option(help="For example: fetcher=3 token-broker=2")] = "",
+    sandbox: Annotated[bool, typer.Option(help="Run the doubles of Xero and WhatsApp and use them.")] = False,
+    dotenv: Annotated[Path, typer.Option(help="The file of variables.")] = ROOT / ".env",
+) -> None:
+    """Start or change the servers and the five services; return when all are ready."""
+    with _complaints():
+        stack = Stack(
+            folder,
+            given_variables(dotenv, os.environ),
+            parse_scale(scale, NAMES),
+            sandbox,
+            fixed_ports=True,
+            logs=_logs(folder),
+            say=_say,
+        )
+        stack.up()
+        typer.echo(render_processes(stack.processes()))
+
+
+def down(folder: Folder = FOLDER) -> None:
+    """Stop the services and the servers; data stays."""
+    with _complaints():
+        Stack(folder, logs=_logs(folder), say=_say).down()
+
+
+def ps(folder: Folder = FOLDER) -> None:
+    """One line per process: service, replica, pid, port, state, address."""
+    with _complaints():
+        typer.echo(render_processes(Stack(folder, logs=_logs(folder)).processes()))
+
+
+def logs(
+    service: Annotated[str, typer.Argument(help="A service, rabbitmq, redis or sandbox; all without.")] = "",
+    folder: Folder = FOLDER,
+    lines: Annotated[int, typer.Option("--lines", "-n")] = 100,
+    follow: Annotated[bool, typer.Option("--follow", "-f")] = False,
+) -> None:
+    """The last lines of the logs."""
+    with _complaints():
+        show_logs(_logs(folder), service, lines=lines, follow=follow)
+
+
+def scan(tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """Ask for a scan of one organisation's open invoices now."""
+    _in_service(folder, "scheduler", "scheduler.request", ["scan", tenant])
+
+
+def reconcile(tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """Ask for all that changed in one organisation now."""
+    _in_service(folder, "scheduler", "scheduler.request", ["reconcile", tenant])
+
+
+def connect_link(folder: Folder = FOLDER) -> None:
+    """Print a link; who opens it connects a Xero organisation."""
+    _in_service(folder, "token-broker", "token_broker.link", [])
+
+
+def dlq_list(folder: Folder = FOLDER) -> None:
+    """The dead letters that wait."""
+    with _complaints():
+        run_as_administrator(Stack(folder), "shared.runtime.dead_letters", ["list"])
+
+
+def dlq_replay(queue: Annotated[str, typer.Argument()], folder: Folder = FOLDER) -> None:
+    """Send a queue's dead letters back to where they came from."""
+    with _complaints():
+        run_as_administrator(Stack(folder), "shared.runtime.dead_letters", ["replay", queue])
+
+
+def why(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """Why a customer was, or was not, messaged."""
+    _in_service(folder, "notifier", "notifier.why", [tenant, *context.args])
+
+
+def release(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """Let held messages of an organisation go."""
+    _in_service(folder, "notifier", "notifier.release", [tenant, *context.args])
+
+
+def demo(context: typer.Context) -> None:
+    """Play the whole story from nothing, on the sandbox."""
+    _module("deploy.demo")(context.args)
+
+
+def docs(context: typer.Context) -> None:
+    """Write the generated pages of the documentation anew."""
+    _module("deploy.docs")(context.args)
+
+
+def _in_service(folder: Path, service: str, module: str, arguments: list[str]) -> None:
+    with _complaints():
+        run_in_service(Stack(folder), service, module, arguments)
+
+
+def _module(name: str) -> Callable[[list[str]], None]:
+    """``main`` of a module that only its own command needs, and so only it pays for."""
+    main: Callable[[list[str]], None] = importlib.import_module(name).main
+    return main
+
+
+def _logs(folder: Path) -> Path:
+    """The main installation's logs are easy to find; another's lie inside its folder."""
+    return ROOT / "var" / "log" if folder.resolve() == FOLDER else folder / "log"
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+@contextmanager
+def _complaints() -> Iterator[None]:
+    try:
+        yield
+    except StackError as error:
+        _say(str(error))
+        for line in error.details:
+            _say(f"  {line}")
+        sys.exit(1)
