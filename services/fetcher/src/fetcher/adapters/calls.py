@@ -1,0 +1,189 @@
+"""One authorised, permitted GET to Xero, and what each kind of refusal means."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+import httpx
+from pydantic import SecretStr
+
+from fetcher.ports import Clock
+from shared.errors import PermanentError, RetryableError
+
+CALL_SECONDS = 30.0
+"""For the whole call, from connecting to the last byte."""
+_MOST_SENDS = 3
+_HELD_TENANT_SECONDS = 1800.0
+_DEFAULT_HOLD_SECONDS = {"day": 3600.0, "concurrent": 1.0}
+_MINUTE_HOLD_SECONDS = 10.0
+_LONGEST_HOLD_SECONDS = 2 * 86400.0
+
+
+@dataclass(frozen=True)
+class Question:
+    """A GET; ``endpoint`` names it in the figures."""
+
+    endpoint: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A JSON object whose fractions are Decimals; ``sent_at`` is when it was asked for."""
+
+    body: Mapping[str, Any]
+    sent_at: datetime
+
+
+class Tokens(Protocol):
+    async def access(self, tenant_id: str) -> SecretStr: ...
+    async def replace(self, tenant_id: str, refused: SecretStr) -> SecretStr: ...
+
+
+class Permits(Protocol):
+    def permit(self, tenant_id: str) -> AbstractAsyncContextManager[None]: ...
+    async def hold(self, tenant_id: str, seconds: float) -> None: ...
+    async def day_remaining(self, tenant_id: str, remaining: int) -> None: ...
+
+
+class XeroCalls:
+    """The only place that sends anything to Xero; every send has its own permit."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        tokens: Tokens,
+        permits: Permits,
+        clock: Clock,
+        called: Callable[[str, str, int], None],
+        *,
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
+        self._http = http
+        self._tokens = tokens
+        self._permits = permits
+        self._clock = clock
+        self._called = called
+        self._call_seconds = call_seconds
+
+    async def get(self, tenant_id: str, ask: Callable[[], Question]) -> Answer | None:
+        """Ask what ``ask`` says once the call may be made. None for "not found".
+
+        Raises:
+            RetryableError: no token, no permit, no answer, or one that says "not now".
+            PermanentError: ``unknown_tenant``, or ``xero_refused_question`` with Xero's error number.
+        """
+        question: Question | None = None
+        refused: SecretStr | None = None
+        for _ in range(_MOST_SENDS):
+            if refused is None:
+                token = await self._tokens.access(tenant_id)
+            else:
+                token = await self._tokens.replace(tenant_id, refused)
+            try:
+                async with self._permits.permit(tenant_id):
+                    question = question or ask()
+                    sent_at = self._clock()
+                    response = await self._send(tenant_id, token, question)
+                    await self._obey(tenant_id, response)
+            except TimeoutError as error:
+                raise RetryableError("xero_timeout") from error
+            except httpx.HTTPError as error:
+                raise RetryableError("xero_unreachable", type(error).__name__) from error
+            if response.status_code == 429:
+                continue
+            if response.status_code == 401 and refused is None and not _lacks_scope(response):
+                refused = token
+                continue
+            return _answer(response, sent_at)
+        raise RetryableError("xero_rate_limited", retry_after=60, counts=False)
+
+    async def _send(self, tenant_id: str, token: SecretStr, question: Question) -> httpx.Response:
+        status, size = "failed", 0
+        try:
+            async with asyncio.timeout(self._call_seconds):
+                response = await self._http.get(
+                    question.path,
+                    params=dict(question.params),
+                    headers={
+                        "Authorization": f"Bearer {token.get_secret_value()}",
+                        "Xero-tenant-Id": tenant_id,
+                        "Accept": "application/json",
+                        **question.headers,
+                    },
+                )
+            status, size = str(response.status_code), response.num_bytes_downloaded
+            return response
+        finally:
+            self._called(question.endpoint, status, size)
+
+    async def _obey(self, tenant_id: str, response: httpx.Response) -> None:
+        """Hand on what the answer says of the limits, before the permit is given back."""
+        if response.status_code == 429:
+            await self._permits.hold(tenant_id, _hold_seconds(response.headers))
+        remaining = response.headers.get("X-DayLimit-Remaining", "")
+        if remaining.isdecimal():
+            await self._permits.day_remaining(tenant_id, int(remaining))
+
+
+def _hold_seconds(headers: Mapping[str, str]) -> float:
+    """Xero's ``Retry-After``; where it is missing, a guess by the limit that was hit. An unknown one is a minute's."""
+    told = headers.get("Retry-After", "").strip()
+    if told.isdecimal():
+        return min(max(float(told), 1.0), _LONGEST_HOLD_SECONDS)
+    return _DEFAULT_HOLD_SECONDS.get(headers.get("X-Rate-Limit-Problem", "").lower(), _MINUTE_HOLD_SECONDS)
+
+
+def _lacks_scope(response: httpx.Response) -> bool:
+    return response.status_code == 401 and "AuthorizationUnsuccessful" in response.text
+
+
+def _answer(response: httpx.Response, sent_at: datetime) -> Answer | None:
+    match response.status_code:
+        case 200:
+            return Answer(_json(response), sent_at)
+        case 304:
+            return Answer({}, sent_at)
+        case 400:
+            raise _refused_question(response)
+        case 401 if _lacks_scope(response):
+            raise RetryableError("scope_missing", retry_after=_HELD_TENANT_SECONDS, counts=False)
+        case 401:
+            raise RetryableError("token_refused")
+        case 403:
+            raise RetryableError("disconnected", retry_after=_HELD_TENANT_SECONDS, counts=False)
+        case 404:
+            return None
+        case status:
+            raise RetryableError("xero_unavailable", f"status {status}")
+
+
+def _refused_question(response: httpx.Response) -> Exception:
+    try:
+        number = _json(response).get("ErrorNumber")
+    except RetryableError as error:
+        return error
+    return PermanentError("xero_refused_question", f"error {number}" if isinstance(number, int) else "")
+
+
+def _json(response: httpx.Response) -> Mapping[str, Any]:
+    if "application/json" not in response.headers.get("Content-Type", "").lower():
+        raise RetryableError("xero_answer_unreadable", "not JSON")
+    try:
+        body = json.loads(response.content, parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise RetryableError("xero_answer_unreadable", "broken JSON") from error
+    if not isinstance(body, dict):
+        raise RetryableError("xero_answer_unreadable", "no object")
+    return body
+
+
+def _no_constant(name: str) -> Decimal:
+    raise ValueError(name)

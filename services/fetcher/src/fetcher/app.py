@@ -1,0 +1,64 @@
+"""Composes the fetcher."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from redis.exceptions import RedisError
+
+from fetcher.adapters.calls import CALL_SECONDS, XeroCalls
+from fetcher.adapters.contact_cache import RedisContactCache
+from fetcher.adapters.cursors import RedisCursors
+from fetcher.adapters.limiter import CallLimiter, Limits
+from fetcher.adapters.organisation_cache import RedisOrganisationCache
+from fetcher.adapters.tokens import AccessTokens
+from fetcher.adapters.xero import Xero
+from fetcher.contacts import ContactDirectory
+from fetcher.gatherer import Gatherer
+from fetcher.handlers import build_router
+from fetcher.looks import LookAtInvoices
+from fetcher.metrics import FetcherMetrics
+from fetcher.organisations import OrganisationDirectory
+from fetcher.readings import InvoiceReader, Reading
+from fetcher.scans import ScanTenant
+from fetcher.settings import FetcherSettings
+from shared.runtime.http import create_http_client
+from shared.runtime.redis import create_redis
+from shared.runtime.service import Core, Service
+
+PREFETCH = 500
+"""Handlers wait together for few calls; a quiet tenant waits only for what lies ahead of this many."""
+
+
+@asynccontextmanager
+async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Service]:
+    figures = FetcherMetrics(core.registry)
+    redis = create_redis(settings.redis_url.get_secret_value())
+    # The whole call has a deadline of its own; the client's must not come first.
+    http = create_http_client(settings.xero_api_url, timeout_seconds=CALL_SECONDS + 10, max_connections=50)
+    async with redis, http, core.token_broker() as broker:
+        limits = Limits(settings.xero_calls_per_minute, settings.xero_concurrent_calls, settings.xero_calls_per_day)
+        limiter = CallLimiter(redis, limits, waited=figures.permit_seconds.observe)
+        calls = XeroCalls(http, AccessTokens(broker, core.clock), limiter, core.clock, figures.called)
+        xero = Xero(calls, figures.invoices_per_call.observe)
+        contacts = ContactDirectory(xero, RedisContactCache(redis))
+        organisations = OrganisationDirectory(xero, RedisOrganisationCache(redis), core.events.publish, core.clock)
+        reader = InvoiceReader(xero, contacts, organisations)
+        gatherer = Gatherer[Reading](reader.read)
+        look = LookAtInvoices(gatherer, contacts, figures.ignored)
+        scan = ScanTenant(xero, reader, organisations, RedisCursors(redis), core.clock)
+
+        async def redis_answers() -> bool:
+            try:
+                return bool(await redis.ping())
+            except (RedisError, OSError):
+                return False
+
+        try:
+            yield Service(
+                routers=[build_router(look, scan, organisations, core.events)],
+                prefetch=PREFETCH,
+                checks={"redis": redis_answers},
+            )
+        finally:
+            await gatherer.close()
+            await organisations.close()

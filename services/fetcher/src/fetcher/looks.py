@@ -1,0 +1,63 @@
+"""Use case: something may have changed, so look at it."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from fetcher.contacts import ContactDirectory
+from fetcher.gatherer import Gatherer
+from fetcher.readings import Reading
+from shared.contracts.invoices import Cause, CauseKind, InvoiceEnrichedV1
+from shared.contracts.scans import InvoiceLookRequestedV1
+from shared.contracts.xero import XeroEventReceivedV1
+from shared.errors import PermanentError
+
+_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_WITHOUT_USE = frozenset({"CREDITNOTE", "PREPAYMENT", "OVERPAYMENT", "SUBSCRIPTION"})
+
+
+class LookAtInvoices:
+    """Reads the invoices that a webhook or the notifier points at. ``ignored`` counts events by their category."""
+
+    def __init__(self, gatherer: Gatherer[Reading], contacts: ContactDirectory, ignored: Callable[[str], None]) -> None:
+        self._gatherer = gatherer
+        self._contacts = contacts
+        self._ignored = ignored
+
+    async def after_event(self, event: XeroEventReceivedV1) -> AsyncGenerator[InvoiceEnrichedV1]:
+        """What the invoice of the event is now; nothing for other categories.
+
+        Raises:
+            PermanentError: ``unknown_category``, ``invoice_not_found`` or ``unreadable_invoice``.
+        """
+        category = event.category.upper()
+        if category == "CONTACT":
+            await self._contacts.forget(event.tenant_id, event.resource_id)
+        elif category in _WITHOUT_USE:
+            self._ignored(category)
+        elif category == "INVOICE":
+            cause = Cause(kind=CauseKind.WEBHOOK, event_type=event.event_type, event_at=event.event_at)
+            async for enriched in self._look(event.tenant_id, [event.resource_id], cause):
+                yield enriched
+        else:
+            raise PermanentError("unknown_category")
+
+    async def on_request(self, request: InvoiceLookRequestedV1) -> AsyncGenerator[InvoiceEnrichedV1]:
+        """What the invoices are now: first those that could be read, then the error for the others."""
+        async for enriched in self._look(request.tenant_id, request.invoice_ids, Cause(kind=CauseKind.LOOK)):
+            yield enriched
+
+    async def _look(self, tenant_id: str, ids: Sequence[str], cause: Cause) -> AsyncGenerator[InvoiceEnrichedV1]:
+        wanted = list(dict.fromkeys(identifier.lower() for identifier in ids))
+        # One id that is none would make Xero refuse the whole batch.
+        loads = [self._gatherer.load(tenant_id, identifier) for identifier in wanted if _GUID.fullmatch(identifier)]
+        outcomes = await asyncio.gather(*loads, return_exceptions=True)
+        failures: list[BaseException] = [PermanentError("invoice_not_found")] if len(loads) < len(wanted) else []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                failures.append(outcome)
+            else:
+                yield outcome.event(tenant_id, cause)
+        if failures:
+            # A passing failure is tried again; only when none is left has the permanent one the last word.
+            raise min(failures, key=lambda failure: isinstance(failure, PermanentError))

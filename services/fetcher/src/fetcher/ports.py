@@ -1,0 +1,129 @@
+"""What the fetcher's use cases need from outside, and the values that cross that line."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from shared.contracts.base import Event
+from shared.contracts.invoices import Contact, Invoice, Organisation
+
+Clock = Callable[[], datetime]
+Cut = Callable[[], Sequence[str]]
+"""Says which ids to ask for, at the last moment: when the permit for the call has been granted."""
+
+
+@dataclass(frozen=True)
+class Phone:
+    """One of a Xero contact's numbers: four fields of free text. ``type`` is upper case."""
+
+    type: str
+    country: str
+    area: str
+    number: str
+
+
+@dataclass(frozen=True)
+class ContactCard:
+    """A contact as Xero has it. ``country`` is ISO 3166 alpha-2 when the address says one we know."""
+
+    contact_id: str
+    name: str
+    status: str
+    phones: tuple[Phone, ...]
+    country: str | None
+
+
+@dataclass(frozen=True)
+class InvoiceRow:
+    """An invoice with what it says of its contact; ``card`` is None where Xero left the numbers out."""
+
+    invoice: Invoice
+    contact_id: str
+    contact_name: str
+    card: ContactCard | None
+
+
+@dataclass(frozen=True)
+class UnreadableInvoice:
+    """An invoice whose ``field`` is missing or not what it should be."""
+
+    invoice_id: str
+    field: str
+
+
+@dataclass(frozen=True)
+class InvoicePage:
+    """One answer of Xero's. ``read_at`` is from before the call, ``server_time`` from Xero's clock.
+
+    ``page_count`` and ``item_count`` are None where Xero does not tell.
+    """
+
+    rows: tuple[InvoiceRow, ...]
+    unreadable: tuple[UnreadableInvoice, ...]
+    read_at: datetime
+    server_time: datetime | None
+    page_count: int | None
+    item_count: int | None
+
+    @property
+    def length(self) -> int:
+        return len(self.rows) + len(self.unreadable)
+
+
+@dataclass(frozen=True)
+class IdsAnswer:
+    """What came of asking for ``asked``; ``page`` is None when Xero answered "not found" to the whole question."""
+
+    asked: tuple[str, ...]
+    page: InvoicePage | None
+
+
+class XeroInvoices(Protocol):
+    async def invoices(self, tenant_id: str, cut: Cut) -> IdsAnswer:
+        """Read the cut's one to fifty invoices in one call."""
+        ...
+
+    async def receivables(self, tenant_id: str, due_before: date, page: int) -> InvoicePage:
+        """Unpaid sales invoices due before that day, in a stable order, from page 1."""
+        ...
+
+    async def changed(self, tenant_id: str, since: datetime, page: int) -> InvoicePage:
+        """Sales invoices changed since then, the longest unchanged first, from page 1."""
+        ...
+
+
+class XeroContacts(Protocol):
+    async def contacts(self, tenant_id: str, ids: Sequence[str]) -> Sequence[ContactCard] | None:
+        """Up to fifty contacts with their numbers; None for "not found"."""
+        ...
+
+
+class XeroOrganisations(Protocol):
+    async def organisation(self, tenant_id: str) -> Organisation: ...
+
+
+class ContactCache(Protocol):
+    async def find(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, Contact]: ...
+
+    async def keep(self, tenant_id: str, contacts: Sequence[Contact]) -> None:
+        """Kept only where nothing is kept and the contact has not been dropped a moment ago."""
+        ...
+
+    async def drop(self, tenant_id: str, contact_id: str) -> None: ...
+
+
+class OrganisationCache(Protocol):
+    async def find(self, tenant_id: str) -> Organisation | None: ...
+
+    async def keep(self, tenant_id: str, organisation: Organisation) -> None: ...
+
+
+class Cursors(Protocol):
+    async def find(self, tenant_id: str) -> datetime | None: ...
+
+    async def keep(self, tenant_id: str, since: datetime) -> None: ...
+
+
+Announce = Callable[[Event], Awaitable[None]]
+Contacts = Mapping[str, Contact]

@@ -1,0 +1,152 @@
+"""Use case: go through a tenant's invoices, all that are overdue or all that changed."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+from fetcher.organisations import OrganisationDirectory
+from fetcher.ports import Clock, Cursors, InvoicePage, UnreadableInvoice, XeroInvoices
+from fetcher.readings import InvoiceReader, unreadable
+from shared.contracts.invoices import Cause, CauseKind, InvoiceEnrichedV1, Organisation
+from shared.contracts.scans import ScanKind, ScanRequestedV1
+from shared.errors import PermanentError, RetryableError
+
+FIRST_LOOK_BACK = timedelta(hours=24)
+OVERLAP = timedelta(minutes=10)
+_SMALLEST_PAGE = 100
+_MOST_ROUNDS = 3
+
+
+class ScanTenant:
+    """Reads page after page and gives every invoice on as soon as its contact is known.
+
+    ``seconds`` is how long one delivery may take and ``at_once`` how many scans one process runs; beyond either the
+    request is tried again later. Contacts that were read are kept, so the next try gets further; invoices that were
+    published are published again, which harms nobody.
+    """
+
+    def __init__(
+        self,
+        xero: XeroInvoices,
+        reader: InvoiceReader,
+        organisations: OrganisationDirectory,
+        cursors: Cursors,
+        clock: Clock,
+        *,
+        seconds: float = 600.0,
+        at_once: int = 10,
+        queueing_seconds: float = 60.0,
+    ) -> None:
+        self._xero = xero
+        self._reader = reader
+        self._organisations = organisations
+        self._cursors = cursors
+        self._clock = clock
+        self._longest = timedelta(seconds=seconds)
+        self._places = asyncio.Semaphore(at_once)
+        self._queueing_seconds = queueing_seconds
+
+    async def __call__(self, request: ScanRequestedV1) -> AsyncGenerator[InvoiceEnrichedV1]:
+        """The tenant's invoices as they are now.
+
+        Raises:
+            RetryableError: ``scan_unfinished`` or ``scans_busy``.
+            PermanentError: ``due_before_missing``, or ``unreadable_invoice`` after everything else was read.
+        """
+        async with self._place():
+            organisation = await self._organisations.of(request.tenant_id)
+            if request.kind is ScanKind.RECONCILE:
+                events = self._reconcile(request.tenant_id, organisation)
+            elif request.due_before is None:
+                raise PermanentError("due_before_missing")
+            else:
+                events = self._receivables(request.tenant_id, organisation, request.due_before)
+            deadline = self._clock() + self._longest
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+                    if self._clock() >= deadline:
+                        raise RetryableError("scan_unfinished", retry_after=1)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._queueing_seconds):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise RetryableError("scans_busy", retry_after=15, counts=False) from error
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def _receivables(
+        self, tenant_id: str, organisation: Organisation, due_before: date
+    ) -> AsyncGenerator[InvoiceEnrichedV1]:
+        seen, bad = _Seen(), dict[str, UnreadableInvoice]()
+        for _ in range(_MOST_ROUNDS):
+            number, counts = 1, set[int | None]()
+            while True:
+                page = await self._xero.receivables(tenant_id, due_before, number)
+                counts.add(page.item_count)
+                bad |= {problem.invoice_id: problem for problem in page.unreadable}
+                async for event in self._events(tenant_id, organisation, _fresh(page, seen), CauseKind.SCAN):
+                    yield event
+                if _is_last(page, number):
+                    break
+                number += 1
+            # An invoice paid meanwhile pulls a later one onto a page that was already read: go round once more.
+            if len(counts) == 1:
+                break
+        _complain(bad)
+
+    async def _reconcile(self, tenant_id: str, organisation: Organisation) -> AsyncGenerator[InvoiceEnrichedV1]:
+        since = await self._cursors.find(tenant_id) or self._clock() - FIRST_LOOK_BACK
+        seen, bad = _Seen(), dict[str, UnreadableInvoice]()
+        began_at: datetime | None = None
+        number = 1
+        while True:
+            page = await self._xero.changed(tenant_id, since, number)
+            began_at = began_at or page.server_time
+            bad |= {problem.invoice_id: problem for problem in page.unreadable}
+            async for event in self._events(tenant_id, organisation, _fresh(page, seen), CauseKind.RECONCILE):
+                yield event
+            newest = max((row.invoice.updated_at for row in page.rows if row.invoice.updated_at), default=since)
+            if _is_last(page, number):
+                break
+            # By key, not by number: a row that changes meanwhile moves to the end and pulls the others forward.
+            # Numbers serve only where one second holds more than a page.
+            following = newest.replace(microsecond=0)
+            since, number = (following, 1) if following > since else (since, number + 1)
+            await self._cursors.keep(tenant_id, since)
+        await self._cursors.keep(tenant_id, began_at - OVERLAP if began_at else newest)
+        _complain(bad)
+
+    async def _events(
+        self, tenant_id: str, organisation: Organisation, page: InvoicePage, kind: CauseKind
+    ) -> AsyncGenerator[InvoiceEnrichedV1]:
+        async for reading in self._reader.complete(tenant_id, organisation, page):
+            yield reading.event(tenant_id, Cause(kind=kind))
+
+
+_Seen = set[tuple[str, datetime | None]]
+
+
+def _fresh(page: InvoicePage, seen: _Seen) -> InvoicePage:
+    """The page without the versions of invoices that an earlier page held; ``seen`` learns the others."""
+    rows = tuple(row for row in page.rows if (row.invoice.invoice_id, row.invoice.updated_at) not in seen)
+    seen |= {(row.invoice.invoice_id, row.invoice.updated_at) for row in rows}
+    return replace(page, rows=rows)
+
+
+def _is_last(page: InvoicePage, number: int) -> bool:
+    if page.length == 0:
+        return True
+    return page.length < _SMALLEST_PAGE if page.page_count is None else number >= page.page_count
+
+
+def _complain(bad: Mapping[str, UnreadableInvoice]) -> None:
+    for problem in bad.values():
+        raise unreadable(problem)
