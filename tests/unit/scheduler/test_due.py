@@ -42,7 +42,8 @@ def test_a_tenant_is_scanned_from_nine_in_its_own_zone_once_a_local_day(
 
 
 def test_each_tenant_has_its_own_morning_and_date() -> None:
-    assert scans(at(23, 30), "sydney", "london", "kolkata") == [("sydney", "2026-06-24"), ("london", "2026-06-23")]
+    assert scans(at(23), "sydney", "london", "kolkata") == [("sydney", "2026-06-24")]
+    assert scans(at(8), "sydney", "london") == [("sydney", "2026-06-23"), ("london", "2026-06-23")]
 
 
 def test_the_hour_is_the_local_one_across_a_clock_change() -> None:

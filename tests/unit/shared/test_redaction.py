@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -34,7 +35,7 @@ def test_ids_counts_and_times_stay_readable() -> None:
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> "io.StringIO":
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     written = io.StringIO()
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", list(root.handlers))

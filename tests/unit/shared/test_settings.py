@@ -46,7 +46,7 @@ def test_a_wrong_value_is_named_and_not_repeated(monkeypatch: pytest.MonkeyPatch
 
 def test_a_misspelt_variable_is_named_with_its_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUEBELL_ADMIN_SECRETS", "long enough")
-    with pytest.raises(ConfigurationError, match="DUEBELL_ADMIN_SECRETS is not .* did you mean DUEBELL_ADMIN_SECRET"):
+    with pytest.raises(ConfigurationError, match=r"DUEBELL_ADMIN_SECRETS is not .* did you mean DUEBELL_ADMIN_SECRET"):
         load_settings(DoorSettings)
 
 
