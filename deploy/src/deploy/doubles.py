@@ -10,7 +10,7 @@ from deploy.ports import LOOPBACK
 from deploy.program import Program
 
 SERVICE = "sandbox"
-DEFAULT_PORT = 8090
+DEFAULT_PORT = 9400
 
 _DEFAULTS = {
     "DUEBELL_XERO_CLIENT_ID": "sandbox-client",
@@ -69,6 +69,6 @@ def sandbox_settings(variables: Mapping[str, str], ingress_url: str) -> dict[str
 
 def configure_sandbox(url: str, settings: Mapping[str, object]) -> None:
     """Raises :class:`StackError` when the sandbox refuses a setting."""
-    answer = httpx.patch(f"{url}/admin/settings", json=dict(settings), timeout=10, trust_env=False)
+    answer = httpx.put(f"{url}/sandbox/settings", json=dict(settings), timeout=10, trust_env=False)
     if answer.is_error:
         raise StackError(f"the sandbox refused its settings ({answer.status_code})", (answer.text[:500],))

@@ -191,11 +191,11 @@ class Stack:
             redis_url=installation.redis_admin_url,
         )
         write_record(self.folder / "stack.json", record)
-        if self._sandbox:
-            self._prepare_sandbox(service_programs)
         self._say("Starting the services ...")
         self._start(changes, service_programs, _is_service)
         self.wait_ready()
+        if self._sandbox:
+            self._prepare_sandbox(service_programs)
 
     def _start(self, changes: Changes, programs: list[Program], concerned: Callable[[str], bool]) -> None:
         self._supervisor.apply(changes, concerned)
