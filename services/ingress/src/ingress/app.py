@@ -15,7 +15,7 @@ from shared.runtime.service import Core, Service
 
 @asynccontextmanager
 async def create_app(settings: IngressSettings, core: Core) -> AsyncIterator[Service]:
-    accept = AcceptWebhook(RabbitOutbox(core.events))
+    accept = AcceptWebhook(RabbitOutbox(core.events, core.clock))
     webhooks = Webhooks(accept, DoorFigures(core.registry), core.clock)
     keys = tuple(key.get_secret_value() for key in settings.xero_webhook_keys)
     yield Service(
