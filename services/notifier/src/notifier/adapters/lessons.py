@@ -1,0 +1,165 @@
+"""What statuses and replies change in the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from notifier.adapters.sql import find_intents, to_intent, to_stage, upsert
+from notifier.model import PENDING
+from notifier.ports import StatusNews, Wish
+from notifier.statuses import merged
+from notifier.tables import attempts, decisions, early_statuses, intents, opt_outs
+from shared.contracts.messages import MessageChangedV1, MessageState
+
+_KEEP_EARLY = timedelta(days=2)
+_OPTED_OUT = "opted_out"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyStatus:
+    state: MessageState
+    reason: str | None
+
+
+class SqlLessons:
+    """See :class:`notifier.ports.Lessons`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
+        async with self._engine.begin() as db:
+            attempt = await self._attempt(db, news)
+            if attempt is None:
+                await self._keep_early(db, news, now)
+        if attempt is None:
+            # Our own answer may have been recorded between the two looks.
+            async with self._engine.begin() as db:
+                attempt = await self._attempt(db, news)
+        return [] if attempt is None else await self._apply(attempt, news, now)
+
+    async def _attempt(self, db: AsyncConnection, news: StatusNews) -> sa.Row[Any] | None:
+        for column, value in (
+            (attempts.c.reference, news.reference),
+            (attempts.c.provider_message_id, news.provider_message_id),
+        ):
+            if value:
+                row = (await db.execute(sa.select(attempts).where(column == value).limit(1))).one_or_none()
+                if row is not None:
+                    return row
+        return None
+
+    async def _keep_early(self, db: AsyncConnection, news: StatusNews, now: datetime) -> None:
+        await db.execute(sa.delete(early_statuses).where(early_statuses.c.received_at < now - _KEEP_EARLY))
+        insert = upsert(db, early_statuses).values(
+            provider_message_id=news.provider_message_id, state=news.state.value, reason=news.reason, received_at=now
+        )
+        await db.execute(insert.on_conflict_do_nothing(index_elements=["provider_message_id", "state"]))
+
+    async def early(self, provider_message_id: str) -> Sequence[EarlyStatus]:
+        """The statuses that came for this message before it was known, oldest first; they are forgotten then."""
+        async with self._engine.begin() as db:
+            rows = await db.execute(
+                sa.delete(early_statuses)
+                .where(early_statuses.c.provider_message_id == provider_message_id)
+                .returning(early_statuses.c.state, early_statuses.c.reason)
+            )
+            return [EarlyStatus(MessageState(row.state), row.reason) for row in rows]
+
+    async def _apply(self, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
+        async with self._engine.begin() as db:
+            await self._note_person(db, attempt, news)
+            if news.state is MessageState.FAILED and not await self._is_latest(db, attempt):
+                return []
+            while True:
+                intent = (await find_intents(db, intents.c.intent_id == attempt.intent_id))[0]
+                state = merged(intent.state, news.state)
+                if state is intent.state:
+                    return []
+                reason = news.reason if state is MessageState.FAILED else None
+                moved = await db.execute(
+                    sa.update(intents)
+                    .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
+                    .values(state=state.value, reason=reason, changed_at=now)
+                )
+                if moved.rowcount == 1:
+                    return [intent.changed(state, reason, now)]
+
+    async def _is_latest(self, db: AsyncConnection, attempt: sa.Row[Any]) -> bool:
+        newest = sa.select(sa.func.max(attempts.c.started_at)).where(attempts.c.intent_id == attempt.intent_id)
+        return bool(await db.scalar(newest) == attempt.started_at)
+
+    async def _note_person(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews) -> None:
+        values: dict[str, str] = {}
+        if attempt.provider_message_id is None:
+            values["provider_message_id"] = news.provider_message_id
+        if news.person_user_id and attempt.person_user_id != news.person_user_id:
+            values["person_user_id"] = news.person_user_id
+        if values:
+            await db.execute(sa.update(attempts).where(attempts.c.reference == attempt.reference).values(values))
+        if "person_user_id" in values:
+            said = sa.select(opt_outs).where(opt_outs.c.person == _user(values["person_user_id"]))
+            row = (await db.execute(said)).one_or_none()
+            if row is not None:
+                await self._note_wish(db, attempt.phone, opted_out=row.opted_out, said_at=row.said_at)
+
+    async def wish(self, wish: Wish, now: datetime) -> Sequence[MessageChangedV1]:
+        async with self._engine.begin() as db:
+            phones = await self._phones(db, wish)
+            people = [*phones, *([_user(wish.user_id)] if wish.user_id else [])]
+            news = [
+                await self._note_wish(db, person, opted_out=wish.opted_out, said_at=wish.said_at) for person in people
+            ]
+            if not (wish.opted_out and any(news)):
+                return []
+            rows = await db.execute(
+                sa.update(intents)
+                .where(intents.c.phone.in_(phones), intents.c.state.in_([state.value for state in PENDING]))
+                .values(state=MessageState.CANCELLED.value, reason=_OPTED_OUT, changed_at=now)
+                .returning(intents)
+            )
+            cancelled = [to_intent(row) for row in rows]
+            for intent in cancelled:
+                await db.execute(
+                    sa.update(decisions)
+                    .where(
+                        decisions.c.tenant_id == intent.tenant_id,
+                        decisions.c.invoice_id == intent.invoice_id,
+                        decisions.c.kind == intent.kind.value,
+                        decisions.c.stage == to_stage(intent.stage),
+                    )
+                    .values(verdict="cancel", rule=_OPTED_OUT, decided_at=now)
+                )
+        return [intent.changed(MessageState.CANCELLED, _OPTED_OUT, now) for intent in cancelled]
+
+    async def _phones(self, db: AsyncConnection, wish: Wish) -> list[str]:
+        phones = {wish.phone} if wish.phone else set()
+        for column, value in (
+            (attempts.c.person_user_id, wish.user_id),
+            (attempts.c.provider_message_id, wish.reply_to),
+        ):
+            if value:
+                found = await db.execute(sa.select(attempts.c.phone).where(column == value).distinct())
+                phones |= {phone for (phone,) in found}
+        return sorted(phones)
+
+    async def _note_wish(self, db: AsyncConnection, person: str, *, opted_out: bool, said_at: datetime) -> bool:
+        """The newest wish counts; of two in one second the no. False when a newer one is known."""
+        insert = upsert(db, opt_outs).values(person=person, opted_out=opted_out, said_at=said_at)
+        newer = opt_outs.c.said_at < insert.excluded.said_at
+        if opted_out:
+            newer |= opt_outs.c.said_at == insert.excluded.said_at
+        noted = await db.execute(
+            insert.on_conflict_do_update(
+                index_elements=["person"], set_={"opted_out": opted_out, "said_at": said_at}, where=newer
+            ).returning(opt_outs.c.person)
+        )
+        return noted.one_or_none() is not None
+
+
+def _user(user_id: str) -> str:
+    return f"user:{user_id}"

@@ -1,0 +1,65 @@
+"""What SQLite and PostgreSQL say the same way, once; and rows as values."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.model import Intent
+from notifier.tables import NO_STAGE, intents
+from shared.contracts.messages import MessageKind, MessageState
+
+Upsert = postgresql.Insert | sqlite.Insert
+
+LEFT = tuple(
+    state.value
+    for state in (
+        MessageState.SENDING,
+        MessageState.ACCEPTED,
+        MessageState.SENT,
+        MessageState.DELIVERED,
+        MessageState.READ,
+        MessageState.UNKNOWN,
+    )
+)
+"""States of a message that has left or may have."""
+
+
+def upsert(connection: AsyncConnection, table: sa.Table) -> Upsert:
+    """An INSERT that knows ON CONFLICT."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def to_stage(stage: int | None) -> int:
+    return NO_STAGE if stage is None else stage
+
+
+def from_stage(stage: int) -> int | None:
+    return None if stage == NO_STAGE else stage
+
+
+def to_intent(row: sa.Row[Any]) -> Intent:
+    return Intent(
+        intent_id=row.intent_id,
+        tenant_id=row.tenant_id,
+        invoice_id=row.invoice_id,
+        invoice_number=row.invoice_number,
+        contact_id=row.contact_id,
+        kind=MessageKind(row.kind),
+        stage=from_stage(row.stage),
+        state=MessageState(row.state),
+        reason=row.reason,
+        due_on=row.due_on,
+        due_at=row.due_at,
+        created_at=row.created_at,
+        claimed_at=row.claimed_at,
+        released=row.released_at is not None,
+        tries=row.tries,
+        correlation_id=row.correlation_id,
+    )
+
+
+async def find_intents(connection: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[Intent]:
+    rows = await connection.execute(sa.select(intents).where(*conditions).order_by(intents.c.due_at))
+    return [to_intent(row) for row in rows]

@@ -1,0 +1,261 @@
+"""One organisation's part of the ledger inside one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.adapters.sql import LEFT, find_intents, to_intent, to_stage, upsert
+from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
+from notifier.ports import Attempt
+from notifier.tables import attempts, decisions, intents, opt_outs, snapshots, tenants
+from shared.contracts.messages import MessageKind, MessageState
+
+WEEK = timedelta(days=7)
+MONTH = timedelta(days=30)
+HOUR = timedelta(hours=1)
+LOOK_AGAIN = timedelta(seconds=60)
+
+
+class SqlTenantBook:
+    """Made with the tenant's row locked; see :class:`notifier.ports.TenantBook`."""
+
+    def __init__(self, connection: AsyncConnection, tenant_id: str) -> None:
+        self._db = connection
+        self._tenant_id = tenant_id
+
+    async def tenant(self) -> Tenant:
+        row = await self._tenant_row()
+        return Tenant(row.tenant_id, row.connected_at, row.announced, lost=row.lost_at is not None)
+
+    async def establish(self, connected_at: datetime) -> None:
+        row = await self._tenant_row()
+        # A reconnection is no new beginning, and older news than the last one changes nothing.
+        values: dict[str, object] = {"announced": True, "connected_at": min(row.connected_at, connected_at)}
+        if row.heard_at is None or connected_at >= row.heard_at:
+            values |= {"lost_at": None, "heard_at": connected_at}
+        await self._update_tenant(values)
+
+    async def lose(self, lost_at: datetime) -> None:
+        row = await self._tenant_row()
+        if row.heard_at is None or lost_at > row.heard_at:
+            await self._update_tenant({"lost_at": lost_at, "heard_at": lost_at})
+
+    async def _tenant_row(self) -> sa.Row[Any]:
+        return (await self._db.execute(sa.select(tenants).where(tenants.c.tenant_id == self._tenant_id))).one()
+
+    async def _update_tenant(self, values: dict[str, object]) -> None:
+        await self._db.execute(sa.update(tenants).where(tenants.c.tenant_id == self._tenant_id).values(values))
+
+    async def snapshot(self, invoice_id: str) -> Snapshot | None:
+        body = await self._db.scalar(
+            sa.select(snapshots.c.body).where(
+                snapshots.c.tenant_id == self._tenant_id, snapshots.c.invoice_id == invoice_id
+            )
+        )
+        return None if body is None else Snapshot.model_validate(body)
+
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        insert = upsert(self._db, snapshots).values(
+            tenant_id=self._tenant_id,
+            invoice_id=snapshot.invoice.invoice_id,
+            read_at=snapshot.read_at,
+            body=snapshot.model_dump(mode="json"),
+        )
+        await self._db.execute(
+            insert.on_conflict_do_update(
+                index_elements=["tenant_id", "invoice_id"],
+                set_={"read_at": insert.excluded.read_at, "body": insert.excluded.body},
+                where=snapshots.c.read_at <= insert.excluded.read_at,
+            )
+        )
+
+    async def history(self, snapshot: Snapshot, now: datetime, *, leaving: Intent | None = None) -> History:
+        invoice_id, phone = snapshot.invoice.invoice_id, snapshot.contact.phone
+        judged = await self._db.scalar(
+            sa.select(decisions.c.rule).where(
+                decisions.c.tenant_id == self._tenant_id,
+                decisions.c.invoice_id == invoice_id,
+                decisions.c.kind == MessageKind.ISSUED.value,
+                decisions.c.rule != "not_issued",
+            )
+        )
+        out = phone and await self._db.scalar(sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == phone))
+        planned = (intents.c.state == MessageState.PLANNED.value) & (intents.c.invoice_id != invoice_id)
+        reminders = sa.select(intents.c.claimed_at).where(
+            intents.c.tenant_id == self._tenant_id,
+            intents.c.contact_id == snapshot.contact.contact_id,
+            intents.c.kind == MessageKind.REMINDER.value,
+            intents.c.state.in_(LEFT) if leaving else intents.c.state.in_(LEFT) | planned,
+            intents.c.intent_id != (leaving.intent_id if leaving else ""),
+        )
+        moments = [moment or now for (moment,) in await self._db.execute(reminders)]
+        return History(
+            tenant=await self.tenant(),
+            intents=tuple(
+                await find_intents(self._db, intents.c.tenant_id == self._tenant_id, intents.c.invoice_id == invoice_id)
+            ),
+            issue_judged=judged is not None,
+            opted_out=bool(out),
+            reminders_this_week=sum(moment > now - WEEK for moment in moments),
+            reminders_this_month=sum(moment > now - MONTH for moment in moments),
+        )
+
+    async def record(self, snapshot: Snapshot, decision: Decision, now: datetime) -> None:
+        values = {
+            "invoice_number": snapshot.invoice.number,
+            "contact_id": snapshot.contact.contact_id,
+            "due_on": snapshot.invoice.due_on,
+            "verdict": decision.verdict.value,
+            "rule": decision.rule,
+            "due_at": decision.due_at,
+            "decided_at": now,
+        }
+        insert = upsert(self._db, decisions).values(
+            tenant_id=self._tenant_id,
+            invoice_id=snapshot.invoice.invoice_id,
+            kind=decision.kind.value,
+            stage=to_stage(decision.stage),
+            **values,
+        )
+        key = ["tenant_id", "invoice_id", "kind", "stage"]
+        await self._db.execute(
+            insert.on_conflict_do_nothing(index_elements=key)
+            if decision.weak
+            else insert.on_conflict_do_update(index_elements=key, set_=values)
+        )
+
+    async def plan(
+        self, snapshot: Snapshot, decision: Decision, state: MessageState, now: datetime, correlation_id: str | None
+    ) -> Intent | None:
+        values = {
+            "invoice_number": snapshot.invoice.number,
+            "contact_id": snapshot.contact.contact_id,
+            "phone": snapshot.contact.phone,
+            "state": state.value,
+            "reason": None if decision.verdict is Verdict.PLAN else decision.rule,
+            "due_on": snapshot.invoice.due_on,
+            "due_at": decision.due_at or now,
+            "changed_at": now,
+            "tries": 0,
+            "looks": 0,
+            "look_after": None,
+            "correlation_id": correlation_id,
+        }
+        insert = upsert(self._db, intents).values(
+            intent_id=uuid4().hex,
+            tenant_id=self._tenant_id,
+            invoice_id=snapshot.invoice.invoice_id,
+            kind=decision.kind.value,
+            stage=to_stage(decision.stage),
+            created_at=now,
+            **values,
+        )
+        revive = insert.on_conflict_do_update(
+            index_elements=["tenant_id", "invoice_id", "kind", "stage"],
+            set_=values,
+            where=sa.and_(
+                intents.c.state == MessageState.CANCELLED.value,
+                intents.c.claimed_at.is_(None),
+                intents.c.kind == MessageKind.REMINDER.value,
+            ),
+        ).returning(intents)
+        row = (await self._db.execute(revive)).one_or_none()
+        return None if row is None else to_intent(row)
+
+    async def intent(self, intent_id: str) -> Intent | None:
+        return await self._find(intents.c.intent_id == intent_id)
+
+    async def intent_about(self, invoice_id: str, kind: MessageKind, stage: int | None) -> Intent | None:
+        return await self._find(
+            intents.c.invoice_id == invoice_id, intents.c.kind == kind.value, intents.c.stage == to_stage(stage)
+        )
+
+    async def _find(self, *conditions: sa.ColumnElement[bool]) -> Intent | None:
+        found = await find_intents(self._db, intents.c.tenant_id == self._tenant_id, *conditions)
+        return found[0] if found else None
+
+    async def move(self, intent: Intent, state: MessageState, reason: str | None, now: datetime) -> bool:
+        return await self._change(intent, state=state.value, reason=reason, changed_at=now)
+
+    async def postpone(self, intent: Intent, due_at: datetime, now: datetime) -> None:
+        await self._change(intent, due_at=due_at, changed_at=now, looks=0, look_after=None)
+
+    async def ask_again(self, intent: Intent, now: datetime) -> bool:
+        asked = await self._db.execute(
+            sa.select(intents.c.looks, intents.c.look_after).where(intents.c.intent_id == intent.intent_id)
+        )
+        row = asked.one()
+        if row.look_after is not None and row.look_after > now:
+            return False
+        wait = min(LOOK_AGAIN * 2**row.looks, HOUR)
+        return await self._change(intent, looks=min(row.looks + 1, 6), look_after=now + wait)
+
+    async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
+        claimed = await self._change(
+            intent,
+            state=MessageState.SENDING.value,
+            reason=None,
+            phone=attempt.phone,
+            claimed_at=now,
+            changed_at=now,
+            tries=intents.c.tries + 1,
+        )
+        if claimed:
+            await self._db.execute(
+                sa.insert(attempts).values(
+                    reference=attempt.reference,
+                    intent_id=attempt.intent_id,
+                    tenant_id=attempt.tenant_id,
+                    phone=attempt.phone,
+                    template=attempt.template,
+                    started_at=now,
+                )
+            )
+        return claimed
+
+    async def _change(self, intent: Intent, **values: object) -> bool:
+        """Compare and set on the state: whoever comes second changes nothing."""
+        changed = await self._db.execute(
+            sa.update(intents)
+            .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
+            .values(values)
+        )
+        return changed.rowcount == 1
+
+    async def last_sent_to(self, phone: str) -> datetime | None:
+        newest = sa.select(attempts.c.started_at).where(attempts.c.phone == phone)
+        return await self._db.scalar(newest.order_by(attempts.c.started_at.desc()).limit(1))
+
+    async def sent_since(self, since: datetime) -> tuple[int, int]:
+        left = sa.and_(
+            attempts.c.started_at > since, sa.or_(attempts.c.outcome.is_(None), attempts.c.outcome != "rejected")
+        )
+        everywhere = sa.select(sa.func.count()).select_from(attempts).where(left)
+        here = everywhere.where(attempts.c.tenant_id == self._tenant_id)
+        return int(await self._db.scalar(here) or 0), int(await self._db.scalar(everywhere) or 0)
+
+    async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
+        held = await self._db.execute(
+            sa.update(intents)
+            .where(
+                intents.c.tenant_id == self._tenant_id,
+                intents.c.state == MessageState.PLANNED.value,
+                intents.c.released_at.is_(None),
+            )
+            .values(state=MessageState.HELD.value, reason="brake", changed_at=now)
+            .returning(intents)
+        )
+        stopped = [to_intent(row) for row in held]
+        first = await self._db.execute(
+            sa.update(tenants)
+            .where(
+                tenants.c.tenant_id == self._tenant_id,
+                sa.or_(tenants.c.braked_at.is_(None), tenants.c.braked_at <= now - HOUR),
+            )
+            .values(braked_at=now)
+        )
+        return stopped, first.rowcount == 1

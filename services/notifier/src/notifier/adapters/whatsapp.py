@@ -1,0 +1,84 @@
+"""WhatsApp's Cloud API as a provider: one POST, its answer read strictly."""
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from notifier.ports import Accepted, Outcome, Rejected, TemplateMessage, Unknown
+from notifier.whatsapp_errors import NOT_REACHED, handling
+
+_NEVER_REACHED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.ProxyError,
+)
+_LONGEST_DETAILS = 500
+
+
+class WhatsAppProvider:
+    """See :class:`notifier.ports.SendsMessages`. Nothing is retried here: a second POST is a second message."""
+
+    def __init__(self, client: httpx.AsyncClient, *, path: str, deadline_seconds: float) -> None:
+        self._client = client
+        self._path = path
+        self._deadline_seconds = deadline_seconds
+
+    async def send(self, message: TemplateMessage, attempt_ref: str) -> Outcome:
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                response = await self._client.post(self._path, json=request_body(message, attempt_ref))
+        except _NEVER_REACHED as error:
+            return Rejected(f"not_reached_{type(error).__name__}", NOT_REACHED)
+        except (httpx.HTTPError, TimeoutError) as error:
+            return Unknown(f"no_answer_{type(error).__name__}")
+        return read_answer(response)
+
+
+def request_body(message: TemplateMessage, attempt_ref: str) -> dict[str, Any]:
+    """A template message with named parameters."""
+    parameters = [{"type": "text", "parameter_name": name, "text": text} for name, text in message.parameters]
+    return {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        "to": message.to,
+        "type": "template",
+        "biz_opaque_callback_data": attempt_ref,
+        "template": {
+            "name": message.template,
+            "language": {"code": message.language},
+            "components": [{"type": "body", "parameters": parameters}],
+        },
+    }
+
+
+def read_answer(response: httpx.Response) -> Outcome:
+    """Accepted needs an id, Rejected a Graph error; everything else says nothing about the message."""
+    try:
+        body = response.json()
+    except ValueError:
+        return Unknown(f"unreadable_{response.status_code}")
+    if not isinstance(body, dict):
+        return Unknown(f"unreadable_{response.status_code}")
+    error = body.get("error")
+    if isinstance(error, dict) and isinstance(error.get("code"), int):
+        return _rejected(error)
+    first = _first(body.get("messages"))
+    if response.status_code == httpx.codes.OK and isinstance(first.get("id"), str) and first["id"]:
+        return Accepted(first["id"], held=first.get("message_status") == "held_for_quality_assessment")
+    return Unknown(f"without_id_{response.status_code}")
+
+
+def _rejected(error: dict[str, Any]) -> Rejected:
+    code = int(error["code"])
+    data = error.get("error_data")
+    said = data.get("details") if isinstance(data, dict) else None
+    details = f"{error.get('fbtrace_id') or ''} {said or ''}".strip()
+    return Rejected(f"whatsapp_{code}", handling(code), code=code, details=details[:_LONGEST_DETAILS] or None)
+
+
+def _first(items: object) -> dict[str, Any]:
+    first = items[0] if isinstance(items, list) and items else None
+    return first if isinstance(first, dict) else {}

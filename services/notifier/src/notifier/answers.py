@@ -1,0 +1,100 @@
+"""The operator's questions to the ledger: why was this said or not, and let what is held go."""
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from notifier.adapters.sql import from_stage
+from notifier.tables import decisions, intents, snapshots
+from shared.contracts.messages import MessageState
+
+_NUMBER = re.compile(r"\+?\d[\d\s().-]{5,}\d")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One candidate message: the last rule that decided, and where its message stands (None: there is none)."""
+
+    invoice_id: str
+    invoice_number: str
+    contact_id: str
+    contact_name: str | None
+    kind: str
+    stage: int | None
+    due_on: date | None
+    verdict: str
+    rule: str
+    decided_at: datetime
+    state: str | None
+    reason: str | None
+    due_at: datetime | None
+    changed_at: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Stable keys; times and dates as ISO 8601."""
+        return {key: value.isoformat() if isinstance(value, date) else value for key, value in asdict(self).items()}
+
+
+async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -> list[Answer]:
+    """Every candidate of the organisation, or of one invoice by its id or number; the newest decision last."""
+    same = [decisions.c[name] == intents.c[name] for name in ("tenant_id", "invoice_id", "kind", "stage")]
+    question = (
+        sa.select(
+            decisions,
+            intents.c.state,
+            intents.c.reason,
+            intents.c.due_at.label("leaves_at"),
+            intents.c.changed_at,
+            snapshots.c.body,
+        )
+        .outerjoin(intents, sa.and_(*same))
+        .outerjoin(
+            snapshots,
+            sa.and_(snapshots.c.tenant_id == decisions.c.tenant_id, snapshots.c.invoice_id == decisions.c.invoice_id),
+        )
+        .where(decisions.c.tenant_id == tenant_id)
+        .order_by(decisions.c.decided_at, decisions.c.invoice_number, decisions.c.stage)
+    )
+    if invoice is not None:
+        question = question.where(sa.or_(decisions.c.invoice_id == invoice, decisions.c.invoice_number == invoice))
+    async with engine.connect() as db:
+        rows = (await db.execute(question)).all()
+    return [
+        Answer(
+            invoice_id=row.invoice_id,
+            invoice_number=row.invoice_number,
+            contact_id=row.contact_id,
+            contact_name=without_numbers(row.body["contact"]["name"]) if row.body else None,
+            kind=row.kind,
+            stage=from_stage(row.stage),
+            due_on=row.due_on,
+            verdict=row.verdict,
+            rule=row.rule,
+            decided_at=row.decided_at,
+            state=row.state,
+            reason=row.reason,
+            due_at=row.leaves_at,
+            changed_at=row.changed_at,
+        )
+        for row in rows
+    ]
+
+
+def without_numbers(name: str) -> str:
+    """The name, with any telephone number somebody wrote into it cut to its last digits."""
+    return _NUMBER.sub(lambda number: f"…{number[0][-3:]}", name)
+
+
+async def release(engine: AsyncEngine, tenant_id: str, now: datetime) -> int:
+    """Let everything go that is held for the organisation; the last look is still taken. Returns how many."""
+    async with engine.begin() as db:
+        released = await db.execute(
+            sa.update(intents)
+            .where(intents.c.tenant_id == tenant_id, intents.c.state == MessageState.HELD.value)
+            .values(state=MessageState.PLANNED.value, reason=None, released_at=now, changed_at=now)
+        )
+    return released.rowcount

@@ -1,0 +1,71 @@
+"""The notifier, put together."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from notifier.adapters.ledger import SqlLedger
+from notifier.adapters.lessons import SqlLessons
+from notifier.adapters.whatsapp import WhatsAppProvider
+from notifier.catalogue import load_catalogue
+from notifier.connections import NoteConnection
+from notifier.handlers import build_router
+from notifier.intake import Intake
+from notifier.last_look import LookLast
+from notifier.learn import Learn
+from notifier.sender import Sender
+from notifier.settings import NotifierSettings
+from notifier.telemetry import Figures, SenderLog
+from shared.policy import load_policy
+from shared.runtime.database import answers, create_engine, migrate
+from shared.runtime.http import create_http_client
+from shared.runtime.service import Core, Service
+
+DEADLINE_SECONDS = 15.0
+"""For one POST to WhatsApp; well under the time after which its sender counts as gone."""
+
+
+@asynccontextmanager
+async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Service]:
+    policy_file = Path(settings.policy_file)
+    policy, catalogue = load_policy(policy_file), load_catalogue(policy_file)
+    engine = create_engine(settings.notifier_database_url.get_secret_value())
+    client = create_http_client(
+        settings.whatsapp_api_url,
+        timeout_seconds=DEADLINE_SECONDS,
+        headers={"Authorization": f"Bearer {settings.whatsapp_access_token.get_secret_value()}"},
+    )
+    try:
+        await migrate(engine, "notifier")
+        figures = Figures(core.registry)
+        log, ledger = SenderLog(figures), SqlLedger(engine)
+        path = f"/{settings.whatsapp_api_version}/{settings.whatsapp_phone_number_id}/messages"
+        sender = Sender(
+            ledger,
+            LookLast(ledger, policy, catalogue, clock=core.clock, new_reference=new_reference),
+            WhatsAppProvider(client, path=path, deadline_seconds=DEADLINE_SECONDS),
+            core.events,
+            clock=core.clock,
+            log=log,
+        )
+        router = build_router(
+            Intake(ledger, policy, clock=core.clock, wake=sender.wake, count=figures.count_decision),
+            Learn(SqlLessons(engine), ledger, clock=core.clock, stopped=log.stopped),
+            NoteConnection(ledger, clock=core.clock, wake=sender.wake),
+            core.events,
+            log,
+        )
+
+        async def database() -> bool:
+            return await answers(engine)
+
+        yield Service(routers=[router], loops={"sender": sender.run}, checks={"database": database})
+    finally:
+        await client.aclose()
+        await engine.dispose()
+
+
+def new_reference() -> str:
+    """What comes back with every status of one attempt; tells nothing about anybody."""
+    return f"v1.{secrets.token_urlsafe(18)}"

@@ -1,0 +1,46 @@
+"""The notifier's subscribers: each hands its event to a use case and publishes what changed."""
+
+from faststream.rabbit import RabbitRouter
+
+from notifier.connections import NoteConnection
+from notifier.intake import Intake
+from notifier.learn import Learn
+from notifier.telemetry import SenderLog
+from shared.contracts.connections import ConnectionEstablishedV1, ConnectionLostV1
+from shared.contracts.invoices import InvoiceEnrichedV1
+from shared.contracts.whatsapp import WhatsAppUpdateReceivedV1
+from shared.runtime.publisher import Publishes
+from shared.telemetry.correlation import correlation_id
+from shared.topology import queues
+
+
+def build_router(
+    take_in: Intake, learn: Learn, connection: NoteConnection, events: Publishes, log: SenderLog
+) -> RabbitRouter:
+    router = RabbitRouter()
+
+    @router.subscriber(queues.NOTIFIER_INVOICE_ENRICHED.subscription())
+    async def on_invoice_enriched(event: InvoiceEnrichedV1) -> None:
+        """Decide what is to be said of the invoice."""
+        for change in await take_in(event, correlation_id()):
+            log.changed(change)
+            await events.publish(change)
+
+    @router.subscriber(queues.NOTIFIER_WHATSAPP_UPDATE_RECEIVED.subscription())
+    async def on_whatsapp_update_received(event: WhatsAppUpdateReceivedV1) -> None:
+        """Learn what became of a message, or what a person wants."""
+        for change in await learn(event):
+            log.changed(change)
+            await events.publish(change)
+
+    @router.subscriber(queues.NOTIFIER_CONNECTION_ESTABLISHED.subscription())
+    async def on_connection_established(event: ConnectionEstablishedV1) -> None:
+        """Remember since when the organisation is connected."""
+        await connection.established(event)
+
+    @router.subscriber(queues.NOTIFIER_CONNECTION_LOST.subscription())
+    async def on_connection_lost(event: ConnectionLostV1) -> None:
+        """Let the organisation's messages wait."""
+        await connection.lost(event)
+
+    return router

@@ -1,0 +1,80 @@
+"""Taking in an invoice: remember it, decide about it, record what is to be said, all in one transaction."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from notifier.decide import decide
+from notifier.model import Decision, Snapshot, Verdict
+from notifier.ports import Ledger, TenantBook
+from shared.contracts.invoices import InvoiceEnrichedV1
+from shared.contracts.messages import MessageChangedV1, MessageState
+from shared.policy import Policy
+
+_PLANS = {
+    Verdict.PLAN: MessageState.PLANNED,
+    Verdict.HOLD: MessageState.HELD,
+    Verdict.SUPPRESS: MessageState.SUPPRESSED,
+}
+
+
+class Intake:
+    """The use case behind ``invoice.enriched.v1``; the same event any number of times plans each message once."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        policy: Policy,
+        *,
+        clock: Callable[[], datetime],
+        wake: Callable[[], None],
+        count: Callable[[Decision], None],
+    ) -> None:
+        self._ledger = ledger
+        self._policy = policy
+        self._clock = clock
+        self._wake = wake
+        self._count = count
+
+    async def __call__(self, event: InvoiceEnrichedV1, correlation_id: str | None) -> Sequence[MessageChangedV1]:
+        """The changes, once they are committed."""
+        now = self._clock()
+        rules = self._policy.for_tenant(event.tenant_id)
+        async with self._ledger.open(event.tenant_id, now) as book:
+            before = await book.snapshot(event.invoice.invoice_id)
+            read = Snapshot.of(event)
+            # A late event still says why the invoice was read; what the invoice is, the newest reading says.
+            snapshot = before if before is not None and before.read_at > read.read_at else read
+            if snapshot is read:
+                await book.save_snapshot(read)
+            history = await book.history(snapshot, now)
+            decisions = decide(before, snapshot, event.cause, rules, now, history)
+            changes = [
+                change
+                for decision in decisions
+                for change in await self._carry_out(book, snapshot, decision, now, correlation_id)
+            ]
+        for decision in decisions:
+            self._count(decision)
+        self._wake()
+        return changes
+
+    async def _carry_out(
+        self, book: TenantBook, snapshot: Snapshot, decision: Decision, now: datetime, correlation_id: str | None
+    ) -> Sequence[MessageChangedV1]:
+        await book.record(snapshot, decision, now)
+        if decision.verdict is Verdict.CANCEL:
+            return await self._cancel(book, snapshot, decision, now)
+        if decision.verdict not in _PLANS:
+            return []
+        state = _PLANS[decision.verdict]
+        intent = await book.plan(snapshot, decision, state, now, correlation_id)
+        return [intent.changed(state, intent.reason, now)] if intent and state is not MessageState.PLANNED else []
+
+    async def _cancel(
+        self, book: TenantBook, snapshot: Snapshot, decision: Decision, now: datetime
+    ) -> Sequence[MessageChangedV1]:
+        intent = await book.intent_about(snapshot.invoice.invoice_id, decision.kind, decision.stage)
+        if intent is None or not intent.pending:
+            return []
+        moved = await book.move(intent, MessageState.CANCELLED, decision.rule, now)
+        return [intent.changed(MessageState.CANCELLED, decision.rule, now)] if moved else []

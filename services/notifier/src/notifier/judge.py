@@ -1,0 +1,85 @@
+"""The single questions behind every decision; each answers with the rule that says no, or None."""
+
+from datetime import datetime
+
+from notifier.contact_hours import next_contact_moment, public_holidays, recipient_country, recipient_zone
+from notifier.model import History, Intent, Snapshot
+from notifier.stages import local_date
+from shared.contracts.invoices import Contact, Invoice
+from shared.policy import Caps, Mode, TenantPolicy
+
+
+def why_not_owed(invoice: Invoice) -> str | None:
+    """Only an authorised sale with something due is owed."""
+    if invoice.type != "ACCREC":
+        return "not_a_sale"
+    match invoice.status:
+        case "AUTHORISED":
+            return None if invoice.amount_due > 0 else "nothing_due"
+        case "PAID":
+            return "paid" if invoice.amount_paid > 0 else "credited"
+        case "DRAFT" | "SUBMITTED":
+            return "not_issued"
+        case "VOIDED" | "DELETED":
+            return invoice.status.lower()
+        case _:
+            return "unknown_status"
+
+
+def why_not_reachable(contact: Contact, excluded: tuple[str, ...], *, opted_out: bool) -> str | None:
+    if contact.status != "ACTIVE":
+        return "contact_not_active"
+    if contact.contact_id in excluded or contact.name in excluded:
+        return "excluded"
+    if contact.phone is None:
+        return f"no_phone_{contact.no_phone_reason or 'none_given'}"
+    return "opted_out" if opted_out else None
+
+
+def why_not_reminded(snapshot: Snapshot, rules: TenantPolicy, now: datetime, history: History) -> str | None:
+    """What keeps a reminder back although a stage is due."""
+    promised = snapshot.invoice.expected_payment_on
+    if promised is not None and promised >= local_date(now, snapshot.organisation.time_zone):
+        return "promised"
+    return why_not_reachable(snapshot.contact, rules.exclude_contacts, opted_out=history.opted_out) or why_capped(
+        rules.caps, history
+    )
+
+
+def why_capped(caps: Caps, history: History) -> str | None:
+    if history.reminders_this_week >= caps.per_contact_per_week:
+        return "weekly_cap"
+    if history.reminders_this_month >= caps.per_contact_per_month:
+        return "monthly_cap"
+    return None
+
+
+def below_minimum(invoice: Invoice, rules: TenantPolicy) -> bool:
+    return invoice.amount_due < rules.minimum_amount
+
+
+def in_back_book(snapshot: Snapshot, history: History) -> bool:
+    """Whether the invoice was overdue when the organisation was connected and nobody has released it since."""
+    due_on = snapshot.invoice.due_on
+    connected_on = local_date(history.tenant.connected_at, snapshot.organisation.time_zone)
+    return due_on is not None and due_on < connected_on and not any(intent.released for intent in history.intents)
+
+
+def why_held(snapshot: Snapshot, rules: TenantPolicy, history: History, *, reminder: bool) -> str | None:
+    """What a person must release first."""
+    if reminder and rules.brake.hold_back_book and in_back_book(snapshot, history):
+        return "back_book"
+    return "approval" if rules.mode is Mode.APPROVAL else None
+
+
+def contact_moment(snapshot: Snapshot, rules: TenantPolicy, now: datetime) -> datetime:
+    """The next moment at which the contact may be written to; ``now`` for a contact without a number."""
+    phone = snapshot.contact.phone
+    if phone is None:
+        return now
+    zone = recipient_zone(phone, snapshot.organisation.time_zone, now)
+    return next_contact_moment(now, zone, rules.contact_hours, public_holidays(recipient_country(phone)))
+
+
+def due_date_changed(intent: Intent, snapshot: Snapshot) -> bool:
+    return intent.due_on != snapshot.invoice.due_on

@@ -1,0 +1,150 @@
+"""Just before a message leaves: look again, decide again, brake, and claim it; each in one transaction."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from notifier.catalogue import Catalogue
+from notifier.model import Decision, Intent, Snapshot, Verdict
+from notifier.ports import Attempt, Due, Ledger, TemplateMessage, TenantBook
+from notifier.rendering import render
+from notifier.still_wanted import is_fresh, still_wanted, why_expired
+from shared.contracts.messages import MessageChangedV1, MessageState
+from shared.contracts.scans import InvoiceLookRequestedV1
+from shared.policy import Brake, Policy
+
+SPACING = timedelta(seconds=6)
+"""WhatsApp's pace for one recipient."""
+HOUR = timedelta(hours=1)
+LOOKS_AT_ONCE = 50
+
+_ENDS = {
+    Verdict.CANCEL: MessageState.CANCELLED,
+    Verdict.SUPPRESS: MessageState.SUPPRESSED,
+    Verdict.HOLD: MessageState.HELD,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that is to be posted now, by nobody else."""
+
+    attempt: Attempt
+    message: TemplateMessage
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastLook:
+    """What came of it: a claim, or changes, or neither when the message waits. ``braked`` when a wave was held."""
+
+    claimed: Claimed | None = None
+    changes: Sequence[MessageChangedV1] = ()
+    braked: bool = False
+
+
+class LookLast:
+    """Reads no snapshot older than ten minutes as the truth, and posts nothing itself."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        policy: Policy,
+        catalogue: Catalogue,
+        *,
+        clock: Callable[[], datetime],
+        new_reference: Callable[[], str],
+    ) -> None:
+        self._ledger = ledger
+        self._policy = policy
+        self._catalogue = catalogue
+        self._clock = clock
+        self._new_reference = new_reference
+
+    async def claim(self, due: Due) -> LastLook:
+        now = self._clock()
+        async with self._ledger.open(due.tenant_id, now) as book:
+            intent = await book.intent(due.intent_id)
+            snapshot = await book.snapshot(due.invoice_id)
+            if intent is None or snapshot is None or intent.state is not MessageState.PLANNED or intent.due_at > now:
+                return LastLook()
+            if (await book.tenant()).lost or not is_fresh(snapshot, now):
+                return LastLook()
+            history = await book.history(snapshot, now, leaving=intent)
+            decision = still_wanted(intent, snapshot, self._policy.for_tenant(due.tenant_id), now, history)
+            if decision.verdict is Verdict.SEND:
+                return await self._send(book, intent, snapshot, now)
+            return LastLook(changes=await _put_aside(book, intent, snapshot, decision, now))
+
+    async def _send(self, book: TenantBook, intent: Intent, snapshot: Snapshot, now: datetime) -> LastLook:
+        rules = self._policy.for_tenant(intent.tenant_id)
+        message = render(snapshot, intent.kind, intent.stage, rules, self._catalogue)
+        if message is None:
+            gone = Decision(intent.kind, intent.stage, Verdict.CANCEL, "stage_removed")
+            return LastLook(changes=await _put_aside(book, intent, snapshot, gone, now))
+        last = await book.last_sent_to(message.to)
+        if last is not None and last + SPACING > now:
+            await book.postpone(intent, last + SPACING, now)
+            return LastLook()
+        if not intent.released and await _too_many(book, rules.brake, now):
+            held, first = await book.pull_brake(now)
+            changes = [stopped.changed(MessageState.HELD, "brake", now) for stopped in held]
+            return LastLook(changes=changes, braked=first and bool(held))
+        attempt = Attempt(self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template)
+        if not await book.claim(intent, attempt, now):
+            return LastLook()
+        return LastLook(Claimed(attempt, message, intent.tries + 1))
+
+    async def ask_again(
+        self, stale: Sequence[Due]
+    ) -> tuple[Sequence[InvoiceLookRequestedV1], Sequence[MessageChangedV1]]:
+        """Requests for fresh snapshots, and the cancellations of what time alone has made pointless."""
+        now = self._clock()
+        requests: list[InvoiceLookRequestedV1] = []
+        changes: list[MessageChangedV1] = []
+        by_tenant = sorted(stale, key=lambda due: due.tenant_id)
+        for tenant_id, dues in groupby(by_tenant, key=lambda due: due.tenant_id):
+            async with self._ledger.open(tenant_id, now) as book:
+                wanted = []
+                for due in dues:
+                    asked, cancelled = await self._ask_about(book, due, now)
+                    changes += cancelled
+                    wanted += [due.invoice_id] if asked else []
+            unique = list(dict.fromkeys(wanted))
+            requests += [
+                InvoiceLookRequestedV1(
+                    tenant_id=tenant_id,
+                    invoice_ids=tuple(unique[start : start + LOOKS_AT_ONCE]),
+                    reason="before_sending",
+                )
+                for start in range(0, len(unique), LOOKS_AT_ONCE)
+            ]
+        return requests, changes
+
+    async def _ask_about(self, book: TenantBook, due: Due, now: datetime) -> tuple[bool, Sequence[MessageChangedV1]]:
+        intent, snapshot = await book.intent(due.intent_id), await book.snapshot(due.invoice_id)
+        if intent is None or snapshot is None or intent.state is not MessageState.PLANNED:
+            return False, []
+        rule = why_expired(intent, snapshot, self._policy.for_tenant(due.tenant_id), now)
+        if rule in {"too_late", "too_old"}:
+            decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, rule)
+            return False, await _put_aside(book, intent, snapshot, decision, now)
+        return await book.ask_again(intent, now), []
+
+
+async def _put_aside(
+    book: TenantBook, intent: Intent, snapshot: Snapshot, decision: Decision, now: datetime
+) -> Sequence[MessageChangedV1]:
+    await book.record(snapshot, decision, now)
+    if decision.verdict is Verdict.POSTPONE:
+        await book.postpone(intent, decision.due_at or now, now)
+        return []
+    state = _ENDS[decision.verdict]
+    moved = await book.move(intent, state, decision.rule, now)
+    return [intent.changed(state, decision.rule, now)] if moved else []
+
+
+async def _too_many(book: TenantBook, brake: Brake, now: datetime) -> bool:
+    here, everywhere = await book.sent_since(now - HOUR)
+    return here >= brake.per_tenant_per_hour or everywhere >= brake.per_installation_per_hour

@@ -1,0 +1,70 @@
+"""Learning from WhatsApp's webhooks: what became of a message, and who wants no more."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from notifier.ports import Ledger, Lessons, StatusNews, Wish
+from notifier.statuses import state_of
+from notifier.whatsapp_errors import ErrorClass, handling
+from notifier.wishes import wish_of
+from shared.contracts.messages import MessageChangedV1, MessageState
+from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
+
+ACCOUNT_PAUSE = timedelta(minutes=5)
+
+
+class Learn:
+    """The use case behind ``whatsapp.update.received.v1``; any order and any number of the same ends the same."""
+
+    def __init__(
+        self, lessons: Lessons, ledger: Ledger, *, clock: Callable[[], datetime], stopped: Callable[[str], None]
+    ) -> None:
+        self._lessons = lessons
+        self._ledger = ledger
+        self._clock = clock
+        self._stopped = stopped
+
+    async def __call__(self, update: WhatsAppUpdateReceivedV1) -> Sequence[MessageChangedV1]:
+        now = self._clock()
+        if update.kind is WhatsAppUpdateKind.MESSAGE:
+            return await self._message(update, now)
+        state = state_of(update.status)
+        if state is None:
+            return []
+        code = failure_code(update.raw) if state is MessageState.FAILED else None
+        news = StatusNews(
+            reference=update.reference,
+            provider_message_id=update.provider_message_id,
+            state=state,
+            reason=None if state is not MessageState.FAILED else f"whatsapp_{code or 'unspecified'}",
+            person_user_id=update.person_user_id,
+        )
+        changes = await self._lessons.status(news, now)
+        if changes and code is not None and handling(code).error_class is ErrorClass.ACCOUNT:
+            # Accepted first and failed afterwards: without a pause the whole queue would go the same way.
+            reason = f"whatsapp_{code}"
+            if await self._ledger.pause(now + ACCOUNT_PAUSE, reason, now):
+                self._stopped(reason)
+        return changes
+
+    async def _message(self, update: WhatsAppUpdateReceivedV1, now: datetime) -> Sequence[MessageChangedV1]:
+        opted_out = wish_of(update.button_payload, update.text)
+        if opted_out is None:
+            return []
+        wish = Wish(
+            phone=update.person_phone,
+            user_id=update.person_user_id,
+            reply_to=update.reply_to,
+            opted_out=opted_out,
+            said_at=update.happened_at,
+        )
+        return await self._lessons.wish(wish, now)
+
+
+def failure_code(raw: dict[str, Any]) -> int | None:
+    """The first error's code in a status as Meta sent it."""
+    errors = raw.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else None
+    code = first.get("code") if isinstance(first, dict) else None
+    return code if isinstance(code, int) else None

@@ -1,0 +1,130 @@
+"""The values the notifier reasons about: what an invoice was last seen to be, and what is to be said of it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from shared.contracts.base import Contract, Identifier, UtcTime
+from shared.contracts.invoices import Contact, Invoice, InvoiceEnrichedV1, Organisation
+from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
+
+PENDING = frozenset({MessageState.PLANNED, MessageState.HELD})
+"""States in which nothing has left and nothing is leaving."""
+
+
+class Snapshot(Contract):
+    """One invoice as it was at ``read_at``."""
+
+    tenant_id: Identifier
+    invoice: Invoice
+    contact: Contact
+    organisation: Organisation
+    read_at: UtcTime
+
+    @classmethod
+    def of(cls, event: InvoiceEnrichedV1) -> "Snapshot":
+        return cls(
+            tenant_id=event.tenant_id,
+            invoice=event.invoice,
+            contact=event.contact,
+            organisation=event.organisation,
+            read_at=event.read_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """``connected_at`` is the first sight of the organisation until its connection was announced."""
+
+    tenant_id: str
+    connected_at: datetime
+    announced: bool
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One message that is to be said once; ``due_on`` is the due date it was planned for, ``due_at`` when it may leave.
+
+    ``stage`` is a reminder's offset in days. ``claimed_at`` is when it was last about to be sent.
+    """
+
+    intent_id: str
+    tenant_id: str
+    invoice_id: str
+    invoice_number: str
+    contact_id: str
+    kind: MessageKind
+    stage: int | None
+    state: MessageState
+    reason: str | None
+    due_on: date | None
+    due_at: datetime
+    created_at: datetime
+    claimed_at: datetime | None
+    released: bool
+    tries: int
+    correlation_id: str | None
+
+    @property
+    def pending(self) -> bool:
+        return self.state in PENDING
+
+    @property
+    def revivable(self) -> bool:
+        """A cancelled reminder that never reached the provider may be planned again: still one message."""
+        return self.kind is MessageKind.REMINDER and self.state is MessageState.CANCELLED and self.claimed_at is None
+
+    def changed(self, state: MessageState, reason: str | None, at: datetime) -> MessageChangedV1:
+        """The fact that this intent reached ``state``."""
+        return MessageChangedV1(
+            intent_id=self.intent_id,
+            tenant_id=self.tenant_id,
+            invoice_id=self.invoice_id,
+            invoice_number=self.invoice_number,
+            kind=self.kind,
+            stage=self.stage,
+            state=state,
+            reason=reason,
+            changed_at=at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the ledger knows besides the invoice; the counts are of the contact's reminders, over all invoices."""
+
+    tenant: Tenant
+    intents: tuple[Intent, ...] = ()
+    issue_judged: bool = False
+    opted_out: bool = False
+    reminders_this_week: int = 0
+    reminders_this_month: int = 0
+
+    def intent(self, kind: MessageKind, stage: int | None) -> Intent | None:
+        return next((intent for intent in self.intents if (intent.kind, intent.stage) == (kind, stage)), None)
+
+
+class Verdict(StrEnum):
+    PLAN = "plan"
+    HOLD = "hold"
+    SUPPRESS = "suppress"
+    SKIP = "skip"
+    CANCEL = "cancel"
+    POSTPONE = "postpone"
+    SEND = "send"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do about one candidate message and the rule that said so.
+
+    ``weak`` marks an answer that must not replace an earlier one about the same candidate.
+    """
+
+    kind: MessageKind
+    stage: int | None
+    verdict: Verdict
+    rule: str
+    due_at: datetime | None = None
+    weak: bool = False

@@ -1,0 +1,91 @@
+"""What a message says: its template, language and parameters, from a snapshot; the same input gives the same text."""
+
+from datetime import date
+from decimal import Decimal
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_currency
+
+from notifier.catalogue import Catalogue
+from notifier.model import Snapshot
+from notifier.ports import TemplateMessage
+from shared.contracts.messages import MessageKind
+from shared.policy import TenantPolicy
+
+LONGEST_TEXT = 80
+LONGEST_LINK = 180
+_ALERT_TEMPLATES = {MessageKind.ISSUED: "invoice_issued", MessageKind.PAID: "invoice_paid"}
+_NOTHING = "-"
+
+
+def render(
+    snapshot: Snapshot, kind: MessageKind, stage: int | None, rules: TenantPolicy, catalogue: Catalogue
+) -> TemplateMessage | None:
+    """The message, or None when the policy no longer has the stage or the contact no number."""
+    name = _template_name(kind, stage, rules)
+    if name is None or snapshot.contact.phone is None:
+        return None
+    link = _safe_link(snapshot.invoice.online_url)
+    variant = catalogue.with_link(name, rules.language) if link else None
+    name = variant or name
+    texts = _texts(snapshot, kind, _locale(rules.language, snapshot.organisation.country), link)
+    return TemplateMessage(
+        to=snapshot.contact.phone,
+        template=name,
+        language=rules.language,
+        parameters=tuple((parameter, texts[parameter]) for parameter in catalogue.parameters(name)),
+    )
+
+
+def _template_name(kind: MessageKind, stage: int | None, rules: TenantPolicy) -> str | None:
+    if kind in _ALERT_TEMPLATES:
+        return _ALERT_TEMPLATES[kind]
+    return next((candidate.template for candidate in rules.stages if candidate.offset_days == stage), None)
+
+
+def _texts(snapshot: Snapshot, kind: MessageKind, locale: Locale, link: str | None) -> dict[str, str]:
+    invoice = snapshot.invoice
+    amount = invoice.amount_paid if kind is MessageKind.PAID else invoice.amount_due
+    return {
+        "contact_name": clean(snapshot.contact.name),
+        "organisation_name": clean(snapshot.organisation.name),
+        "invoice_number": clean(invoice.number),
+        "amount": money(amount, invoice.currency, locale),
+        "due_date": day(invoice.due_on, locale),
+        "link": link or _NOTHING,
+    }
+
+
+def clean(text: str) -> str:
+    """The text as WhatsApp takes it: one line, single spaces, never empty, not too long."""
+    printable = "".join(letter if letter.isprintable() or letter in "\u200c\u200d" else " " for letter in text)
+    line = " ".join(printable.split())
+    return (line if len(line) <= LONGEST_TEXT else line[: LONGEST_TEXT - 1].rstrip() + "…") or _NOTHING
+
+
+def money(amount: Decimal, currency: str, locale: Locale) -> str:
+    """``INR 12,500.00``: the code, the locale's grouping, the currency's own decimals."""
+    pattern = locale.decimal_formats[None].pattern
+    return f"{currency} {format_currency(amount, currency, format=pattern, locale=locale)}"
+
+
+def day(date_: date | None, locale: Locale) -> str:
+    """``23 Jun 2026`` in the locale's words."""
+    return _NOTHING if date_ is None else format_date(date_, "d MMM y", locale=locale)
+
+
+def _locale(language: str, country: str) -> Locale:
+    """The language as written in the country, since that is how amounts are grouped there."""
+    for name in (f"{language}_{country}", language):
+        try:
+            return Locale.parse(name)
+        except (UnknownLocaleError, ValueError):
+            continue
+    return Locale.parse("en")
+
+
+def _safe_link(url: str | None) -> str | None:
+    if not url or len(url) > LONGEST_LINK or not url.startswith("https://"):
+        return None
+    return url if url.isascii() and url.isprintable() and " " not in url else None

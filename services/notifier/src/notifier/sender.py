@@ -1,0 +1,157 @@
+"""The loop that sends: takes what is due, looks once more, posts once, and records what came of it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from notifier.last_look import Claimed, LookLast
+from notifier.learn import ACCOUNT_PAUSE
+from notifier.ports import Attempt, Due, Ledger, Outcome, Rejected, SendsMessages
+from notifier.telemetry import SenderLog
+from notifier.whatsapp_errors import LATER_AFTER, ErrorClass, retry_after
+from shared.contracts.messages import MessageChangedV1
+from shared.errors import PublishFailed
+from shared.runtime.publisher import Publishes
+from shared.runtime.service import Stop
+from shared.telemetry.correlation import correlated
+
+IN_FLIGHT = 8
+BATCH = 200
+POLL_SECONDS = 1.0
+SENDER_GONE_AFTER = timedelta(seconds=60)
+"""Far longer than the provider's deadline: whoever claimed a message this long ago is not there any more."""
+BUSY_PAUSE = timedelta(seconds=30)
+_PUBLISH_SECONDS = 5.0
+
+
+class Sender:
+    """Any number may run at once: a claim in the ledger decides who posts."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        look_last: LookLast,
+        provider: SendsMessages,
+        events: Publishes,
+        *,
+        clock: Callable[[], datetime],
+        log: SenderLog,
+    ) -> None:
+        self._ledger = ledger
+        self._look_last = look_last
+        self._provider = provider
+        self._events = events
+        self._clock = clock
+        self._log = log
+        self._woken = asyncio.Event()
+        self._queue: deque[Due] = deque()
+        self._running: dict[asyncio.Task[None], str] = {}
+
+    def wake(self) -> None:
+        """Something may be due before the next poll."""
+        self._woken.set()
+
+    async def run(self, stop: Stop) -> None:
+        """Until ``stop``; what is being posted then is finished."""
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                self._woken.clear()
+                await self._fill()
+                self._start()
+                await self._pause(stopping)
+        finally:
+            stopping.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def run_once(self) -> None:
+        """Everything that can leave now, and no more."""
+        await self._fill()
+        while self._queue or self._running:
+            self._start()
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            self._reap()
+
+    async def _fill(self) -> None:
+        now = self._clock()
+        await self._tell(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
+        if self._queue or await self._ledger.paused_until(now) is not None:
+            return
+        due = await self._ledger.due(now, BATCH)
+        requests, changes = await self._look_last.ask_again([item for item in due if item.stale])
+        for request in requests:
+            await self._events.publish(request)
+        await self._tell(changes)
+        taken = set(self._running.values())
+        self._queue.extend(item for item in due if not item.stale and item.intent_id not in taken)
+
+    def _start(self) -> None:
+        while self._queue and len(self._running) < IN_FLIGHT:
+            due = self._queue.popleft()
+            self._running[asyncio.create_task(self._deliver(due))] = due.intent_id
+
+    def _reap(self) -> None:
+        for task in [task for task in self._running if task.done()]:
+            del self._running[task]
+            task.result()
+
+    async def _pause(self, stopping: asyncio.Task[bool]) -> None:
+        woken = asyncio.create_task(self._woken.wait())
+        waiting = {stopping, woken, *self._running}
+        timeout = None if self._queue else POLL_SECONDS
+        await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        woken.cancel()
+        self._reap()
+
+    async def _deliver(self, due: Due) -> None:
+        with correlated(due.correlation_id):
+            look = await self._look_last.claim(due)
+            if look.braked:
+                self._log.braked(due.tenant_id, len(look.changes))
+            await self._tell(look.changes)
+            if look.claimed is not None:
+                outcome = await self._provider.send(look.claimed.message, look.claimed.attempt.reference)
+                await self._settle(look.claimed, outcome)
+
+    async def _settle(self, claimed: Claimed, outcome: Outcome) -> None:
+        now = self._clock()
+        attempt = claimed.attempt
+        self._log.attempted(attempt.intent_id, outcome)
+        if isinstance(outcome, Rejected):
+            retry_at, burns = next_try(outcome, claimed.tries, now)
+            changes = await self._ledger.settle(attempt, outcome, now, retry_at=retry_at, burns=burns)
+            await self._hold_all(outcome, attempt, now)
+        else:
+            changes = await self._ledger.settle(attempt, outcome, now)
+        await self._tell(changes)
+
+    async def _hold_all(self, outcome: Rejected, attempt: Attempt, now: datetime) -> None:
+        if not outcome.handling.whole_sender:
+            return
+        account = outcome.handling.error_class is ErrorClass.ACCOUNT
+        self._queue.clear()
+        if await self._ledger.pause(now + (ACCOUNT_PAUSE if account else BUSY_PAUSE), outcome.reason, now) and account:
+            self._log.stopped(outcome.reason, attempt.intent_id)
+
+    async def _tell(self, changes: Sequence[MessageChangedV1]) -> None:
+        for change in changes:
+            self._log.changed(change)
+            try:
+                await self._events.publish(change, deadline=_PUBLISH_SECONDS)
+            except PublishFailed:
+                # The ledger holds the truth; a listener that must not miss anything reads it there.
+                self._log.untold(change.intent_id)
+
+
+def next_try(outcome: Rejected, tries: int, now: datetime) -> tuple[datetime | None, bool]:
+    """When to try again (None: never) and whether this try counts."""
+    match outcome.handling.error_class:
+        case ErrorClass.ACCOUNT:
+            return now + ACCOUNT_PAUSE, False
+        case ErrorClass.RETRY if tries < outcome.handling.tries:
+            return now + retry_after(tries), True
+        case ErrorClass.LATER if tries < outcome.handling.tries:
+            return now + LATER_AFTER, True
+        case _:
+            return None, True

@@ -1,0 +1,29 @@
+"""The notifier's configuration."""
+
+from pydantic import Field, SecretStr
+
+from shared.settings.base import ServiceSettings
+from shared.settings.groups import AmqpSettings, HttpSettings, PolicySettings, TelemetrySettings
+
+
+class LedgerSettings(ServiceSettings):
+    """All that the notifier's commands need."""
+
+    notifier_database_url: SecretStr = Field(
+        default=SecretStr("sqlite+aiosqlite:///var/notifier.db"),
+        description="The notifier's ledger: sqlite:///path or postgresql://user:password@host/database",
+    )
+
+
+class NotifierSettings(LedgerSettings, PolicySettings, AmqpSettings, TelemetrySettings, HttpSettings):
+    notifier_port: int = Field(
+        default=8084, ge=0, le=65535, description="The notifier's own port; 0 takes any free one"
+    )
+    whatsapp_api_url: str = Field(default="https://graph.facebook.com", description="WhatsApp's Cloud API")
+    whatsapp_api_version: str = Field(
+        default="v25.0", pattern=r"^v\d+\.\d+$", description="The Graph API version, always pinned"
+    )
+    whatsapp_access_token: SecretStr = Field(min_length=1, description="The system user's access token")
+    whatsapp_phone_number_id: str = Field(
+        min_length=1, pattern=r"^[\w-]+$", description="The id (not the number) of the sending phone number"
+    )

@@ -1,0 +1,81 @@
+"""What the notifier says about its work: log lines and figures, with ids and reasons only."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter
+
+from notifier.model import Decision
+from notifier.ports import Accepted, Outcome, Rejected
+from notifier.whatsapp_errors import ErrorClass, is_listed
+from shared.contracts.messages import MessageChangedV1
+from shared.telemetry.logging import get_logger
+
+_log = get_logger(__name__)
+_LOUD = frozenset({ErrorClass.TEMPLATE, ErrorClass.OURS})
+
+
+class Figures:
+    """The notifier's Prometheus metrics."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.decisions = Counter(
+            "duebell_notifier_decisions", "Decisions by verdict and rule", ["verdict", "rule"], registry=registry
+        )
+        self.attempts = Counter(
+            "duebell_notifier_attempts", "Posts to WhatsApp by what came of them", ["outcome"], registry=registry
+        )
+        self.messages = Counter(
+            "duebell_notifier_messages", "Messages that reached a state", ["state"], registry=registry
+        )
+        self.brakes = Counter("duebell_notifier_brakes", "Waves that were held", registry=registry)
+        self.stops = Counter(
+            "duebell_notifier_sender_stops", "Times the sender stopped for an account fault", registry=registry
+        )
+
+    def count_decision(self, decision: Decision) -> None:
+        self.decisions.labels(decision.verdict.value, decision.rule).inc()
+
+
+class SenderLog:
+    """Log lines and figures of sending, in one place so that no name or number can slip in."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    def changed(self, change: MessageChangedV1) -> None:
+        self._figures.messages.labels(change.state.value).inc()
+        _log.info("message.changed", **_ids(change), now=change.state.value, reason=change.reason)
+
+    def attempted(self, intent_id: str, outcome: Outcome) -> None:
+        self._figures.attempts.labels(type(outcome).__name__.lower()).inc()
+        if isinstance(outcome, Accepted):
+            _log.info("message.accepted", intent_id=intent_id, held=outcome.held)
+            return
+        if not isinstance(outcome, Rejected):
+            _log.warning("message.unanswered", intent_id=intent_id, reason=outcome.reason)
+            return
+        error_class = outcome.handling.error_class
+        unlisted = outcome.code is not None and not is_listed(outcome.code)
+        log = _log.error if error_class in _LOUD or unlisted else _log.warning
+        log("message.rejected", intent_id=intent_id, reason=outcome.reason, error_class=error_class.value)
+
+    def braked(self, tenant_id: str, held: int) -> None:
+        self._figures.brakes.inc()
+        _log.error("wave.held", tenant_id=tenant_id, held=held, remedy=f"python -m notifier.release {tenant_id}")
+
+    def stopped(self, reason: str, intent_id: str | None = None) -> None:
+        self._figures.stops.inc()
+        _log.error("sender.stopped", reason=reason, intent_id=intent_id)
+
+    def untold(self, intent_id: str) -> None:
+        _log.warning("message_change.untold", intent_id=intent_id)
+
+
+def _ids(change: MessageChangedV1) -> Mapping[str, str | int | None]:
+    return {
+        "intent_id": change.intent_id,
+        "tenant_id": change.tenant_id,
+        "invoice_id": change.invoice_id,
+        "kind": change.kind.value,
+        "stage": change.stage,
+    }

@@ -1,0 +1,55 @@
+"""``python -m notifier.why TENANT [--invoice X] [--json]``: why was this customer messaged, or not?"""
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from notifier import answers, command
+
+_COLUMNS = ("invoice", "contact", "due", "message", "verdict", "rule", "state", "when")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m notifier.why", description=__doc__)
+    parser.add_argument("tenant", help="the organisation's tenant id")
+    parser.add_argument("--invoice", help="one invoice, by its id or number")
+    parser.add_argument("--json", action="store_true", help="a JSON list with stable keys")
+    options = parser.parse_args()
+
+    async def answer(engine: AsyncEngine) -> str:
+        found = await answers.why(engine, options.tenant, options.invoice)
+        return json.dumps([item.as_json() for item in found], indent=2) if options.json else table(found)
+
+    command.run(answer)
+
+
+def table(found: Sequence[answers.Answer]) -> str:
+    """Aligned columns for a terminal: names, and never a number."""
+    if not found:
+        return "Nothing has been decided."
+    rows = [_COLUMNS, *(_row(item) for item in found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _row(item: answers.Answer) -> tuple[str, ...]:
+    message = item.kind if item.stage is None else f"{item.kind} {item.stage:+d}"
+    state = item.state or "-"
+    return (
+        item.invoice_number or item.invoice_id,
+        item.contact_name or item.contact_id,
+        item.due_on.isoformat() if item.due_on else "-",
+        message,
+        item.verdict,
+        item.rule,
+        f"{state} ({item.reason})" if item.reason and item.reason != item.rule else state,
+        (item.changed_at or item.decided_at).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+if __name__ == "__main__":
+    main()
