@@ -11,7 +11,7 @@ from pathlib import Path
 class Program:
     """``environment`` is all the process gets. ``revision`` changes when files that it reads at start have changed.
 
-    Servers are started first and stopped last; among them a lower ``rank`` stops later.
+    Servers are started first. On the way down a higher ``rank`` stops first, and those of one rank stop together.
     """
 
     service: str

@@ -97,7 +97,6 @@ class Stack:
     def down(self) -> None:
         """Stop everything, the services first and together; data stays."""
         with self._locked():
-            self._supervisor.stop(filter(_is_service, self._supervisor.processes()))
             self._supervisor.shutdown()
 
     def processes(self) -> list[ProcessStatus]:

@@ -24,6 +24,7 @@ from deploy.supervisor_config import launch_path, render_config
 from deploy.waiting import wait_until
 
 _LONGEST_SOCKET_PATH = 90
+_SUPERVISORD_SECONDS = 20
 _UNREACHABLE = (OSError, xmlrpc.client.ProtocolError)
 
 
@@ -130,14 +131,25 @@ class Supervisor:
         """Send a signal to the process itself; supervisord starts it again if it dies of it."""
         self._call("signalProcess", name, number.name.removeprefix("SIG"))
 
-    def shutdown(self, seconds: float = 90) -> None:
-        """Stop everything, highest rank first, and supervisord itself; returns when it has gone."""
+    def shutdown(self) -> None:
+        """Stop everything, the highest rank first and those of one rank together, then supervisord itself.
+
+        Raises:
+            StackError: something was still there long after its limit.
+        """
         if not self.is_alive():
             return
         pid = self._call("getPID")
+        ranks: dict[int, list[str]] = {}
+        for config in self._call("getAllConfigInfo"):
+            ranks.setdefault(config["process_prio"], []).append(config["name"])
+        for _, names in sorted(ranks.items(), reverse=True):
+            self.stop(names)
+            for name in names:
+                self._call("removeProcessGroup", name)
         self._call("shutdown")
-        if not wait_until(lambda: self._has_gone(pid), seconds):
-            raise StackError(f"supervisord (pid {pid}) did not stop in {seconds:.0f} s")
+        if not wait_until(lambda: self._has_gone(pid), _SUPERVISORD_SECONDS):
+            raise StackError(f"supervisord (pid {pid}) did not stop in {_SUPERVISORD_SECONDS} s")
 
     def _has_gone(self, pid: int) -> bool:
         if self._process is not None and self._process.pid == pid:
@@ -163,7 +175,7 @@ class Supervisor:
                 start_new_session=True,
                 preexec_fn=end_with_parent if tied else None,  # noqa: PLW1509 - one system call, no lock is taken
             )
-        if not wait_until(self.is_alive, 20):
+        if not wait_until(self.is_alive, _SUPERVISORD_SECONDS):
             raise StackError("supervisord did not start", tail(self._logs / "supervisord.out"))
 
     def _call(self, method: str, *arguments: str | bool) -> Any:

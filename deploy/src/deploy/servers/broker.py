@@ -65,7 +65,7 @@ class PrivateBroker:
             environment=environment,
             directory=self._folder,
             is_server=True,
-            rank=2,
+            rank=10,
             stop_seconds=60,
             open_files=20_000,
             revision=hashlib.sha256((config + _PLUGINS).encode()).hexdigest(),

@@ -45,7 +45,7 @@ class PrivateRedis:
             environment={"LC_ALL": "C.UTF-8"},
             directory=self._folder,
             is_server=True,
-            rank=3,
+            rank=10,
             open_files=20_000,
             revision=hashlib.sha256((config + users).encode()).hexdigest(),
             port=self._ports["redis"],

@@ -49,7 +49,7 @@ class PrivatePostgresql:
             environment={"LC_ALL": "C.UTF-8"},
             directory=self._folder,
             is_server=True,
-            rank=4,
+            rank=10,
             stop_signal="INT",
             user=self._user,
             port=self._ports["postgresql"],
