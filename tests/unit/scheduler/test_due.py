@@ -1,12 +1,13 @@
 """When a scan is due."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from scheduler.due import moments_due, request_of
 from shared.contracts.scans import ScanKind
+from shared.contracts.tokens import Connection
 from shared.policy import Policy
 
 POLICY = Policy()
@@ -18,7 +19,8 @@ ZONES = {
 
 
 def scans(now: datetime, *tenants: str) -> list[tuple[str, str]]:
-    due = moments_due(tenants, ZONES, POLICY, now)
+    connections = [Connection(tenant_id=tenant, tenant_name=tenant, connected_at=now) for tenant in tenants]
+    due = moments_due(connections, ZONES, POLICY, now)
     return [(moment.tenant_id, moment.slot) for moment, request in due if request.kind is ScanKind.RECEIVABLES]
 
 
@@ -62,6 +64,8 @@ def test_receivables_reach_to_the_farthest_stage_before_the_due_date() -> None:
     assert request.due_before == date(2026, 6, 27)
 
 
-def test_every_tenant_is_reconciled_at_any_hour() -> None:
-    due = moments_due(["kolkata", "new"], ZONES, POLICY, at(1))
-    assert [request.kind for _, request in due] == [ScanKind.RECONCILE, ScanKind.RECONCILE]
+@pytest.mark.parametrize(("minutes", "slots"), [(0, []), (59, []), (60, ["1"]), (119, ["1"]), (120, ["2"])])
+def test_a_tenant_is_reconciled_every_hour_after_its_connection(minutes: int, slots: list[str]) -> None:
+    connection = Connection(tenant_id="new", tenant_name="new", connected_at=at(1))
+    due = moments_due([connection], ZONES, POLICY, at(1) + timedelta(minutes=minutes))
+    assert [moment.slot for moment, request in due if request.kind is ScanKind.RECONCILE] == slots

@@ -1,7 +1,7 @@
 """One request per moment, whatever fails."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,7 +18,11 @@ NOW = datetime(2026, 6, 23, 12, 0, tzinfo=UTC)
 
 class FakeConnections:
     async def connections(self) -> ConnectionsList:
-        return ConnectionsList(connections=(Connection(tenant_id="t", tenant_name="Meera Textiles", connected_at=NOW),))
+        return ConnectionsList(
+            connections=(
+                Connection(tenant_id="t", tenant_name="Meera Textiles", connected_at=NOW - timedelta(hours=5)),
+            )
+        )
 
 
 class FakeZones:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from shared.contracts.scans import ScanKind, ScanRequestedV1
+from shared.contracts.tokens import Connection
 from shared.policy import Policy
 
 RECONCILE_EVERY = timedelta(hours=1)
@@ -22,24 +23,23 @@ class Moment:
 
 
 def moments_due(
-    tenants: Iterable[str], zones: Mapping[str, tzinfo], policy: Policy, now: datetime
+    connections: Iterable[Connection], zones: Mapping[str, tzinfo], policy: Policy, now: datetime
 ) -> list[tuple[Moment, ScanRequestedV1]]:
     """Everything that should have been asked for by ``now``; asking twice is harmless, never asking is not.
 
-    A tenant whose zone is not known yet is judged in UTC: its first scan also reads the organisation.
+    A tenant is reconciled every hour after its connection: what changed before is no news. One whose zone is not known
+    yet is judged in UTC: its first scan also reads the organisation.
     """
     due: list[tuple[Moment, ScanRequestedV1]] = []
-    for tenant in tenants:
+    for connection in connections:
+        tenant = connection.tenant_id
         local = now.astimezone(zones.get(tenant, UTC))
-        due.append(
-            (
-                Moment(tenant, ScanKind.RECONCILE, "poll", RECONCILE_EVERY),
-                request_of(tenant, ScanKind.RECONCILE, local.date(), policy),
-            )
-        )
+        hours = (now - connection.connected_at) // RECONCILE_EVERY
+        if hours >= 1:
+            moment = Moment(tenant, ScanKind.RECONCILE, str(hours), 2 * RECONCILE_EVERY)
+            due.append((moment, request_of(tenant, ScanKind.RECONCILE, local.date(), policy)))
         if local.time() >= policy.for_tenant(tenant).scan_at:
-            slot = local.date().isoformat()
-            moment = Moment(tenant, ScanKind.RECEIVABLES, slot, timedelta(hours=36))
+            moment = Moment(tenant, ScanKind.RECEIVABLES, local.date().isoformat(), timedelta(hours=36))
             due.append((moment, request_of(tenant, ScanKind.RECEIVABLES, local.date(), policy)))
     return due
 

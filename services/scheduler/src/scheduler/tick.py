@@ -29,9 +29,9 @@ class Tick:
 
     async def __call__(self) -> int:
         """How many scans were asked for. A publish that fails gives its moment back and is raised."""
-        tenants = [connection.tenant_id for connection in (await self._connections.connections()).connections]
+        connections = (await self._connections.connections()).connections
         asked = 0
-        for moment, request in moments_due(tenants, await self._zones.all(), self._policy, self._clock()):
+        for moment, request in moments_due(connections, await self._zones.all(), self._policy, self._clock()):
             if not await self._claims.take(moment):
                 continue
             try:
