@@ -1,0 +1,155 @@
+"""A webhook or a request becomes the invoices' present state, for the fewest calls."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from fetcher.gatherer import Gatherer
+from fetcher.looks import LookAtInvoices
+from fetcher.readings import Reading
+from shared.contracts import InvoiceLookRequestedV1, OrganisationReadV1, XeroEventReceivedV1
+from shared.contracts.invoices import CauseKind, NoPhoneReason
+from shared.errors import PermanentError, RetryableError
+from unit.fetcher.samples import INDIA, NOW, TENANT, FakeXero, Rig, contact_json, guid, invoice_json
+
+
+class Looking(Rig):
+    def __init__(self, xero: FakeXero) -> None:
+        super().__init__(xero)
+        self.ignored: list[str] = []
+        self.look = LookAtInvoices(Gatherer[Reading](self.reader.read), self.contacts, self.ignored.append)
+
+
+def event(category: str = "INVOICE", resource_id: str = guid(1)) -> XeroEventReceivedV1:
+    return XeroEventReceivedV1(
+        event_id="e",
+        tenant_id=TENANT,
+        category=category,
+        event_type="UPDATE",
+        resource_id=resource_id,
+        event_at=NOW,
+        received_at=NOW,
+    )
+
+
+def request(*ids: str) -> InvoiceLookRequestedV1:
+    return InvoiceLookRequestedV1(tenant_id=TENANT, invoice_ids=ids, reason="before_send")
+
+
+async def collected(outcomes: AsyncGenerator[Any]) -> list[Any]:
+    return [outcome async for outcome in outcomes]
+
+
+async def test_one_event_is_one_read_with_the_contact_in_it() -> None:
+    rig = Looking(FakeXero([invoice_json(1)], [contact_json(1)]))
+    [enriched] = await collected(rig.look.after_event(event()))
+    assert enriched.invoice.number == "INV-1"
+    assert enriched.contact.phone == "+919876543210"
+    assert enriched.organisation == INDIA
+    assert enriched.read_at == NOW
+    assert (enriched.cause.kind, enriched.cause.event_type, enriched.cause.event_at) == (CauseKind.WEBHOOK, "UPDATE", NOW)
+    assert rig.xero.invoice_calls == [(guid(1),)]
+    assert rig.xero.contact_calls == []
+
+
+async def test_many_are_a_batch_and_a_batch_of_contacts_and_then_no_contacts_at_all() -> None:
+    invoices = [invoice_json(number, contact=number % 3) for number in range(1, 31)]
+    rig = Looking(FakeXero(invoices, [contact_json(contact) for contact in range(3)]))
+    ids = [guid(number) for number in range(1, 31)]
+    first = await collected(rig.look.on_request(request(*ids)))
+    again = await collected(rig.look.on_request(request(*ids)))
+    assert {enriched.invoice.invoice_id for enriched in first} == set(ids)
+    assert all(enriched.contact.phone and enriched.cause.kind is CauseKind.LOOK for enriched in first + again)
+    assert [len(call) for call in rig.xero.invoice_calls] == [30, 30]
+    assert [len(call) for call in rig.xero.contact_calls] == [3]
+    assert rig.xero.organisation_calls == 1
+
+
+async def test_a_contact_event_makes_the_next_look_read_the_contact_again() -> None:
+    rig = Looking(FakeXero([invoice_json(1), invoice_json(2)], [contact_json(1)]))
+    await collected(rig.look.on_request(request(guid(1), guid(2))))
+    rig.xero.contacts_by_id[guid(9001)] = contact_json(1, "9876500000")
+    assert await collected(rig.look.after_event(event("CONTACT", guid(9001).upper()))) == []
+    renewed = await collected(rig.look.on_request(request(guid(1), guid(2))))
+    assert {enriched.contact.phone for enriched in renewed} == {"+919876500000"}
+
+
+@pytest.mark.parametrize("category", ["CREDITNOTE", "PREPAYMENT", "OVERPAYMENT", "SUBSCRIPTION"])
+async def test_categories_without_use_are_counted(category: str) -> None:
+    rig = Looking(FakeXero())
+    assert await collected(rig.look.after_event(event(category))) == []
+    assert rig.ignored == [category]
+
+
+async def test_an_unknown_category_is_kept_for_a_person() -> None:
+    with pytest.raises(PermanentError, match="unknown_category"):
+        await collected(Looking(FakeXero()).look.after_event(event("QUOTE")))
+
+
+async def test_the_others_are_published_before_one_is_missed() -> None:
+    rig = Looking(FakeXero([invoice_json(1), invoice_json(2)], [contact_json(1)]))
+    seen = []
+    with pytest.raises(PermanentError, match="invoice_not_found"):
+        async for enriched in rig.look.on_request(request(guid(1), guid(7), guid(2))):
+            seen.append(enriched.invoice.invoice_id)
+    assert sorted(seen) == [guid(1), guid(2)]
+
+
+@pytest.mark.parametrize("not_an_id", ["../Organisation", "INV-1", f"{guid(1)},{guid(2)}", "x"])
+async def test_what_is_no_id_is_never_asked_for(not_an_id: str) -> None:
+    rig = Looking(FakeXero([invoice_json(1)], [contact_json(1)]))
+    with pytest.raises(PermanentError, match="invoice_not_found"):
+        await collected(rig.look.after_event(event(resource_id=not_an_id)))
+    assert rig.xero.invoice_calls == []
+
+
+async def test_capital_letters_in_an_id_mean_nothing() -> None:
+    rig = Looking(FakeXero([invoice_json(1)], [contact_json(1)]))
+    [enriched] = await collected(rig.look.after_event(event(resource_id=guid(1).upper())))
+    assert enriched.invoice.invoice_id == guid(1)
+
+
+async def test_not_found_for_a_batch_blames_no_id() -> None:
+    rig = Looking(FakeXero([invoice_json(number) for number in range(1, 9)], [contact_json(1)]))
+    rig.xero.longest_question = 3
+    found = await collected(rig.look.on_request(request(*(guid(number) for number in range(1, 9)))))
+    assert len(found) == 8
+    assert [len(call) for call in rig.xero.invoice_calls] == [8, 4, 2, 2, 4, 2, 2]
+
+
+async def test_one_unreadable_invoice_is_named_and_spoils_no_other() -> None:
+    rig = Looking(FakeXero([invoice_json(1), invoice_json(2, AmountDue="much")], [contact_json(1)]))
+    seen = []
+    with pytest.raises(PermanentError) as failure:
+        async for enriched in rig.look.on_request(request(guid(1), guid(2))):
+            seen.append(enriched.invoice.invoice_id)
+    assert seen == [guid(1)]
+    assert str(failure.value) == "unreadable_invoice: AmountDue"
+
+
+async def test_a_contact_that_xero_does_not_show_has_no_number() -> None:
+    rig = Looking(FakeXero([invoice_json(1), invoice_json(2)]))
+    rig.xero.longest_question = 50
+    enriched = await collected(rig.look.on_request(request(guid(1), guid(2))))
+    assert {(item.contact.status, item.contact.no_phone_reason) for item in enriched} == {
+        ("UNKNOWN", NoPhoneReason.NONE_GIVEN)
+    }
+    assert rig.cache.kept == {}
+
+
+async def test_a_passing_failure_passes_on() -> None:
+    rig = Looking(FakeXero([invoice_json(1)], [contact_json(1)]))
+    rig.xero.failures = [RetryableError("tenant_held", retry_after=900, counts=False)]
+    with pytest.raises(RetryableError, match="tenant_held") as failure:
+        await collected(rig.look.after_event(event()))
+    assert (failure.value.retry_after, failure.value.counts) == (900, False)
+    assert len(await collected(rig.look.after_event(event()))) == 1
+
+
+async def test_a_real_reading_of_the_organisation_is_announced_once() -> None:
+    rig = Looking(FakeXero([invoice_json(1)], [contact_json(1)]))
+    for _ in range(3):
+        await collected(rig.look.after_event(event()))
+    assert rig.announced == [OrganisationReadV1(tenant_id=TENANT, organisation=INDIA, read_at=NOW)]
+    await rig.organisations.read(TENANT)
+    assert len(rig.announced) == 2
