@@ -22,6 +22,15 @@ _DEFAULTS = {
     "DUEBELL_WHATSAPP_VERIFY_TOKEN": "sandbox-verify-token",
 }
 
+_KNOWN_TO_BOTH = {
+    "client_id": "DUEBELL_XERO_CLIENT_ID",
+    "client_secret": "DUEBELL_XERO_CLIENT_SECRET",
+    "whatsapp_token": "DUEBELL_WHATSAPP_ACCESS_TOKEN",
+    "phone_number_id": "DUEBELL_WHATSAPP_PHONE_NUMBER_ID",
+    "app_secret": "DUEBELL_WHATSAPP_APP_SECRET",
+    "verify_token": "DUEBELL_WHATSAPP_VERIFY_TOKEN",
+}
+
 
 def sandbox_program(port: int, machine: Mapping[str, str]) -> Program:
     """The sandbox as one more process of the stack."""
@@ -51,20 +60,24 @@ def sandbox_variables(given: Mapping[str, str], sandbox_url: str, token_broker_u
     return {**_DEFAULTS, **redirect, **given, **addresses}
 
 
-def sandbox_settings(variables: Mapping[str, str], ingress_url: str) -> dict[str, object]:
-    """What the sandbox must be told so that it accepts this installation and sends it webhooks."""
-    return {
-        "client_id": variables["DUEBELL_XERO_CLIENT_ID"],
-        "client_secret": variables["DUEBELL_XERO_CLIENT_SECRET"],
-        "redirect_uris": [variables["DUEBELL_XERO_REDIRECT_URI"]],
-        "webhook_key": variables["DUEBELL_XERO_WEBHOOK_KEYS"].split(",")[0].strip(),
-        "webhook_url": f"{ingress_url}/webhooks/xero",
-        "whatsapp_token": variables["DUEBELL_WHATSAPP_ACCESS_TOKEN"],
-        "phone_number_id": variables["DUEBELL_WHATSAPP_PHONE_NUMBER_ID"],
-        "app_secret": variables["DUEBELL_WHATSAPP_APP_SECRET"],
-        "verify_token": variables["DUEBELL_WHATSAPP_VERIFY_TOKEN"],
-        "whatsapp_webhook_url": f"{ingress_url}/webhooks/whatsapp",
+def sandbox_settings(variables: Mapping[str, str], ingress_url: str | None) -> dict[str, object]:
+    """What the sandbox must be told so that it accepts this installation and sends it webhooks.
+
+    Args:
+        variables: those that some service got; a service that does not run leaves its part out.
+        ingress_url: None when no ingress runs.
+    """
+    told: dict[str, object] = {
+        setting: variables[name] for setting, name in _KNOWN_TO_BOTH.items() if name in variables
     }
+    if redirect := variables.get("DUEBELL_XERO_REDIRECT_URI"):
+        told["redirect_uris"] = [redirect]
+    if keys := variables.get("DUEBELL_XERO_WEBHOOK_KEYS"):
+        told["webhook_key"] = keys.split(",")[0].strip()
+    if ingress_url:
+        told["webhook_url"] = f"{ingress_url}/webhooks/xero"
+        told["whatsapp_webhook_url"] = f"{ingress_url}/webhooks/whatsapp"
+    return told
 
 
 def configure_sandbox(url: str, settings: Mapping[str, object]) -> None:

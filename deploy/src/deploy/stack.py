@@ -5,7 +5,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -86,13 +86,11 @@ class Stack:
         """
         check_names(self._given)
         with self._locked():
-            was_running = self._supervisor.is_alive()
-            try:
+            with ExitStack() as unless_done:
+                if not self._supervisor.is_alive():
+                    unless_done.callback(self._supervisor.shutdown)
                 self._up()
-            except StackError:
-                if not was_running:
-                    self._supervisor.shutdown()
-                raise
+                unless_done.pop_all()
 
     def down(self) -> None:
         """Stop everything, the services first and together; data stays."""
@@ -205,7 +203,8 @@ class Stack:
         row = self.record.row(doubles.SERVICE)
         wait_for(self._supervisor, row.name, partial(is_ready, row), _READY_SECONDS, self.logs)
         variables = {name: value for program in services for name, value in program.environment.items()}
-        doubles.configure_sandbox(row.url, doubles.sandbox_settings(variables, self.url("ingress")))
+        ingress_url = self.url("ingress") if self._scale["ingress"] else None
+        doubles.configure_sandbox(row.url, doubles.sandbox_settings(variables, ingress_url))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
