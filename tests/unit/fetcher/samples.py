@@ -1,6 +1,6 @@
 """Xero's JSON as a list and a single read really give it, and fakes of what lies around the use cases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -189,3 +189,9 @@ class Rig:
 
     async def _announce(self, event: Event) -> None:
         self.announced.append(event)
+
+
+async def gather_into(seen: list[Any], events: AsyncGenerator[Any]) -> None:
+    """Keep what came before an error, too."""
+    async for event in events:
+        seen.append(event)  # noqa: PERF401 - extend would lose what came before an error

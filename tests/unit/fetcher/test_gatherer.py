@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 import pytest
+
 from fetcher.gatherer import Gatherer
 from fetcher.ports import Cut
 from shared.errors import PermanentError, RetryableError

@@ -4,13 +4,14 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+
 from fetcher.gatherer import Gatherer
 from fetcher.looks import LookAtInvoices
 from fetcher.readings import Reading
-from shared.contracts import InvoiceLookRequestedV1, OrganisationReadV1, XeroEventReceivedV1
+from shared.contracts import InvoiceEnrichedV1, InvoiceLookRequestedV1, OrganisationReadV1, XeroEventReceivedV1
 from shared.contracts.invoices import CauseKind, NoPhoneReason
 from shared.errors import PermanentError, RetryableError
-from unit.fetcher.samples import INDIA, NOW, TENANT, FakeXero, Rig, contact_json, guid, invoice_json
+from unit.fetcher.samples import INDIA, NOW, TENANT, FakeXero, Rig, contact_json, gather_into, guid, invoice_json
 
 
 class Looking(Rig):
@@ -47,7 +48,11 @@ async def test_one_event_is_one_read_with_the_contact_in_it() -> None:
     assert enriched.contact.phone == "+919876543210"
     assert enriched.organisation == INDIA
     assert enriched.read_at == NOW
-    assert (enriched.cause.kind, enriched.cause.event_type, enriched.cause.event_at) == (CauseKind.WEBHOOK, "UPDATE", NOW)
+    assert (enriched.cause.kind, enriched.cause.event_type, enriched.cause.event_at) == (
+        CauseKind.WEBHOOK,
+        "UPDATE",
+        NOW,
+    )
     assert rig.xero.invoice_calls == [(guid(1),)]
     assert rig.xero.contact_calls == []
 
@@ -88,11 +93,10 @@ async def test_an_unknown_category_is_kept_for_a_person() -> None:
 
 async def test_the_others_are_published_before_one_is_missed() -> None:
     rig = Looking(FakeXero([invoice_json(1), invoice_json(2)], [contact_json(1)]))
-    seen = []
+    seen: list[InvoiceEnrichedV1] = []
     with pytest.raises(PermanentError, match="invoice_not_found"):
-        async for enriched in rig.look.on_request(request(guid(1), guid(7), guid(2))):
-            seen.append(enriched.invoice.invoice_id)
-    assert sorted(seen) == [guid(1), guid(2)]
+        await gather_into(seen, rig.look.on_request(request(guid(1), guid(7), guid(2))))
+    assert sorted(enriched.invoice.invoice_id for enriched in seen) == [guid(1), guid(2)]
 
 
 @pytest.mark.parametrize("not_an_id", ["../Organisation", "INV-1", f"{guid(1)},{guid(2)}", "x"])
@@ -119,11 +123,10 @@ async def test_not_found_for_a_batch_blames_no_id() -> None:
 
 async def test_one_unreadable_invoice_is_named_and_spoils_no_other() -> None:
     rig = Looking(FakeXero([invoice_json(1), invoice_json(2, AmountDue="much")], [contact_json(1)]))
-    seen = []
+    seen: list[InvoiceEnrichedV1] = []
     with pytest.raises(PermanentError) as failure:
-        async for enriched in rig.look.on_request(request(guid(1), guid(2))):
-            seen.append(enriched.invoice.invoice_id)
-    assert seen == [guid(1)]
+        await gather_into(seen, rig.look.on_request(request(guid(1), guid(2))))
+    assert [enriched.invoice.invoice_id for enriched in seen] == [guid(1)]
     assert str(failure.value) == "unreadable_invoice: AmountDue"
 
 

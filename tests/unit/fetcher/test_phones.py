@@ -4,10 +4,11 @@ import re
 
 import phonenumbers
 import pytest
-from fetcher.phones import phone_of
-from fetcher.ports import Phone
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fetcher.phones import phone_of
+from fetcher.ports import Phone
 from shared.contracts.invoices import NoPhoneReason
 
 NONE = NoPhoneReason.NONE_GIVEN
@@ -50,7 +51,7 @@ TABLE = [
     ("IN", "", "", "9876543210/11", "+919876543210"),
     ("IN", "", "", "080-23456789 / 9876543210", "+919876543210"),
     ("IN", "", "", "९८७६५४३२१०", "+919876543210"),
-    ("IN", "", "", "98765４３210", "+919876543210"),  # noqa: RUF001 - full-width digits are what is tested
+    ("IN", "", "", "98765４３210", "+919876543210"),
     ("IN", "", "", "6300123456", "+916300123456"),
     ("IN", "", "", "9198765432", "+919198765432"),
     ("IN", "91", "", "9198765432", "+919198765432"),
@@ -188,7 +189,11 @@ mobiles = st.from_regex(re.compile(r"[6-9][0-9]{9}"), fullmatch=True)
 @given(
     st.lists(
         st.builds(
-            Phone, st.sampled_from(["MOBILE", "DEFAULT", "DDI", "FAX"]), digits_and_mess, digits_and_mess, digits_and_mess
+            Phone,
+            st.sampled_from(["MOBILE", "DEFAULT", "DDI", "FAX"]),
+            digits_and_mess,
+            digits_and_mess,
+            digits_and_mess,
         ),
         max_size=4,
     ),

@@ -1,0 +1,339 @@
+"""What is sent to Xero, and what its answers and refusals mean."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from fetcher.adapters.calls import XeroCalls
+from fetcher.adapters.tokens import AccessTokens
+from fetcher.adapters.xero import Xero
+from shared.clients.token_broker import fingerprint
+from shared.contracts.tokens import TokenGranted, TokenRefusal, TokenRefused
+from shared.errors import PermanentError, RetryableError
+from unit.fetcher.samples import NOW, TENANT, SteppingClock, contact_json, guid, invoice_json
+
+_PAGED = {"where", "order", "IDs", "page", "includeArchived", "summaryOnly", "pageSize", "searchTerm"}
+OFFICIAL_PARAMETERS = {
+    "/api.xro/2.0/Invoices": _PAGED | {"InvoiceNumbers", "ContactIDs", "Statuses", "createdByMyApp", "unitdp"},
+    f"/api.xro/2.0/Invoices/{guid(1)}": {"unitdp"},
+    "/api.xro/2.0/Contacts": _PAGED,
+    "/api.xro/2.0/Organisation": set[str](),
+}
+JSON = {"Content-Type": "application/json"}
+PROBLEM = {"Type": None, "Title": "Unauthorized", "Status": 401, "Instance": "x", "Extensions": {}}
+
+
+class FakeBroker:
+    """Hands out a new token whenever the last one was refused."""
+
+    def __init__(self) -> None:
+        self.serial = 1
+        self.asked: list[str | None] = []
+        self.refusal: TokenRefused | None = None
+
+    async def access(
+        self, tenant_id: str, refused: str | None = None, timeout: float = 10.0
+    ) -> TokenGranted | TokenRefused:
+        self.asked.append(refused)
+        if self.refusal:
+            return self.refusal
+        if refused == fingerprint(SecretStr(f"token-{self.serial}")):
+            self.serial += 1
+        return TokenGranted(access_token=SecretStr(f"token-{self.serial}"), expires_at=NOW + timedelta(minutes=30))
+
+
+class FakePermits:
+    """Counts calls and keeps what it was told; a held tenant is refused like the real one's."""
+
+    def __init__(self) -> None:
+        self.granted = 0
+        self.inside = 0
+        self.lapsing = 0
+        self.held: list[float] = []
+        self.remaining: list[int] = []
+        self.longest_hold = 70.0
+
+    @asynccontextmanager
+    async def permit(self, tenant_id: str) -> AsyncIterator[None]:
+        if self.held and self.held[-1] > self.longest_hold:
+            raise RetryableError("tenant_held", retry_after=self.held[-1], counts=False)
+        self.granted += 1
+        self.inside += 1
+        try:
+            yield
+        except TimeoutError:
+            self.lapsing += 1
+            raise
+        finally:
+            self.inside -= 1
+
+    async def hold(self, tenant_id: str, seconds: float) -> None:
+        assert self.inside
+        self.held.append(seconds)
+
+    async def day_remaining(self, tenant_id: str, remaining: int) -> None:
+        self.remaining.append(remaining)
+
+
+class Rig:
+    """The real client around a transport that answers what the test says, in order; the last answer repeats."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+        self.broker, self.permits, self.clock = FakeBroker(), FakePermits(), SteppingClock()
+        self.figures: list[tuple[str, str, int]] = []
+        self.sizes: list[int] = []
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer), base_url="https://xero.test")
+        tokens = AccessTokens(self.broker, self.clock)
+        self.calls = XeroCalls(http, tokens, self.permits, self.clock, lambda *call: self.figures.append(call))
+        self.xero = Xero(self.calls, self.sizes.append)
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        assert self.permits.inside == 1
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def read(self) -> Any:
+        return await self.xero.invoices(TENANT, lambda: [guid(1)])
+
+
+def ok(**body: Any) -> httpx.Response:
+    return httpx.Response(200, json={"DateTimeUTC": "/Date(1782205200000)/", **body})
+
+
+def one_invoice() -> httpx.Response:
+    return ok(Invoices=[invoice_json(1, Contact=contact_json(1))])
+
+
+def refused(detail: str) -> httpx.Response:
+    return httpx.Response(401, json={**PROBLEM, "Detail": detail})
+
+
+QUESTIONS: list[Callable[[Xero], Any]] = [
+    lambda xero: xero.invoices(TENANT, lambda: [guid(1)]),
+    lambda xero: xero.invoices(TENANT, lambda: [guid(number) for number in range(50)]),
+    lambda xero: xero.contacts(TENANT, [guid(number) for number in range(50)]),
+    lambda xero: xero.receivables(TENANT, date(2026, 6, 23), 2),
+    lambda xero: xero.changed(TENANT, NOW, 1),
+    lambda xero: xero.organisation(TENANT),
+]
+
+
+@pytest.mark.parametrize("ask", QUESTIONS)
+async def test_only_official_parameters_are_sent_in_a_short_query_for_the_right_tenant(
+    ask: Callable[[Xero], Any],
+) -> None:
+    rig = Rig(ok(Invoices=[], Contacts=[], Organisations=[{"BaseCurrency": "INR", "Timezone": "UTC"}]))
+    await ask(rig.xero)
+    [request] = rig.requests
+    assert set(request.url.params) <= OFFICIAL_PARAMETERS[request.url.path]
+    assert len(request.url.query) < 2000
+    assert request.headers["xero-tenant-id"] == TENANT
+    assert request.headers["authorization"] == "Bearer token-1"
+    assert request.headers["accept"] == "application/json"
+
+
+async def test_several_invoices_are_asked_for_in_one_page() -> None:
+    rig = Rig(ok(Invoices=[invoice_json(1), invoice_json(2)]))
+    answer = await rig.xero.invoices(TENANT, lambda: [guid(1), guid(2)])
+    assert answer.asked == (guid(1), guid(2))
+    assert answer.page is not None
+    assert [row.card for row in answer.page.rows] == [None, None]
+    params = rig.requests[0].url.params
+    assert (params["IDs"], params["page"], params["pageSize"]) == (f"{guid(1)},{guid(2)}", "1", "100")
+    assert rig.sizes == [2]
+
+
+async def test_receivables_are_filtered_by_xero() -> None:
+    rig = Rig(ok(Invoices=[], pagination={"pageCount": 2, "itemCount": 1500}))
+    page = await rig.xero.receivables(TENANT, date(2026, 6, 3), 2)
+    assert (page.page_count, page.item_count) == (2, 1500)
+    params = rig.requests[0].url.params
+    assert params["where"] == 'Type=="ACCREC" AND AmountDue>0 AND DueDate<DateTime(2026,6,3)'
+    assert (params["Statuses"], params["order"], params["page"]) == ("AUTHORISED", "InvoiceID", "2")
+
+
+async def test_changes_are_asked_for_by_xeros_clock_in_whole_seconds() -> None:
+    rig = Rig(ok(Invoices=[]))
+    page = await rig.xero.changed(TENANT, datetime(2026, 6, 3, 7, 5, 9, 5, UTC), 1)
+    assert page.server_time == NOW
+    assert rig.requests[0].headers["if-modified-since"] == "2026-06-03T07:05:09"
+    assert rig.requests[0].url.params["order"] == "UpdatedDateUTC"
+
+
+async def test_an_address_in_an_answer_is_never_followed() -> None:
+    rig = Rig(httpx.Response(302, headers={"Location": "https://elsewhere.test/"}))
+    with pytest.raises(RetryableError, match="xero_unavailable"):
+        await rig.read()
+    assert len(rig.requests) == 1
+
+
+async def test_fractions_are_exact() -> None:
+    body = httpx.Response(200, json={"Invoices": [invoice_json(1)]}).text.replace('"Total":100', '"Total":0.1')
+    rig = Rig(httpx.Response(200, text=body, headers={"Content-Type": "application/json; charset=utf-8"}))
+    page = (await rig.read()).page
+    assert page.rows[0].invoice.total == Decimal("0.1")
+
+
+async def test_an_expired_token_is_replaced_once_and_the_call_repeated() -> None:
+    rig = Rig(refused("TokenExpired: token expired at 04/09/2023 05:16:59"), one_invoice())
+    assert (await rig.read()).page is not None
+    assert rig.broker.asked == [None, fingerprint(SecretStr("token-1"))]
+    assert [request.headers["authorization"] for request in rig.requests] == ["Bearer token-1", "Bearer token-2"]
+    assert rig.permits.granted == 2
+    await rig.read()
+    assert len(rig.broker.asked) == 2
+
+
+async def test_a_second_refusal_ends_the_call() -> None:
+    rig = Rig(refused("TokenExpired: token expired at 04/09/2023 05:16:59"))
+    with pytest.raises(RetryableError, match="token_refused"):
+        await rig.read()
+    assert len(rig.requests) == 2
+
+
+async def test_a_missing_scope_is_no_reason_for_another_token() -> None:
+    rig = Rig(refused("AuthorizationUnsuccessful"))
+    with pytest.raises(RetryableError, match="scope_missing") as failure:
+        await rig.read()
+    assert (failure.value.counts, len(rig.requests), rig.broker.asked) == (False, 1, [None])
+
+
+async def test_a_token_near_its_end_is_not_used() -> None:
+    rig = Rig(one_invoice())
+    await rig.read()
+    rig.clock.advance(27 * 60)
+    await rig.read()
+    assert len(rig.broker.asked) == 1
+    rig.clock.advance(2 * 60)
+    await rig.read()
+    assert len(rig.broker.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error", "reason", "retry_after"),
+    [
+        (TokenRefused(reason=TokenRefusal.UNKNOWN_TENANT), PermanentError, "unknown_tenant", None),
+        (TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED), RetryableError, "reconnect_needed", 300),
+        (TokenRefused(reason=TokenRefusal.TRY_LATER, retry_after=7), RetryableError, "token_unavailable", 7),
+    ],
+)
+async def test_without_a_token_nothing_is_sent(
+    refusal: TokenRefused, error: type[Exception], reason: str, retry_after: float | None
+) -> None:
+    rig = Rig(one_invoice())
+    rig.broker.refusal = refusal
+    with pytest.raises(error, match=reason) as failure:
+        await rig.read()
+    assert rig.requests == []
+    assert rig.permits.granted == 0
+    assert getattr(failure.value, "retry_after", None) == retry_after
+    assert not getattr(failure.value, "counts", False)
+
+
+def limited(**headers: str) -> httpx.Response:
+    return httpx.Response(429, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (limited(X_Rate_Limit_Problem="minute", Retry_After="17"), 17),
+        (limited(X_Rate_Limit_Problem="Minute"), 10),
+        (limited(X_Rate_Limit_Problem="concurrent"), 1),
+        (limited(X_Rate_Limit_Problem="tuesdays"), 10),
+        (limited(), 10),
+        (limited(Retry_After="Wed, 21 Oct 2026 07:28:00 GMT"), 10),
+    ],
+)
+async def test_a_minute_refusal_holds_the_tenant_and_then_asks_again(answer: httpx.Response, seconds: float) -> None:
+    rig = Rig(answer, one_invoice())
+    assert (await rig.read()).page is not None
+    assert rig.permits.held == [seconds]
+    assert rig.permits.granted == 2
+
+
+async def test_a_day_refusal_parks_the_tenant_until_the_time_xero_gave() -> None:
+    rig = Rig(limited(X_Rate_Limit_Problem="Daily", Retry_After="66975"))
+    with pytest.raises(RetryableError, match="tenant_held") as failure:
+        await rig.read()
+    assert (failure.value.retry_after, failure.value.counts, len(rig.requests)) == (66975, False, 1)
+
+
+async def test_refusals_without_end_are_left_to_the_delay_ladder() -> None:
+    rig = Rig(limited(Retry_After="1"))
+    with pytest.raises(RetryableError, match="xero_rate_limited") as failure:
+        await rig.read()
+    assert (failure.value.counts, len(rig.requests)) == (False, 3)
+
+
+async def test_xeros_count_of_the_day_is_handed_on() -> None:
+    answer = one_invoice()
+    answer.headers["X-DayLimit-Remaining"] = "984"
+    rig = Rig(answer)
+    await rig.read()
+    assert rig.permits.remaining == [984]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (httpx.Response(500, json={"Title": "oops", "Status": 500}), "xero_unavailable"),
+        (httpx.Response(503, text="The Xero API is currently offline for maintenance"), "xero_unavailable"),
+        (httpx.Response(412, text=""), "xero_unavailable"),
+        (httpx.Response(200, html="<html>sorry</html>"), "xero_answer_unreadable"),
+        (httpx.Response(200, text='{"Invoices": ['), "xero_answer_unreadable"),
+        (httpx.Response(200, text='{"Invoices": [', headers=JSON), "xero_answer_unreadable"),
+        (httpx.Response(200, text='{"a": NaN}', headers=JSON), "xero_answer_unreadable"),
+        (httpx.Response(200, content=b"\xff\xfe\xfa", headers=JSON), "xero_answer_unreadable"),
+        (httpx.Response(200, json=[1]), "xero_answer_unreadable"),
+        (httpx.Response(200, json={"Invoices": {}}), "xero_answer_unreadable"),
+        (httpx.Response(400, text="Bad Request"), "xero_answer_unreadable"),
+        (httpx.Response(403, json={**PROBLEM, "Status": 403, "Detail": "AuthenticationUnsuccessful"}), "disconnected"),
+        (httpx.RemoteProtocolError("cut"), "xero_unreachable"),
+        (httpx.ConnectError("refused"), "xero_unreachable"),
+        (TimeoutError(), "xero_timeout"),
+    ],
+)  # fmt: skip
+async def test_passing_faults_are_tried_again(answer: httpx.Response | Exception, reason: str) -> None:
+    rig = Rig(answer)
+    with pytest.raises(RetryableError, match=reason):
+        await rig.read()
+    assert rig.permits.inside == 0
+    assert rig.permits.lapsing == (reason == "xero_timeout")
+
+
+async def test_a_question_that_xero_refuses_is_not_asked_again() -> None:
+    rig = Rig(httpx.Response(400, json={"ErrorNumber": 51, "Type": "HighVolumeException", "Message": "Ravi's books"}))
+    with pytest.raises(PermanentError) as failure:
+        await rig.read()
+    assert str(failure.value) == "xero_refused_question: error 51"
+
+
+async def test_not_found_is_an_answer() -> None:
+    rig = Rig(httpx.Response(404, text="The resource you're looking for cannot be found"))
+    assert (await rig.read()).page is None
+    assert await rig.xero.contacts(TENANT, [guid(9001)]) is None
+
+
+async def test_nothing_modified_is_an_empty_page() -> None:
+    rig = Rig(httpx.Response(304))
+    assert (await rig.xero.changed(TENANT, NOW, 1)).length == 0
+
+
+async def test_every_call_is_counted_with_its_size() -> None:
+    rig = Rig(httpx.ConnectError("refused"), httpx.Response(404, text="no"))
+    with pytest.raises(RetryableError):
+        await rig.read()
+    await rig.read()
+    assert [(endpoint, status) for endpoint, status, _ in rig.figures] == [("invoice", "failed"), ("invoice", "404")]
