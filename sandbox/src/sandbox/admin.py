@@ -1,8 +1,7 @@
-"""The admin API for state: settings, journal, faults, organisations, contacts, invoices and the demo book."""
+"""The admin API's frame, and its addresses for settings, journal, summary and faults."""
 
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -10,21 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.book import NUMBERING, demo_book
-from sandbox.books import ZERO, BookError, Contact, Invoice, Payment, Phone, new_id
+from sandbox.books import BookError
 from sandbox.faults import Fault
-from sandbox.orders import (
-    BookOrder,
-    ContactChange,
-    InvoiceChange,
-    NewContact,
-    NewInvoice,
-    NewOrganisation,
-    PaymentOrder,
-)
-from sandbox.summary import contact_row, invoice_row, organisation_row, summary_of
+from sandbox.summary import summary_of
 from sandbox.world import World, world_of
-from sandbox.xero.payloads import event
 
 Handler = Callable[[Request, World], Awaitable[Any]]
 Model = TypeVar("Model", bound=BaseModel)
@@ -104,181 +92,22 @@ async def set_faults(request: Request, world: World) -> Any:
     return {"faults": [{**armed.fault.model_dump(), "struck": armed.struck} for armed in world.faults.armed]}
 
 
-async def add_organisation(request: Request, world: World) -> Any:
-    """`POST /sandbox/organisations`."""
-    order = await body_of(request, NewOrganisation)
-    return organisation_row(world, world.books.add_organisation(**order.model_dump()))
-
-
-async def list_organisations(_request: Request, world: World) -> Any:
-    """`GET /sandbox/organisations`."""
-    return {"organisations": [organisation_row(world, item) for item in world.books.organisations.values()]}
-
-
-async def add_contact(request: Request, world: World) -> Any:
-    """`POST /sandbox/contacts`."""
-    order = await body_of(request, NewContact)
-    phones = [Phone(**phone.model_dump()) for phone in order.phones]
-    if order.phone is not None:
-        phones.append(Phone("MOBILE", order.phone))
-    contact = Contact(
-        new_id(), order.tenant_id, order.name, order.first_name, order.last_name, order.email, order.status, phones,
-        order.address_country, world.clock(), order.merged_to,
-    )  # fmt: skip
-    world.books.contacts[order.tenant_id][contact.contact_id] = contact
-    return contact_row(contact)
-
-
-async def change_contact(request: Request, world: World) -> Any:
-    """`PATCH /sandbox/contacts/{id}`: queues a CONTACT event unless `?event=false`."""
-    contact = next(
-        book[request.path_params["id"]] for book in world.books.contacts.values() if request.path_params["id"] in book
-    )
-    change = await body_of(request, ContactChange)
-    for name in change.model_fields_set - {"phone", "phones"}:
-        setattr(contact, name, getattr(change, name))
-    if change.phones is not None:
-        contact.phones = [Phone(**phone.model_dump()) for phone in change.phones]
-    if change.phone is not None:
-        contact.phones = [Phone("MOBILE", change.phone)]
-    world.books.touch(contact)
-    if request.query_params.get("event") != "false":
-        world.xero_webhooks.queue(event(contact.tenant_id, contact.contact_id, world.clock(), category="CONTACT"))
-    return contact_row(contact)
-
-
-async def add_invoice(request: Request, world: World) -> Any:
-    """`POST /sandbox/invoices`: queues an INVOICE CREATE event unless `?event=false`."""
-    order = await body_of(request, NewInvoice)
-    invoice = _invoice(world, order)
-    _tell(request, world, invoice, "CREATE")
-    return invoice_row(invoice)
-
-
-async def change_invoice(request: Request, world: World) -> Any:
-    """`PATCH /sandbox/invoices/{id}`; a due date moved on a part-paid invoice does not move UpdatedDateUTC."""
-    invoice = world.books.find(request.path_params["id"])
-    change = await body_of(request, InvoiceChange)
-    for name in change.model_fields_set:
-        setattr(invoice, name, getattr(change, name))
-    silent = change.model_fields_set <= {"due_date", "sent_to_contact"} and invoice.paid > ZERO
-    if not silent:
-        world.books.touch(invoice)
-        _tell(request, world, invoice)
-    return invoice_row(invoice)
-
-
-async def act_on_invoice(request: Request, world: World) -> Any:
-    """`POST /sandbox/invoices/{id}/pay|void|authorise`: changes it and queues an INVOICE UPDATE event."""
-    invoice = world.books.find(request.path_params["id"])
-    match request.path_params["action"]:
-        case "pay":
-            order = await body_of(request, PaymentOrder)
-            world.books.pay(invoice, order.amount, order.on or world.clock().date())
-        case "void":
-            world.books.void(invoice)
-        case "authorise":
-            world.books.authorise(invoice)
-        case other:
-            raise KeyError(other)
-    _tell(request, world, invoice)
-    return invoice_row(invoice)
-
-
-async def show_invoice(request: Request, world: World) -> Any:
-    """`GET /sandbox/invoices/{id}`."""
-    return invoice_row(world.books.find(request.path_params["id"]))
-
-
-async def add_book(request: Request, world: World) -> Any:
-    """`POST /sandbox/book`: the demo book, no events; tells for every invoice what should happen."""
-    order = await body_of(request, BookOrder)
-    organisation = world.books.organisations[order.tenant_id]
-    if organisation.country not in NUMBERING:
-        raise BookError(f"the demo book knows the countries {', '.join(NUMBERING)}")
-    entries = demo_book(organisation.country, world.books.serial + 1)
-    rows = []
-    for entry in entries:
-        serial, case = world.books.next_serial(), entry.case
-        contact = Contact(
-            new_id(), order.tenant_id, f"{case.name.title()} {serial}", "Asha", "Rao", "", case.contact_status,
-            [Phone(**asdict(phone)) for phone in entry.phones], "", world.clock(),
-        )  # fmt: skip
-        world.books.contacts[order.tenant_id][contact.contact_id] = contact
-        due = entry.due(order.today)
-        invoice = _invoice(
-            world,
-            NewInvoice.model_validate(
-                {
-                    "tenant_id": order.tenant_id,
-                    "contact_id": contact.contact_id,
-                    "number": f"INV-{serial:04d}",
-                    "type": case.type,
-                    "status": case.status,
-                    "issue_date": min(due, order.today).replace(day=1),
-                    "due_date": due,
-                    "total": "12500.00",
-                    "paid": case.paid,
-                    "credited": case.credited,
-                    "expected_payment_date": None
-                    if case.promised_in is None
-                    else order.today.fromordinal(order.today.toordinal() + case.promised_in),
-                }
-            ),
-        )
-        rows.append(
-            invoice_row(invoice)
-            | {"case": case.name, "expect": entry.expect, "why": case.why, "template": case.template}
-            | {"stage": -case.offset if case.template else None, "phone": entry.phone, "contact_name": contact.name}
-        )
-    return {"invoices": rows}
-
-
-def _invoice(world: World, order: NewInvoice) -> Invoice:
-    if order.contact_id not in world.books.contacts[order.tenant_id]:
-        raise KeyError(order.contact_id)
-    organisation = world.books.organisations[order.tenant_id]
-    invoice = Invoice(
-        new_id(), order.tenant_id, order.contact_id, order.number or f"INV-{world.books.next_serial():04d}",
-        order.type, order.status, order.issue_date, order.due_date, order.currency or organisation.currency,
-        order.total, world.clock(), order.credited, order.reference, order.expected_payment_date,
-        order.sent_to_contact,
-    )  # fmt: skip
-    if order.paid + order.credited > order.total:
-        raise BookError("paid and credited together are more than the total")
-    if order.paid:
-        invoice.payments.append(Payment(new_id(), order.issue_date, order.paid))
-    if order.status == "PAID":
-        if invoice.due:
-            invoice.payments.append(Payment(new_id(), order.issue_date, invoice.due))
-        invoice.fully_paid_on = order.issue_date
-    world.books.invoices[order.tenant_id][invoice.invoice_id] = invoice
-    return invoice
-
-
-def _tell(request: Request, world: World, invoice: Invoice, kind: str = "UPDATE") -> None:
-    if request.query_params.get("event") != "false":
-        world.xero_webhooks.queue(event(invoice.tenant_id, invoice.invoice_id, world.clock(), kind=kind))
+def admin_routes(prefix: str, table: Sequence[tuple[str, str, Handler]]) -> list[Route]:
+    """Routes from rows of methods, path and handler."""
+    return [Route(f"{prefix}{path}", admin(handler), methods=methods.split()) for methods, path, handler in table]
 
 
 def state_routes() -> list[Route]:
-    """The admin addresses for state."""
-    table: list[tuple[str, str, Handler]] = [
-        ("GET", "/settings", read_settings),
-        ("PUT", "/settings", change_settings),
-        ("POST", "/reset", reset),
-        ("GET", "/journal", journal),
-        ("DELETE", "/journal", clear_journal),
-        ("GET", "/summary", summary),
-        ("PUT POST DELETE GET", "/faults", set_faults),
-        ("POST", "/organisations", add_organisation),
-        ("GET", "/organisations", list_organisations),
-        ("POST", "/contacts", add_contact),
-        ("PATCH", "/contacts/{id}", change_contact),
-        ("POST", "/invoices", add_invoice),
-        ("GET", "/invoices/{id}", show_invoice),
-        ("PATCH", "/invoices/{id}", change_invoice),
-        ("POST", "/invoices/{id}/{action}", act_on_invoice),
-        ("POST", "/book", add_book),
-    ]
-    return [Route(f"/sandbox{path}", admin(handler), methods=methods.split()) for methods, path, handler in table]
+    """The addresses for settings, journal, summary and faults."""
+    return admin_routes(
+        "/sandbox",
+        [
+            ("GET", "/settings", read_settings),
+            ("PUT", "/settings", change_settings),
+            ("POST", "/reset", reset),
+            ("GET", "/journal", journal),
+            ("DELETE", "/journal", clear_journal),
+            ("GET", "/summary", summary),
+            ("PUT POST DELETE GET", "/faults", set_faults),
+        ],
+    )

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sandbox.admin import state_routes
+from sandbox.bookkeeping import book_routes
 from sandbox.faults import FaultMiddleware
 from sandbox.pages.render import home_page
 from sandbox.play import play_routes
@@ -54,6 +55,7 @@ def create_app(http: httpx.AsyncClient | None = None, clock: Clock = utc_now) ->
             Route("/", home),
             Route("/livez", livez),
             *state_routes(),
+            *book_routes(),
             *play_routes(),
             *login_routes(),
             *identity_routes(),

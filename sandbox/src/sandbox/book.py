@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from sandbox.books import Phone
+from sandbox.books import ContactStatus, InvoiceType, Phone, Status
 
 ZERO = Decimal(0)
 TOTAL = Decimal("12500.00")
@@ -21,6 +21,14 @@ class Numbering:
     mobile: str
     landline: str
     digits: int
+
+    def national(self, serial: int) -> str:
+        """A mobile without country code and trunk prefix."""
+        return self.mobile + str(serial).zfill(self.digits - len(self.mobile))
+
+    def number(self, serial: int) -> str:
+        """A mobile in E.164."""
+        return f"+{self.code}{self.national(serial)}"
 
 
 NUMBERING = {
@@ -39,9 +47,9 @@ class Case:
     offset: int
     template: str | None
     why: str
-    type: str = "ACCREC"
-    status: str = "AUTHORISED"
-    contact_status: str = "ACTIVE"
+    type: InvoiceType = "ACCREC"
+    status: Status = "AUTHORISED"
+    contact_status: ContactStatus = "ACTIVE"
     paid: Decimal = ZERO
     credited: Decimal = ZERO
     promised_in: int | None = None
@@ -129,18 +137,15 @@ def demo_book(country: str, start: int) -> list[Entry]:
     plan = NUMBERING[country]
     entries: list[Entry] = []
 
-    def national() -> str:
-        return plan.mobile + str(start + len(entries)).zfill(plan.digits - len(plan.mobile))
-
     for case in CASES:
-        number = national()
+        number = plan.national(start + len(entries))
         phones = (Phone("MOBILE", plan.trunk + number),)
         entries.append(Entry(case, phones, f"+{plan.code}{number}"))
     landline = Case("landline only", -7, None, "a landline cannot be messaged")
     line = plan.landline.ljust(plan.digits, "1")
     entries.append(Entry(landline, (Phone("DEFAULT", plan.trunk + line),), None))
     for name, usable, why, phones_of in NUMBER_CASES:
-        number = national()
+        number = plan.national(start + len(entries))
         case = Case(name, -7, "invoice_overdue" if usable else None, why)
         entries.append(Entry(case, phones_of(plan, number), f"+{plan.code}{number}" if usable else None))
     return entries

@@ -5,9 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Literal
 
 ZERO = Decimal(0)
-PHONE_TYPES = ("DDI", "DEFAULT", "FAX", "MOBILE")
+InvoiceType = Literal["ACCREC", "ACCPAY"]
+Status = Literal["DRAFT", "SUBMITTED", "AUTHORISED", "PAID", "VOIDED", "DELETED"]
+ContactStatus = Literal["ACTIVE", "ARCHIVED", "GDPRREQUEST"]
+PhoneType = Literal["DDI", "DEFAULT", "FAX", "MOBILE"]
+PHONE_TYPES: tuple[PhoneType, ...] = ("DDI", "DEFAULT", "FAX", "MOBILE")
 
 
 class BookError(ValueError):
@@ -30,7 +35,7 @@ class Organisation:
 class Phone:
     """One of a contact's telephone numbers, as typed by a bookkeeper."""
 
-    type: str
+    type: PhoneType
     number: str = ""
     area: str = ""
     country: str = ""
@@ -46,7 +51,7 @@ class Contact:
     first_name: str
     last_name: str
     email: str
-    status: str
+    status: ContactStatus
     phones: list[Phone]
     address_country: str
     updated: datetime
@@ -70,8 +75,8 @@ class Invoice:
     tenant_id: str
     contact_id: str
     number: str
-    type: str
-    status: str
+    type: InvoiceType
+    status: Status
     issue_date: date
     due_date: date | None
     currency: str
@@ -130,6 +135,13 @@ class Books:
                 return invoices[invoice_id]
         raise BookError(f"no invoice {invoice_id}")
 
+    def find_contact(self, contact_id: str) -> Contact:
+        """The contact of any tenant; BookError when there is none."""
+        for contacts in self.contacts.values():
+            if contact_id in contacts:
+                return contacts[contact_id]
+        raise BookError(f"no contact {contact_id}")
+
     def pay(self, invoice: Invoice, amount: Decimal | None, on: date) -> None:
         """Receive `amount`, or all that is owed; an invoice owing nothing becomes PAID."""
         if invoice.status != "AUTHORISED":
@@ -138,14 +150,7 @@ class Books:
         if not ZERO < received <= invoice.due:
             raise BookError("a payment is more than nothing and at most what is due")
         invoice.payments.append(Payment(new_id(), on, received))
-        self._settle(invoice, on)
-
-    def credit(self, invoice: Invoice, amount: Decimal, on: date) -> None:
-        """Allocate a credit note's `amount` to the invoice."""
-        if invoice.status != "AUTHORISED" or not ZERO < amount <= invoice.due:
-            raise BookError("a credit needs an AUTHORISED invoice that owes at least as much")
-        invoice.credited += amount
-        self._settle(invoice, on)
+        self.settle(invoice, on)
 
     def void(self, invoice: Invoice) -> None:
         """Make the invoice void; one with payments cannot be."""
@@ -165,8 +170,9 @@ class Books:
         """Move the time of the last change."""
         thing.updated = self.clock()
 
-    def _settle(self, invoice: Invoice, on: date) -> None:
-        if invoice.due == ZERO:
+    def settle(self, invoice: Invoice, on: date) -> None:
+        """Move the time of the last change; an AUTHORISED invoice that owes nothing becomes PAID."""
+        if invoice.status == "AUTHORISED" and invoice.due == ZERO:
             invoice.status, invoice.fully_paid_on = "PAID", on
         self.touch(invoice)
 

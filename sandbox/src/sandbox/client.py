@@ -83,6 +83,12 @@ class Sandbox:
         rows: list[Json] = (await self._call("POST", "/book", {"tenant_id": tenant_id, "today": today}))["invoices"]
         return rows
 
+    async def bulk(self, tenant_id: str, count: int, *, issue_date: date, **fields: Any) -> list[Json]:
+        """Many like invoices, each of its own contact, without events; rows as from `invoice`, with `phone`."""
+        body = {"tenant_id": tenant_id, "count": count, "issue_date": issue_date, **fields}
+        rows: list[Json] = (await self._call("POST", "/bulk", body))["invoices"]
+        return rows
+
     async def journal(self, kind: str | None = None, since: int = 0) -> list[Json]:
         """Entries after `since`, in order; `kind` matches exactly or as a prefix such as `xero`."""
         params = {"since": str(since)} | ({} if kind is None else {"kind": kind})

@@ -47,9 +47,10 @@ async def post(
     http: httpx.AsyncClient, url: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float
 ) -> Answer:
     """POST once, without following redirects and without keeping cookies."""
+    patience = httpx.Timeout(timeout_seconds, pool=None)
     started = time.perf_counter()
     try:
-        response = await http.post(url, content=body, headers=dict(headers), timeout=timeout_seconds)
+        response = await http.post(url, content=body, headers=dict(headers), timeout=patience)
     except httpx.HTTPError as error:
         return Answer(None, _since(started), error=type(error).__name__)
     http.cookies.clear()

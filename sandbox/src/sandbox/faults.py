@@ -20,7 +20,7 @@ Effect = Literal[
 DEFERRED = "/api.xro/"
 
 
-class ConnectionLost(ConnectionError):
+class ConnectionLostError(ConnectionError):
     """The answer was lost on purpose, and the server has no socket to close."""
 
 
@@ -28,7 +28,8 @@ class Fault(BaseModel):
     """One fault: `on` is a path pattern (`/api.xro/*`) or a journal kind (`xero.token`).
 
     It strikes `times` times (null: always) with `probability`, after letting `after` requests pass. `seconds` is the
-    latency, or the Retry-After of a 429; `code` the Graph error of `graph`; `tenant` narrows it to one organisation.
+    latency, the Retry-After of a 429, or how long a lost answer hangs before the connection closes; `code` is the Graph
+    error of `graph` and `status` its HTTP status; `tenant` narrows the fault to one organisation.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -43,6 +44,7 @@ class Fault(BaseModel):
     method: str | None = None
     tenant: str | None = None
     code: int = 131000
+    status: int | None = Field(None, ge=200, le=599)
 
 
 @dataclass(slots=True)
@@ -120,6 +122,7 @@ class FaultMiddleware:
                 await _drop(scope, hard=False)
             case "lose_answer_after_effect":
                 await self.app(scope, receive, _swallow(scope))
+                await asyncio.sleep(fault.seconds)
                 await _drop(scope, hard=False)
             case _:
                 await _refusal(fault, scope)(scope, receive, send)
@@ -131,7 +134,7 @@ def _refusal(fault: Fault, scope: Scope) -> Response:
         return HTMLResponse("<html><body><h1>502 Bad Gateway</h1></body></html>", 502)
     if whatsapp:
         codes = {"status429": 130429, "status500": 131000, "status503": 131016}
-        status = {"status429": 429, "status500": 500, "status503": 503}.get(fault.effect)
+        status = {"status429": 429, "status500": 500, "status503": 503}.get(fault.effect, fault.status)
         return graph_error(codes.get(fault.effect, fault.code), "Made to fail", status=status)
     if fault.effect == "status429":
         headers = {"X-Rate-Limit-Problem": "minute", "Retry-After": str(int(fault.seconds) or 1)}
@@ -162,7 +165,7 @@ def _half(send: Send) -> Send:
 async def _drop(scope: Scope, *, hard: bool) -> None:
     transport: Any = scope.get("state", {}).get("transports", {}).get(scope.get("client"))
     if transport is None:
-        raise ConnectionLost("the answer was lost")
+        raise ConnectionLostError("the answer was lost")
     raw = transport.get_extra_info("socket")
     if hard and raw is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

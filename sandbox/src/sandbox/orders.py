@@ -6,9 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-InvoiceType = Literal["ACCREC", "ACCPAY"]
-Status = Literal["DRAFT", "SUBMITTED", "AUTHORISED", "PAID", "VOIDED", "DELETED"]
-PhoneType = Literal["DEFAULT", "DDI", "MOBILE", "FAX"]
+from sandbox.books import ContactStatus, InvoiceType, PhoneType, Status
 
 
 class Order(BaseModel):
@@ -44,7 +42,7 @@ class NewContact(Order):
     first_name: str = ""
     last_name: str = ""
     email: str = ""
-    status: Literal["ACTIVE", "ARCHIVED", "GDPRREQUEST"] = "ACTIVE"
+    status: ContactStatus = "ACTIVE"
     phone: str | None = None
     phones: list[NewPhone] = []
     address_country: str = ""
@@ -89,7 +87,7 @@ class ContactChange(Order):
 
     name: str | None = None
     first_name: str | None = None
-    status: Literal["ACTIVE", "ARCHIVED", "GDPRREQUEST"] | None = None
+    status: ContactStatus | None = None
     phone: str | None = None
     phones: list[NewPhone] | None = None
 
@@ -106,6 +104,16 @@ class BookOrder(Order):
 
     tenant_id: str
     today: date
+
+
+class BulkOrder(Order):
+    """`count` invoices, each of its own contact; the organisation is in a country the demo book knows."""
+
+    tenant_id: str
+    count: int = Field(ge=1, le=20_000)
+    issue_date: date
+    due_date: date | None = None
+    total: Decimal = Field(Decimal(1000), gt=0)
 
 
 class EventOrder(Order):

@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.requests import Request
 from starlette.routing import Route
 
-from sandbox.admin import Handler, admin, body_of
+from sandbox.admin import admin_routes, body_of
 from sandbox.books import BookError
 from sandbox.delivery import Answer
 from sandbox.orders import ConsentOrder, EventOrder, InboundOrder, SendOrder, StatusBatch, StatusOrder
 from sandbox.whatsapp.payloads import Item
 from sandbox.world import World
-from sandbox.xero.login import BadRequest, check, decide
+from sandbox.xero.login import BadRequestError, check, decide
 from sandbox.xero.payloads import event
 from sandbox.xero.webhooks import batches
 
@@ -23,7 +23,7 @@ async def consent(request: Request, world: World) -> Any:
     order = await body_of(request, ConsentOrder)
     try:
         asked = check(dict(parse_qsl(urlsplit(order.url).query, keep_blank_values=True)), world.settings)
-    except BadRequest as error:
+    except BadRequestError as error:
         raise BookError(str(error)) from None
     target = decide(world, asked, allow=order.allow, organisations=order.organisations, user=order.user)
     return {"redirect": target}
@@ -153,7 +153,7 @@ def _answers(answers: list[Answer]) -> dict[str, Any]:
 
 def play_routes() -> list[Route]:
     """The admin addresses for action."""
-    table: list[tuple[str, str, Handler]] = [
+    table = [
         ("POST", "/consent", consent),
         ("POST", "/tokens/expire", expire_tokens),
         ("POST", "/grants/revoke", revoke_grants),
@@ -168,4 +168,4 @@ def play_routes() -> list[Route]:
         ("POST", "/inbound", inbound),
         ("POST", "/templates/{name}/{status}", template_status),
     ]
-    return [Route(f"/sandbox{path}", admin(handler), methods=methods.split()) for methods, path, handler in table]
+    return admin_routes("/sandbox", table)

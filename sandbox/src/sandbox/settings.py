@@ -34,7 +34,6 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-    # Xero: app and tokens
     client_id: str = "sandbox-client"
     client_secret: SecretStr = SecretStr("sandbox-secret")
     redirect_uris: list[str] = []
@@ -48,7 +47,6 @@ class Settings(BaseModel):
     refresh_grace: float = 1800
     refresh_life: float = 60 * 86400
 
-    # Xero: limits
     calls_per_minute: int = Field(60, ge=0)
     concurrent_calls: int = Field(5, ge=0)
     calls_per_day: int = Field(5000, ge=0)
@@ -56,7 +54,6 @@ class Settings(BaseModel):
     high_volume_rows: int = 100_000
     xero_latency: float = Field(0, ge=0)
 
-    # Xero: webhooks
     webhook_url: str | None = None
     webhook_key: SecretStr = SecretStr("sandbox-webhook-key")
     webhook_delay: float = Field(0.05, ge=0)
@@ -69,7 +66,6 @@ class Settings(BaseModel):
     require_handshake: bool = False
     seed: int = 1
 
-    # WhatsApp
     whatsapp_token: SecretStr = SecretStr("sandbox-whatsapp-token")
     phone_number_id: str = "100000000000001"
     display_phone_number: str = "15550100001"
@@ -80,6 +76,7 @@ class Settings(BaseModel):
     whatsapp_batch: int = Field(100, ge=1, le=1000)
     whatsapp_disable_after: float = 36 * 3600
     whatsapp_latency: float = Field(0, ge=0)
+    message_status: Literal["accepted", "held_for_quality_assessment"] = "accepted"
     messages_per_second: int = Field(80, ge=0)
     pair_burst: int = Field(45, ge=0)
     pair_seconds: float = Field(6, ge=0)

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.journal import short_hash
-from sandbox.whatsapp.graph import GraphRefusal, graph_error
+from sandbox.whatsapp.graph import GraphRefusalError, graph_error
 from sandbox.whatsapp.messages import accept
 from sandbox.world import World, note, world_of
 
@@ -32,14 +32,14 @@ def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
             return Response(status_code=404)
         try:
             if not OLDEST <= int(version.group(1)) <= NEWEST:
-                raise GraphRefusal(2635, f"Use v{OLDEST}.0 to v{NEWEST}.0")
+                raise GraphRefusalError(2635, f"Use v{OLDEST}.0 to v{NEWEST}.0")
             scheme, _, token = request.headers.get("authorization", "").partition(" ")
             note(request, token=short_hash(token))
             expected = world.settings.whatsapp_token.get_secret_value()
             if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), expected.encode()):
-                raise GraphRefusal(190, "The access token is invalid or has expired")
+                raise GraphRefusalError(190, "The access token is invalid or has expired")
             return await handler(request, world)
-        except GraphRefusal as refusal:
+        except GraphRefusalError as refusal:
             note(request, code=refusal.code, details=refusal.details)
             return graph_error(refusal.code, refusal.details, subcode=refusal.subcode)
 
@@ -52,7 +52,7 @@ async def messages(request: Request, world: World) -> Response:
     try:
         body = json.loads(await request.body())
     except ValueError:
-        raise GraphRefusal(100, "The request body is not JSON") from None
+        raise GraphRefusalError(100, "The request body is not JSON") from None
     note(request, body=body)
     message = accept(body, world.outbox, world.templates, world.settings)
     world.outbox.add(message)
@@ -74,7 +74,7 @@ async def messages(request: Request, world: World) -> Response:
         {
             "messaging_product": "whatsapp",
             "contacts": [{"input": message.number, "wa_id": message.number.lstrip("+")}],
-            "messages": [{"id": message.wamid, "message_status": "accepted"}],
+            "messages": [{"id": message.wamid, "message_status": world.settings.message_status}],
         }
     )
 
@@ -82,15 +82,16 @@ async def messages(request: Request, world: World) -> Response:
 async def media(request: Request, world: World) -> Response:
     """`POST /{version}/{phone_number_id}/media`: keep a file and return its id."""
     _same_object(request, world.settings.phone_number_id)
-    form = await request.form()
-    upload = form.get("file")
-    if form.get("messaging_product") != "whatsapp" or not isinstance(upload, UploadFile):
-        raise GraphRefusal(100, "messaging_product and file are required")
-    kind = str(form.get("type") or upload.content_type)
+    async with request.form() as form:
+        upload = form.get("file")
+        if form.get("messaging_product") != "whatsapp" or not isinstance(upload, UploadFile):
+            raise GraphRefusalError(100, "messaging_product and file are required")
+        kind, size = str(form.get("type") or upload.content_type), len(await upload.read())
     if kind not in MEDIA_TYPES:
-        raise GraphRefusal(100, f"Param file must be a file with one of the types {', '.join(sorted(MEDIA_TYPES))}")
+        allowed = ", ".join(sorted(MEDIA_TYPES))
+        raise GraphRefusalError(100, f"Param file must be a file with one of the types {allowed}")
     media_id = str(secrets.randbelow(9 * 10**14) + 10**14)
-    world.outbox.media[media_id] = {"id": media_id, "mime_type": kind, "file_size": len(await upload.read())}
+    world.outbox.media[media_id] = {"id": media_id, "mime_type": kind, "file_size": size}
     return JSONResponse({"id": media_id})
 
 
@@ -107,7 +108,7 @@ async def list_templates(request: Request, world: World) -> Response:
     ]
     after, limit = asked.get("after", "0"), asked.get("limit", "25")
     if not after.isdigit() or not limit.isdigit() or int(limit) < 1:
-        raise GraphRefusal(100, "after is a cursor and limit a number")
+        raise GraphRefusalError(100, "after is a cursor and limit a number")
     end = int(after) + int(limit)
     page = [template.as_json() for template in rows[int(after) : end]]
     if "fields" in asked:
@@ -125,9 +126,9 @@ async def create_template(request: Request, world: World) -> Response:
     try:
         asked = json.loads(await request.body())
     except ValueError:
-        raise GraphRefusal(100, "The request body is not JSON") from None
+        raise GraphRefusalError(100, "The request body is not JSON") from None
     if not isinstance(asked, dict):
-        raise GraphRefusal(100, "The request body must be a JSON object")
+        raise GraphRefusalError(100, "The request body must be a JSON object")
     template = world.templates.create(asked)
     return JSONResponse({"id": template.id, "status": template.status, "category": template.category})
 
@@ -136,7 +137,7 @@ async def delete_template(request: Request, world: World) -> Response:
     """`DELETE /{version}/{waba_id}/message_templates?name=`: in every language."""
     _same_object(request, world.settings.waba_id)
     if not world.templates.delete(request.query_params.get("name", "")):
-        raise GraphRefusal(100, "Message template not found")
+        raise GraphRefusalError(100, "Message template not found")
     return JSONResponse({"success": True})
 
 
@@ -158,13 +159,15 @@ async def phone_number(request: Request, world: World) -> Response:
     fields = request.query_params.get("fields")
     wanted = {"id", *fields.split(",")} if fields else set(everything) - {"health_status"}
     if not wanted <= set(everything):
-        raise GraphRefusal(100, f"Tried accessing nonexisting field ({', '.join(sorted(wanted - set(everything)))})")
+        raise GraphRefusalError(
+            100, f"Tried accessing nonexisting field ({', '.join(sorted(wanted - set(everything)))})"
+        )
     return JSONResponse({key: value for key, value in everything.items() if key in wanted})
 
 
 def _same_object(request: Request, expected: str) -> None:
     if request.path_params["object_id"] != expected:
-        raise GraphRefusal(100, "Unsupported request. The object does not exist or cannot be loaded", subcode=33)
+        raise GraphRefusalError(100, "Unsupported request. The object does not exist or cannot be loaded", subcode=33)
 
 
 def whatsapp_routes() -> list[Route]:

@@ -46,7 +46,7 @@ STATUSES = {
 }  # fmt: skip
 
 
-class GraphRefusal(Exception):
+class GraphRefusalError(Exception):
     """A request that the Cloud API refuses; carries the Graph error code and its details."""
 
     def __init__(self, code: int, details: str, subcode: int | None = None) -> None:

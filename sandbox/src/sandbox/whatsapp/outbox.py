@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.settings import Settings
-from sandbox.whatsapp.graph import GraphRefusal
+from sandbox.whatsapp.graph import GraphRefusalError
 
 
 @dataclass(slots=True)
@@ -64,17 +64,17 @@ class Outbox:
         return number in self.windows and self.clock() - self.windows[number] < timedelta(days=1)
 
     def pace(self, number: str, settings: Settings) -> None:
-        """Count one message against throughput and pair rate; raises GraphRefusal 130429 or 131056."""
+        """Count one message against throughput and pair rate; raises GraphRefusalError 130429 or 131056."""
         now = self.clock()
         while self.second and self.second[0] <= now - timedelta(seconds=1):
             self.second.popleft()
         if settings.messages_per_second and len(self.second) >= settings.messages_per_second:
-            raise GraphRefusal(130429, "Cloud API message throughput has been reached")
+            raise GraphRefusalError(130429, "Cloud API message throughput has been reached")
         if settings.pair_burst and settings.pair_seconds:
             tokens, last = self.pairs.get(number, (float(settings.pair_burst), now))
             tokens = min(settings.pair_burst, tokens + (now - last).total_seconds() / settings.pair_seconds)
             if tokens < 1:
-                raise GraphRefusal(131056, "Too many messages sent to this recipient in a short time")
+                raise GraphRefusalError(131056, "Too many messages sent to this recipient in a short time")
             self.pairs[number] = (tokens - 1, now)
         self.second.append(now)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Self
 
-from sandbox.whatsapp.graph import GraphRefusal
+from sandbox.whatsapp.graph import GraphRefusalError
 
 VARIABLE = re.compile(r"\{\{\s*([a-z0-9_]+)\s*\}\}")
 NAME = re.compile(r"[a-z0-9_]{1,512}")
@@ -50,10 +50,10 @@ class Template:
         return next((item.get("buttons", []) for item in self.extra if item.get("type") == "BUTTONS"), [])
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The body with its variables replaced; raises GraphRefusal 132005 above 1024 characters."""
+        """The body with its variables replaced; raises GraphRefusalError 132005 above 1024 characters."""
         text = VARIABLE.sub(lambda match: values[match.group(1)], self.body)
         if len(text) > MAX_BODY:
-            raise GraphRefusal(132005, f"Body text length {len(text)} exceeds {MAX_BODY}")
+            raise GraphRefusalError(132005, f"Body text length {len(text)} exceeds {MAX_BODY}")
         return text
 
     def as_json(self) -> dict[str, Any]:
@@ -93,31 +93,31 @@ class Templates:
         self.known[(template.name, template.language)] = template
 
     def sendable(self, name: str, language: str) -> Template:
-        """The approved template; raises GraphRefusal 132001, 132015 or 132016."""
+        """The approved template; raises GraphRefusalError 132001, 132015 or 132016."""
         found = self.known.get((name, language))
         if found is None:
-            raise GraphRefusal(132001, f"template name ({name}) does not exist in {language}")
+            raise GraphRefusalError(132001, f"template name ({name}) does not exist in {language}")
         if found.status != "APPROVED":
             code = {"PAUSED": 132015, "DISABLED": 132016}.get(found.status, 132001)
-            raise GraphRefusal(code, f"template name ({name}) in {language} is {found.status}")
+            raise GraphRefusalError(code, f"template name ({name}) in {language} is {found.status}")
         return found
 
     def create(self, asked: Mapping[str, Any]) -> Template:
-        """A new template from a creation request, approved at once; raises GraphRefusal 100."""
+        """A new template from a creation request, approved at once; raises GraphRefusalError 100."""
         unknown = set(asked) - CREATION_KEYS
         if unknown:
-            raise GraphRefusal(100, f"Unexpected key {sorted(unknown)[0]}")
+            raise GraphRefusalError(100, f"Unexpected key {sorted(unknown)[0]}")
         name, language, category = (str(asked.get(key, "")) for key in ("name", "language", "category"))
         parts: Sequence[dict[str, Any]] = asked.get("components") or []
         bodies = [item for item in parts if str(item.get("type", "")).upper() == "BODY"]
         if not NAME.fullmatch(name) or not re.fullmatch(r"[a-z]{2,3}(_[A-Z]{2})?", language):
-            raise GraphRefusal(
+            raise GraphRefusalError(
                 100, "A name is lower case letters, digits and underscores; a language a code such as en"
             )
         if category.upper() not in CATEGORIES or len(bodies) != 1:
-            raise GraphRefusal(100, "A category and exactly one BODY component are required")
+            raise GraphRefusalError(100, "A category and exactly one BODY component are required")
         if (name, language) in self.known:
-            raise GraphRefusal(100, "Content in this language already exists", subcode=2388024)
+            raise GraphRefusalError(100, "Content in this language already exists", subcode=2388024)
         form = str(asked.get("parameter_format", "positional")).upper()
         template = Template(
             template_id(name, language),
@@ -153,14 +153,14 @@ def _checked_body(component: Mapping[str, Any], form: str) -> str:
     text = str(component.get("text", ""))
     variables = VARIABLE.findall(text)
     if not 0 < len(text) <= MAX_BODY:
-        raise GraphRefusal(100, f"A body has 1 to {MAX_BODY} characters")
+        raise GraphRefusalError(100, f"A body has 1 to {MAX_BODY} characters")
     stripped = text.strip()
     if variables and (stripped.startswith("{{") or stripped.endswith("}}")):
-        raise GraphRefusal(100, "Variables cannot be at the start or end of the template", subcode=2388299)
+        raise GraphRefusalError(100, "Variables cannot be at the start or end of the template", subcode=2388299)
     if form == "NAMED":
         examples = {item.get("param_name") for item in component.get("example", {}).get("body_text_named_params", [])}
         if set(variables) != examples:
-            raise GraphRefusal(100, "Every named variable needs an example in body_text_named_params")
+            raise GraphRefusalError(100, "Every named variable needs an example in body_text_named_params")
     elif variables and (not component.get("example") or not all(name.isdigit() for name in variables)):
-        raise GraphRefusal(100, "Positional variables are numbers and need an example in body_text")
+        raise GraphRefusalError(100, "Positional variables are numbers and need an example in body_text")
     return text

@@ -55,6 +55,8 @@ class WhatsAppWebhooks:
     def message_accepted(self, message: Message) -> None:
         """Let the automatic statuses follow, or the failure of a number that cannot be reached."""
         settings = self.world.settings
+        if settings.message_status != "accepted":
+            return
         if message.number in settings.undeliverable_numbers:
             self.world.spawn(self._follow(message, ["sent", "failed"]))
         elif settings.auto_statuses:

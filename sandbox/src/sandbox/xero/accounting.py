@@ -12,7 +12,7 @@ from starlette.routing import Route
 from sandbox.books import Contact, Invoice
 from sandbox.journal import short_hash
 from sandbox.world import World, note, world_of
-from sandbox.xero.identity import TokenRefused
+from sandbox.xero.identity import TokenRefusedError
 from sandbox.xero.query import CONTACT_PARAMETERS, INVOICE_PARAMETERS, QueryError, contact_page, invoice_page
 from sandbox.xero.shapes import (
     contact_json,
@@ -56,7 +56,8 @@ def guarded(answerer: Answerer, area: str, parameters: frozenset[str]) -> Callab
         refused = _authenticate(world, request, tenant, area)
         if refused is not None:
             return refused
-        verdict = world.limiter.enter(tenant, world.clock(), world.settings)
+        limiter = world.limiter
+        verdict = limiter.enter(tenant, world.clock(), world.settings)
         if verdict.problem is not None:
             world.journal.breach(f"limit_{verdict.problem}", tenant, path=request.url.path)
             return Response(status_code=429, headers=verdict.headers)
@@ -66,7 +67,7 @@ def guarded(answerer: Answerer, area: str, parameters: frozenset[str]) -> Callab
                 await asyncio.sleep(delay)
             answer = _check_query(world, request, tenant, parameters) or _answer(answerer, Call(request, world, tenant))
         finally:
-            world.limiter.leave(tenant)
+            limiter.leave(tenant)
         answer.headers.update(verdict.headers)
         return answer
 
@@ -80,7 +81,7 @@ def _authenticate(world: World, request: Request, tenant: str, area: str) -> Res
     note(request, token=short_hash(token))
     try:
         claims = world.identity.claims(token, world.clock())
-    except TokenRefused as refusal:
+    except TokenRefusedError as refusal:
         return JSONResponse(problem(401, "Unauthorized", str(refusal)), 401)
     if world.identity.connection(claims["xero_userid"], tenant) is None:
         return JSONResponse(problem(403, "Forbidden", "AuthenticationUnsuccessful"), 403)

@@ -19,7 +19,7 @@ class OAuthError(Exception):
     """A refusal by the token endpoint; the text is the OAuth error code."""
 
 
-class TokenRefused(Exception):
+class TokenRefusedError(Exception):
     """An access token that the API does not take; the text is Xero's `Detail`."""
 
 
@@ -156,7 +156,7 @@ class Identity:
         )
 
     def claims(self, access_token: str, now: datetime) -> dict[str, Any]:
-        """What a valid access token says; TokenRefused when it is not valid now."""
+        """What a valid access token says; TokenRefusedError when it is not valid now."""
         try:
             claims: dict[str, Any] = jwt.decode(
                 access_token,
@@ -165,11 +165,11 @@ class Identity:
                 options={"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False},
             )
         except jwt.PyJWTError:
-            raise TokenRefused("TokenInvalidSignature: token signature is invalid") from None
+            raise TokenRefusedError("TokenInvalidSignature: token signature is invalid") from None
         expires = datetime.fromtimestamp(claims["exp"], UTC)
         withdrawn = self.not_before is not None and claims["issued"] < self.not_before.timestamp()
         if now >= expires or withdrawn:
-            raise TokenRefused(f"TokenExpired: token expired at {expires:%m/%d/%Y %H:%M:%S}")
+            raise TokenRefusedError(f"TokenExpired: token expired at {expires:%m/%d/%Y %H:%M:%S}")
         return claims
 
     def _tokens(self, token: RefreshToken, now: datetime, settings: Settings) -> dict[str, Any]:

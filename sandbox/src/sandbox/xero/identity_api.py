@@ -12,7 +12,7 @@ from starlette.routing import Route
 from sandbox.journal import short_hash
 from sandbox.settings import Settings
 from sandbox.world import note, world_of
-from sandbox.xero.identity import Connection, OAuthError, TokenRefused
+from sandbox.xero.identity import Connection, OAuthError, TokenRefusedError
 from sandbox.xero.shapes import problem
 
 FORM = "application/x-www-form-urlencoded"
@@ -78,7 +78,7 @@ async def connections(request: Request) -> Response:
     world = world_of(request)
     try:
         user_id = _user_of(request)
-    except TokenRefused as refusal:
+    except TokenRefusedError as refusal:
         return JSONResponse(problem(401, "Unauthorized", str(refusal)), 401)
     verdict = world.limiter.enter_app(world.clock(), world.settings)
     if verdict.problem is not None:
@@ -104,7 +104,7 @@ async def disconnect(request: Request) -> Response:
     world = world_of(request)
     try:
         user_id = _user_of(request)
-    except TokenRefused as refusal:
+    except TokenRefusedError as refusal:
         return JSONResponse(problem(401, "Unauthorized", str(refusal)), 401)
     found = world.identity.connections.get(request.path_params["id"])
     if found is None or found.user_id != user_id:
@@ -117,7 +117,7 @@ async def disconnect(request: Request) -> Response:
 def _user_of(request: Request) -> str:
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        raise TokenRefused("AuthenticationUnsuccessful")
+        raise TokenRefusedError("AuthenticationUnsuccessful")
     note(request, token=short_hash(bearer))
     world = world_of(request)
     return str(world.identity.claims(bearer, world.clock())["xero_userid"])

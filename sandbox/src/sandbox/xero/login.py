@@ -13,7 +13,7 @@ from sandbox.settings import BROAD_SCOPES, GRANULAR_SCOPES, Settings
 from sandbox.world import World, note, world_of
 
 
-class BadRequest(Exception):
+class BadRequestError(Exception):
     """A request too wrong to be sent back to the app; shown to the person."""
 
 
@@ -34,12 +34,14 @@ class Asked:
 
 
 def check(parameters: Mapping[str, str], settings: Settings) -> Asked:
-    """Check a request; raises BadRequest when client or redirect address are wrong."""
+    """Check a request; raises BadRequestError when client or redirect address are wrong."""
     if parameters.get("client_id") != settings.client_id:
-        raise BadRequest("unauthorized_client: unknown client_id")
+        raise BadRequestError("unauthorized_client: unknown client_id")
     redirect_uri = parameters.get("redirect_uri", "")
     if not _redirect_allowed(redirect_uri, settings.redirect_uris):
-        raise BadRequest("unauthorized_client: invalid redirect_uri (https, or http://localhost; never an IP address)")
+        raise BadRequestError(
+            "unauthorized_client: invalid redirect_uri (https, or http://localhost; never an IP address)"
+        )
     scopes = tuple(parameters.get("scope", "").split())
     allowed = GRANULAR_SCOPES | (BROAD_SCOPES if settings.allow_broad_scopes else frozenset())
     error = None
@@ -73,7 +75,7 @@ async def authorize(request: Request) -> Response:
     settings = world.settings
     try:
         asked = check(request.query_params, settings)
-    except BadRequest as error:
+    except BadRequestError as error:
         return HTMLResponse(message_page("Sorry, something went wrong", str(error)), 400)
     note(request, error=asked.error)
     if asked.error is not None or settings.auto_consent == "deny":
@@ -92,7 +94,7 @@ async def consent(request: Request) -> Response:
     fields = {name: str(value) for name, value in form.items()}
     try:
         asked = check(fields, world.settings)
-    except BadRequest as error:
+    except BadRequestError as error:
         return HTMLResponse(message_page("Sorry, something went wrong", str(error)), 400)
     organisations = [str(value) for value in form.getlist("organisation")]
     allow = fields.get("decision") == "allow" and bool(organisations)

@@ -8,10 +8,10 @@ from typing import Any, Generic, TypeVar
 from sandbox.books import Contact, Invoice
 from sandbox.xero.where import GUID, Field, Filter, WhereError, compile_where
 
-INVOICE_PARAMETERS = frozenset(
-    ["where", "order", "IDs", "InvoiceNumbers", "ContactIDs", "Statuses", "page", "pageSize", "includeArchived", "createdByMyApp", "unitdp", "summaryOnly", "searchTerm"]
+CONTACT_PARAMETERS = frozenset(
+    {"where", "order", "IDs", "page", "pageSize", "includeArchived", "summaryOnly", "searchTerm"}
 )
-CONTACT_PARAMETERS = frozenset(["where", "order", "IDs", "page", "pageSize", "includeArchived", "summaryOnly", "searchTerm"])
+INVOICE_PARAMETERS = CONTACT_PARAMETERS | {"InvoiceNumbers", "ContactIDs", "Statuses", "createdByMyApp", "unitdp"}
 OPTIMISED_EQUAL = {
     "Status", "Contact.ContactID", "Contact.Name", "Contact.ContactNumber", "Reference", "InvoiceNumber", "InvoiceID",
     "Type", "AmountPaid",
@@ -95,34 +95,39 @@ def invoice_page(
     """The invoices asked for; raises QueryError."""
     fields = invoice_fields(contacts)
     everything = list(rows)
-    keep: list[Callable[[Invoice], bool]] = []
-    if "IDs" in asked:
-        ids = _guids(asked["IDs"], "IDs")
-        keep.append(lambda row: row.invoice_id in ids)
-    if "ContactIDs" in asked:
-        contact_ids = _guids(asked["ContactIDs"], "ContactIDs")
-        keep.append(lambda row: row.contact_id in contact_ids)
-    if "InvoiceNumbers" in asked:
-        numbers = set(asked["InvoiceNumbers"].split(","))
-        keep.append(lambda row: row.number in numbers)
-    if "Statuses" in asked:
-        statuses = set(asked["Statuses"].split(","))
-        if not statuses <= STATUSES:
-            raise QueryError(f"Invalid status in Statuses: {', '.join(sorted(statuses - STATUSES))}")
-        keep.append(lambda row: row.status in statuses)
-    if _flag(asked, "createdByMyApp"):
-        keep.append(lambda row: row.created_by_my_app)
-    if asked.get("searchTerm"):
-        term = asked["searchTerm"].lower()
-        keep.append(lambda row: any(term in text.lower() for text in (row.number, row.reference)))
+    tests = _invoice_tests(asked)
     if asked.get("where"):
         where = _where(asked["where"], fields)
         if len(everything) > high_volume_rows and not _optimised(where):
             raise QueryError("The query is too expensive for this organisation", 51, "HighVolumeException")
-        keep.append(where.matches)
+        tests.append(where.matches)
+    return _page(_select(everything, tests, modified_since), asked, fields)
+
+
+def _invoice_tests(asked: Mapping[str, str]) -> list[Callable[[Invoice], bool]]:
+    tests: list[Callable[[Invoice], bool]] = []
+    if "IDs" in asked:
+        ids = _guids(asked["IDs"], "IDs")
+        tests.append(lambda row: row.invoice_id in ids)
+    if "ContactIDs" in asked:
+        contact_ids = _guids(asked["ContactIDs"], "ContactIDs")
+        tests.append(lambda row: row.contact_id in contact_ids)
+    if "InvoiceNumbers" in asked:
+        numbers = set(asked["InvoiceNumbers"].split(","))
+        tests.append(lambda row: row.number in numbers)
+    if "Statuses" in asked:
+        statuses = set(asked["Statuses"].split(","))
+        if not statuses <= STATUSES:
+            raise QueryError(f"Invalid status in Statuses: {', '.join(sorted(statuses - STATUSES))}")
+        tests.append(lambda row: row.status in statuses)
+    if _flag(asked, "createdByMyApp"):
+        tests.append(lambda row: row.created_by_my_app)
+    if asked.get("searchTerm"):
+        term = asked["searchTerm"].lower()
+        tests.append(lambda row: any(term in text.lower() for text in (row.number, row.reference)))
     if "unitdp" in asked and asked["unitdp"] not in {"2", "3", "4"}:
         raise QueryError("unitdp is 2 to 4")
-    return _page(_select(everything, keep, modified_since), asked, fields)
+    return tests
 
 
 def contact_page(rows: Iterable[Contact], asked: Mapping[str, str], modified_since: str | None) -> Page[Contact]:
@@ -141,11 +146,9 @@ def contact_page(rows: Iterable[Contact], asked: Mapping[str, str], modified_sin
     return _page(_select(list(rows), keep, modified_since), asked, CONTACT_FIELDS)
 
 
-def _select(rows: list[Row], keep: list[Callable[[Row], bool]], modified_since: str | None) -> list[Row]:
-    if modified_since is not None:
-        since = _since(modified_since)
-        keep = [*keep, lambda row: row.updated >= since]
-    return [row for row in rows if all(test(row) for test in keep)]
+def _select(rows: list[Row], tests: list[Callable[[Row], bool]], modified_since: str | None) -> list[Row]:
+    since = None if modified_since is None else _since(modified_since)
+    return [row for row in rows if (since is None or row.updated >= since) and all(test(row) for test in tests)]
 
 
 def _page(rows: list[Row], asked: Mapping[str, str], fields: Mapping[str, Field]) -> Page[Row]:

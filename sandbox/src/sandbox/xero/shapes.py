@@ -85,7 +85,7 @@ def contact_json(contact: Contact) -> Json:
 
 
 def invoice_json(invoice: Invoice, contact: Contact, *, full: bool, lines: bool, summary: bool = False) -> Json:
-    """One invoice: `full` carries the whole contact, `lines` the line items, `summary` leaves out what summaryOnly does."""
+    """One invoice: `full` carries the whole contact, `lines` the line items; `summary` drops what summaryOnly drops."""
     body: Json = {
         "Type": invoice.type,
         "InvoiceID": invoice.invoice_id,

@@ -1,4 +1,4 @@
-"""Xero's webhook sender: the handshake, batched at-least-once delivery, retries, and the disabling of a dead endpoint."""
+"""Xero's webhook sender: handshake, batched at-least-once delivery, retries, and disabling of a dead endpoint."""
 
 import asyncio
 import random
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sandbox.world import World
 
 Event = dict[str, Any]
+MAX_AT_ONCE = 8
 
 
 @dataclass
@@ -26,6 +27,7 @@ class XeroWebhooks:
     sequence: int = 0
     failing_since: datetime | None = None
     pumping: bool = False
+    lines: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_AT_ONCE))
 
     def queue(self, event: Event) -> None:
         """Deliver the event soon, with others that arrive meanwhile; kept while the subscription is off."""
@@ -100,7 +102,8 @@ class XeroWebhooks:
         settings = self.world.settings
         signature = sign(settings.webhook_key.get_secret_value(), body)
         for attempt, wait in enumerate(retry_waits(), start=1):
-            answer = await self._post(body, signature, events, purpose="delivery", attempt=attempt)
+            async with self.lines:
+                answer = await self._post(body, signature, events, purpose="delivery", attempt=attempt)
             if answer.ok:
                 self.failing_since = None
                 return

@@ -159,7 +159,7 @@ class _Parser:
 def _date(text: str) -> datetime:
     numbers = [int(number) for number in re.findall(r"\d+", text)]
     try:
-        return datetime(*numbers)  # type: ignore[arg-type,misc]  # noqa: DTZ001  three to six numbers; calendar dates
+        return datetime(*numbers)  # type: ignore[arg-type]  # noqa: DTZ001  three to six numbers of a calendar date
     except ValueError as error:
         raise WhereError(f"DateTime: {error}") from None
 
