@@ -61,6 +61,23 @@ class FakeTime:
         await asyncio.sleep(0)
 
 
+class RealTime(FakeTime):
+    """Runs by itself; ``skew_seconds`` is how wrong this replica's time of day is."""
+
+    def __init__(self, skew_seconds: float = 0) -> None:
+        super().__init__()
+        self.skew = timedelta(seconds=skew_seconds)
+
+    def clock(self) -> datetime:
+        return datetime.now(UTC) + self.skew
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
 class FakeEvents:
     def __init__(self) -> None:
         self.published: list[Event] = []
@@ -123,8 +140,8 @@ class Replica:
         return await self.hand_out(TokenAccessRequest(tenant_id=tenant_id, refused=refused))
 
     def link(self, hours: float = 24) -> str:
-        expires_at = self.time.clock() + timedelta(hours=hours)
-        return LINKS.url(Link(f"nonce-{next(self.nonces)}", expires_at))
+        expires_at = (self.time.clock() + timedelta(hours=hours)).replace(microsecond=0)
+        return LINKS.url(Link(f"nonce-{id(self)}-{next(self.nonces)}", expires_at))
 
     async def state(self, link: str) -> str:
         answer = await self.browser.get(link)

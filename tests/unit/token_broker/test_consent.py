@@ -87,7 +87,7 @@ async def test_an_unused_link_may_be_opened_twice_and_a_used_one_not(replica: Re
 
 async def test_a_link_that_was_changed_or_has_expired_is_refused(replica: Replica) -> None:
     link = replica.link(hours=1)
-    assert (await replica.browser.get(link.replace("nonce-", "nonce_"))).status_code == 403
+    assert (await replica.browser.get(link.replace("nonce=nonce-", "nonce=nonce_"))).status_code == 403
     replica.time.advance(3600)
     page = await replica.browser.get(link)
     assert (page.status_code, "expired" in page.text) == (410, True)

@@ -1,11 +1,13 @@
 """Answers a request for an access token: from the record when it is fresh, else after one refresh for all who ask."""
 
+import asyncio
 from collections.abc import Callable
 from enum import Enum
 
 from pydantic import SecretStr
 
 from shared.contracts.tokens import TokenAccessRequest, TokenGranted, TokenRefusal, TokenRefused
+from token_broker.flights import Flights
 from token_broker.ports import Figures, Grant, Grants
 from token_broker.refresh import Refresher
 from token_broker.timing import Pacing, RefreshTiming
@@ -58,6 +60,7 @@ class HandOut:
         self._timing = pacing.timing
         self._monotonic = pacing.monotonic
         self._fingerprint = fingerprint
+        self._looks: Flights[Grant | None] = Flights()
 
     async def __call__(self, request: TokenAccessRequest) -> TokenGranted | TokenRefused:
         answer = await self._answer(request)
@@ -66,7 +69,7 @@ class HandOut:
 
     async def _answer(self, request: TokenAccessRequest) -> TokenGranted | TokenRefused:
         until = self._monotonic() + self._timing.patience_seconds
-        grant = await self._grants.of_tenant(request.tenant_id)
+        grant = await self._look(request.tenant_id)
         while grant is not None:
             match verdict(grant, self._fingerprint(grant.access_token) == request.refused, self._timing):
                 case Verdict.GIVE:
@@ -80,6 +83,10 @@ class HandOut:
                 return _later(grant)
             grant = newer
         return TokenRefused(reason=TokenRefusal.UNKNOWN_TENANT)
+
+    async def _look(self, tenant_id: str) -> Grant | None:
+        """Callers of one tenant share a look at the record; what it shows is at most as old as the look itself."""
+        return await asyncio.shield(self._looks.join(tenant_id, lambda: self._grants.of_tenant(tenant_id)))
 
 
 def _later(grant: Grant) -> TokenRefused:

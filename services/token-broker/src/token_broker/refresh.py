@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from shared.errors import RetryableError
+from token_broker.flights import Flights
 from token_broker.ports import (
     Claim,
     Figures,
@@ -51,7 +52,7 @@ class Refresher:
         self._pause = pacing.pause
         self._chance = pacing.chance
         self._new_owner = new_owner
-        self._flights: dict[str, asyncio.Task[Grant | None]] = {}
+        self._flights: Flights[Grant | None] = Flights(self._broken)
         self._waiting: Counter[str] = Counter()
         self._draining = False
 
@@ -59,12 +60,9 @@ class Refresher:
         """The grant after a refresh, or as it stands when there was none; None when that takes too long."""
         if patience_seconds <= 0 or self._waiting[seen.id] >= _MOST_WAITING:
             return None
-        flight = self._flights.get(seen.id)
-        if flight is None:
-            if self._draining:
-                return None
-            flight = self._flights[seen.id] = asyncio.create_task(self._fly(seen), name=f"refresh {seen.id}")
-            flight.add_done_callback(lambda done: self._landed(seen.id, done))
+        if self._draining and seen.id not in self._flights:
+            return None
+        flight = self._flights.join(seen.id, lambda: self._fly(seen))
         self._waiting[seen.id] += 1
         try:
             await asyncio.wait({flight}, timeout=patience_seconds)
@@ -77,15 +75,11 @@ class Refresher:
     async def drain(self) -> None:
         """Start nothing new and let running refreshes store what they get."""
         self._draining = True
-        if self._flights:
-            timeout = self._timing.deadline_seconds + self._timing.margin_seconds
-            await asyncio.wait(set(self._flights.values()), timeout=timeout)
+        if running := self._flights.running():
+            await asyncio.wait(running, timeout=self._timing.deadline_seconds + self._timing.margin_seconds)
 
-    def _landed(self, grant_id: str, flight: asyncio.Task[Grant | None]) -> None:
-        self._flights.pop(grant_id, None)
-        error = None if flight.cancelled() else flight.exception()
-        if error is not None:
-            self._figures.refresh_failed(grant_id, "broken", type(error).__name__)
+    def _broken(self, grant_id: str, error: BaseException) -> None:
+        self._figures.refresh_failed(grant_id, "broken", type(error).__name__)
 
     async def _fly(self, seen: Grant) -> Grant | None:
         until = self._monotonic() + self._timing.patience_seconds
