@@ -12,7 +12,7 @@ KINDS = [
     (re.compile(r"/identity/connect/consent$"), "xero.consent"),
     (re.compile(r"/connect/token$"), "xero.token"),
     (re.compile(r"/connect/revocation$"), "xero.revocation"),
-    (re.compile(r"/connections(/|$)"), "xero.connections"),
+    (re.compile(r"/[Cc]onnections(/|$)"), "xero.connections"),
     (re.compile(r"/api\.xro/"), "xero.api"),
     (re.compile(r"/v[0-9.]+/[^/]+/messages$"), "whatsapp.message"),
     (re.compile(r"/v[0-9.]+/[^/]+/media$"), "whatsapp.media"),

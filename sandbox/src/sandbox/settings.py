@@ -74,6 +74,8 @@ class Settings(BaseModel):
     verify_token: SecretStr = SecretStr("sandbox-verify-token")
     whatsapp_webhook_url: str | None = None
     whatsapp_batch: int = Field(100, ge=1, le=1000)
+    whatsapp_duplicates: float = Field(0, ge=0, le=1)
+    whatsapp_shuffle: bool = False
     whatsapp_disable_after: float = 36 * 3600
     whatsapp_latency: float = Field(0, ge=0)
     message_status: Literal["accepted", "held_for_quality_assessment"] = "accepted"

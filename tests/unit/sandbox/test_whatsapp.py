@@ -191,6 +191,10 @@ async def test_phone_number_fields(double: Double) -> None:
     answer = await double.http.get("/v25.0/100000000000001?fields=quality_rating,health_status", headers=BEARER)
     assert answer.json()["quality_rating"] == "GREEN"
     assert answer.json()["health_status"]["can_send_message"] == "AVAILABLE"
+    listed = (await double.http.get(TEMPLATES, headers=BEARER)).json()["data"][0]
+    assert (await double.http.get(f"/v25.0/{listed['id']}", headers=BEARER)).json() == listed
+    unknown = await double.http.get("/v25.0/7", headers=BEARER)
+    assert unknown.json()["error"]["error_subcode"] == 33
 
 
 async def test_one_customer_gets_no_more_than_the_pair_rate(double: Double) -> None:

@@ -136,6 +136,18 @@ async def test_a_day_of_failures_disables_and_a_handshake_brings_the_events_back
     assert rows[-2:] == ["r-1", "r-2"]
 
 
+async def test_a_retry_is_signed_with_the_key_of_the_moment(double: Double) -> None:
+    await double.admin.settings(webhook_url=URL, webhook_delay=0, webhook_time_scale=0.00001)
+    double.receiver.key = "the next key"
+    await double.admin.queue_events([EVENT])
+    while not double.receiver.requests:
+        await asyncio.wait(double.app.state.world.tasks, timeout=0.01)
+    await double.admin.settings(webhook_key="the next key")
+    await settle(double)
+    statuses = [row["status"] for row in await double.admin.journal("xero.webhook")]
+    assert (statuses[0], statuses[-1]) == (401, 200)
+
+
 async def test_an_endpoint_must_prove_itself_when_that_is_asked(double: Double) -> None:
     await double.admin.settings(webhook_url=URL, webhook_delay=0, require_handshake=True)
     await double.admin.queue_events([EVENT])

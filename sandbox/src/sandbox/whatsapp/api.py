@@ -1,4 +1,4 @@
-"""The Cloud API's addresses: messages, media, templates and the phone number."""
+"""The Cloud API's addresses: messages, media, templates, and the fields of one object."""
 
 import asyncio
 import hmac
@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -141,12 +142,15 @@ async def delete_template(request: Request, world: World) -> Response:
     return JSONResponse({"success": True})
 
 
-async def phone_number(request: Request, world: World) -> Response:
-    """`GET /{version}/{phone_number_id}`: the fields asked for."""
-    _same_object(request, world.settings.phone_number_id)
-    everything = {
-        "id": world.settings.phone_number_id,
-        "display_phone_number": f"+{world.settings.display_phone_number}",
+async def read_object(request: Request, world: World) -> Response:
+    """`GET /{version}/{id}`: the fields asked for of the phone number, the business account or a template."""
+    settings, wanted_id = world.settings, request.path_params["object_id"]
+    health = {"can_send_message": "AVAILABLE", "entities": []}
+    known: dict[str, dict[str, Any]] = {row.id: row.as_json() for row in world.templates.known.values()}
+    known[settings.waba_id] = {"id": settings.waba_id, "name": "Duebell Sandbox", "currency": "INR"}
+    known[settings.phone_number_id] = {
+        "id": settings.phone_number_id,
+        "display_phone_number": f"+{settings.display_phone_number}",
         "verified_name": "Duebell Sandbox",
         "quality_rating": "GREEN",
         "code_verification_status": "VERIFIED",
@@ -154,8 +158,10 @@ async def phone_number(request: Request, world: World) -> Response:
         "status": "CONNECTED",
         "throughput": {"level": "STANDARD"},
         "whatsapp_business_manager_messaging_limit": "TIER_2K",
-        "health_status": {"can_send_message": "AVAILABLE", "entities": []},
     }
+    if wanted_id not in known:
+        raise _no_such_object()
+    everything = known[wanted_id] | {"health_status": health}
     fields = request.query_params.get("fields")
     wanted = {"id", *fields.split(",")} if fields else set(everything) - {"health_status"}
     if not wanted <= set(everything):
@@ -167,7 +173,11 @@ async def phone_number(request: Request, world: World) -> Response:
 
 def _same_object(request: Request, expected: str) -> None:
     if request.path_params["object_id"] != expected:
-        raise GraphRefusalError(100, "Unsupported request. The object does not exist or cannot be loaded", subcode=33)
+        raise _no_such_object()
+
+
+def _no_such_object() -> GraphRefusalError:
+    return GraphRefusalError(100, "Unsupported request. The object does not exist or cannot be loaded", subcode=33)
 
 
 def whatsapp_routes() -> list[Route]:
@@ -179,5 +189,5 @@ def whatsapp_routes() -> list[Route]:
         Route(f"{base}/message_templates", guarded(list_templates), methods=["GET"]),
         Route(f"{base}/message_templates", guarded(create_template), methods=["POST"]),
         Route(f"{base}/message_templates", guarded(delete_template), methods=["DELETE"]),
-        Route(base, guarded(phone_number), methods=["GET"]),
+        Route(base, guarded(read_object), methods=["GET"]),
     ]

@@ -107,9 +107,13 @@ class WhatsAppWebhooks:
         try:
             await asyncio.sleep(self.world.settings.webhook_delay)
             while self.waiting:
-                batch = self.waiting[: self.world.settings.whatsapp_batch]
+                settings, dice = self.world.settings, self.world.random
+                if settings.whatsapp_shuffle:
+                    dice.shuffle(self.waiting)
+                batch = self.waiting[: settings.whatsapp_batch]
                 del self.waiting[: len(batch)]
-                await self.send(batch, retry=True)
+                for _ in range(2 if dice.random() < settings.whatsapp_duplicates else 1):
+                    await self.send(batch, retry=True)
         finally:
             self.pumping = False
 

@@ -147,6 +147,7 @@ def identity_routes() -> list[Route]:
     return [
         Route("/connect/token", token, methods=["POST"]),
         Route("/connect/revocation", revocation, methods=["POST"]),
-        Route("/connections", connections),
-        Route("/connections/{id}", disconnect, methods=["DELETE"]),
+        # the official client writes the capital
+        *(Route(path, connections) for path in ("/connections", "/Connections")),
+        *(Route(f"{path}/{{id}}", disconnect, methods=["DELETE"]) for path in ("/connections", "/Connections")),
     ]

@@ -83,10 +83,11 @@ class XeroWebhooks:
         return body_of(events, first, max(first, self.sequence), self.world.random)
 
     async def _pump(self) -> None:
-        settings, dice = self.world.settings, self.world.random
+        dice = self.world.random
         try:
-            await asyncio.sleep(settings.webhook_delay)
+            await asyncio.sleep(self.world.settings.webhook_delay)
             while self.backlog and self._active():
+                settings = self.world.settings
                 if settings.webhook_shuffle:
                     dice.shuffle(self.backlog)
                 batch = self.backlog[: settings.webhook_batch]
@@ -99,16 +100,18 @@ class XeroWebhooks:
             self.pumping = False
 
     async def _deliver(self, events: list[Event], body: bytes) -> None:
-        settings = self.world.settings
-        signature = sign(settings.webhook_key.get_secret_value(), body)
         for attempt, wait in enumerate(retry_waits(), start=1):
+            # signed anew each time, because the key may have been changed meanwhile
+            signature = sign(self.world.settings.webhook_key.get_secret_value(), body)
             async with self.lines:
                 answer = await self._post(body, signature, events, purpose="delivery", attempt=attempt)
             if answer.ok:
                 self.failing_since = None
                 return
             self._failed()
-            await asyncio.sleep(wait * settings.webhook_time_scale)
+            await asyncio.sleep(wait * self.world.settings.webhook_time_scale)
+            if self.world.settings.webhook_url is None:
+                return
             if not self._active():
                 self.backlog += events
                 return
