@@ -56,7 +56,9 @@ def sandbox_variables(given: Mapping[str, str], sandbox_url: str, token_broker_u
         "DUEBELL_XERO_LOGIN_URL": sandbox_url,
         "DUEBELL_WHATSAPP_API_URL": sandbox_url,
     }
-    redirect = {"DUEBELL_XERO_REDIRECT_URI": f"{token_broker_url}/callback"}
+    # Xero takes localhost for a trial, but no IP address.
+    callback = f"{token_broker_url.replace(LOOPBACK, 'localhost')}/callback"
+    redirect = {"DUEBELL_XERO_REDIRECT_URI": callback}
     return {**_DEFAULTS, **redirect, **given, **addresses}
 
 

@@ -22,9 +22,11 @@ from deploy.readiness import is_ready, state_of
 from deploy.record import Record, Row, read_record, write_record
 from deploy.scale import parse_scale
 from deploy.servers.broker import VHOST
-from deploy.servers.private import PrivateServers, wait_for
+from deploy.servers.private import PrivateServers
 from deploy.services import NAMES
+from deploy.starting import wait_for_all
 from deploy.supervision import Changes, Supervisor
+from deploy.waiting import wait_until
 from shared.topology.permissions import permissions
 
 _READY_SECONDS = 90
@@ -146,14 +148,19 @@ class Stack:
         self._supervisor.start(self.record.row(service, replica).name)
 
     def wait_ready(self, seconds: float = _READY_SECONDS) -> None:
-        """Return when every service answers 200 on ``/readyz``.
+        """Return when every process answers, however often one of them is started again until then.
 
         Raises:
-            StackError: one ended at its start or was not ready in time.
+            StackError: one was not ready in time.
         """
-        for row in self.record.rows:
-            if not row.is_server:
-                wait_for(self._supervisor, row.name, partial(is_ready, row), seconds, self.logs)
+        waiting = [row for row in self.record.rows if row.service != "epmd"]
+
+        def are_ready() -> bool:
+            waiting[:] = [row for row in waiting if not is_ready(row)]
+            return not waiting
+
+        if not wait_until(are_ready, seconds):
+            raise StackError(f"{waiting[0].name} was not ready in {seconds:.0f} s")
 
     def _up(self) -> None:
         running = {name for name, process in self._supervisor.processes().items() if process.pid}
@@ -190,7 +197,7 @@ class Stack:
         write_record(self.folder / "stack.json", record)
         self._say("Starting the services ...")
         self._start(changes, service_programs, _is_service)
-        self.wait_ready()
+        self._wait_for([row for row in record.rows if not row.is_server])
         if self._sandbox:
             self._prepare_sandbox(service_programs)
 
@@ -199,9 +206,13 @@ class Stack:
         for program in programs:
             self._supervisor.start(program.name)
 
+    def _wait_for(self, rows: list[Row]) -> None:
+        ready = {row.name: partial(is_ready, row) for row in rows}
+        wait_for_all(self._supervisor, ready, _READY_SECONDS, self.logs)
+
     def _prepare_sandbox(self, services: list[Program]) -> None:
         row = self.record.row(doubles.SERVICE)
-        wait_for(self._supervisor, row.name, partial(is_ready, row), _READY_SECONDS, self.logs)
+        self._wait_for([row])
         variables = {name: value for program in services for name, value in program.environment.items()}
         ingress_url = self.url("ingress") if self._scale["ingress"] else None
         doubles.configure_sandbox(row.url, doubles.sandbox_settings(variables, ingress_url))

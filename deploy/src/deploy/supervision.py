@@ -187,7 +187,7 @@ class Supervisor:
             transport.close()
 
 
-def tail(path: Path, lines: int = 20) -> tuple[str, ...]:
+def tail(path: Path, lines: int = 10) -> tuple[str, ...]:
     """The last lines of a log, none when there is no such file."""
     if not path.exists():
         return ()

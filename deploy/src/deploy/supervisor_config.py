@@ -11,6 +11,8 @@ from deploy.program import Program
 LOG_BYTES = 10 * 1024 * 1024
 LOG_BACKUPS = 3
 _NEVER_GIVE_UP = 1_000_000
+_STARTED_SECONDS = 3
+"""What ends sooner is started again after one second, then two, then three; what ends later, at once."""
 
 
 def render_config(folder: Path, logs: Path, socket: Path, programs: Sequence[Program]) -> str:
@@ -52,7 +54,7 @@ def _program(folder: Path, logs: Path, program: Program) -> list[str]:
         f"priority={program.rank}",
         "autostart=false",
         "autorestart=true",
-        "startsecs=1",
+        f"startsecs={_STARTED_SECONDS}",
         f"startretries={_NEVER_GIVE_UP}",
         f"stopsignal={program.stop_signal}",
         f"stopwaitsecs={program.stop_seconds}",

@@ -53,8 +53,16 @@ class Teller:
     def bubble(self, title: str, text: str, below: str = "") -> None:
         """A message as the customer sees it."""
         self._console.print(
-            Panel(Text(text), title=f"[green]{title}", subtitle=f"[dim]{below}" if below else None, title_align="left",
-                  subtitle_align="right", border_style="green", width=min(78, self._console.width), padding=(0, 1))
+            Panel(
+                Text(text),
+                title=f"[green]{title}",
+                subtitle=f"[dim]{below}" if below else None,
+                title_align="left",
+                subtitle_align="right",
+                border_style="green",
+                width=min(78, self._console.width),
+                padding=(0, 1),
+            )
         )
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

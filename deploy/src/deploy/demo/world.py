@@ -2,17 +2,15 @@
 
 import asyncio
 import json
-import os
 import subprocess
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import httpx
 
-from deploy.commands import environment_of
 from deploy.paths import PYTHON, ROOT
 from deploy.stack import Stack
 from sandbox.client import Json, Sandbox
@@ -38,37 +36,35 @@ class World:
     def today(self) -> datetime:
         return datetime.now(ZONE)
 
-    async def run(self, service: str, module: str, *arguments: str) -> str:
-        """A command of the product, as ``make`` runs it; its output."""
+    async def command(self, *arguments: str) -> str:
+        """One of the product's own commands, as ``make`` calls it; its output."""
         done = await asyncio.to_thread(
             subprocess.run,
-            [str(PYTHON), "-P", "-m", module, *arguments],
-            env={**os.environ, **environment_of(self.stack, service)},
+            [str(PYTHON), "-P", "-m", "deploy", *arguments, "--folder", str(self.stack.folder)],
             cwd=ROOT,
             capture_output=True,
             text=True,
+            timeout=60,
             check=False,
         )
         if done.returncode != 0:
-            raise NotSeen(f"{module} failed: {done.stderr.strip()[-300:]}")
+            raise NotSeen(f"{arguments[0]}: {done.stderr.strip()[-300:]}")
         return done.stdout.strip()
 
     async def why(self) -> list[Json]:
-        """Every decision, newest state included."""
-        answers: list[Json] = json.loads(await self.run("notifier", "notifier.why", self.tenant_id, "--json"))
+        """Every decision and where its message stands now."""
+        answers: list[Json] = json.loads(await self.command("why", self.tenant_id, "--json"))
         return answers
 
     async def sent(self) -> list[Json]:
-        """The messages WhatsApp accepted from us, oldest first."""
-        return [row for row in await self.sandbox.messages() if row["direction"] == "out"]
+        """The messages that WhatsApp accepted from us, oldest first."""
+        return [row for row in await self.sandbox.messages() if not row["inbound"]]
 
     async def sent_for(self, invoice_number: str) -> list[Json]:
-        return [row for row in await self.sent() if invoice_number in row["text"]]
+        return [row for row in await self.sent() if row["parameters"].get("invoice_number") == invoice_number]
 
 
-async def eventually(
-    what: str, condition: Callable[[], Awaitable[T]], seconds: float = DEADLINE_SECONDS
-) -> T:
+async def eventually(what: str, condition: Callable[[], Awaitable[T]], seconds: float = DEADLINE_SECONDS) -> T:
     """The first truthy result; raises NotSeen naming ``what`` when there is none in time."""
     end = asyncio.get_running_loop().time() + seconds
     while True:
@@ -78,6 +74,3 @@ async def eventually(
         if asyncio.get_running_loop().time() > end:
             raise NotSeen(f"{what}: not within {seconds:.0f} s")
         await asyncio.sleep(0.1)
-
-
-Fields = dict[str, Any]

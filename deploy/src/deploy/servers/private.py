@@ -14,8 +14,8 @@ from deploy.servers.broker import PrivateBroker
 from deploy.servers.cache import PrivateRedis
 from deploy.servers.database import PrivatePostgresql
 from deploy.servers.management import Management
-from deploy.supervision import Supervisor, tail
-from deploy.waiting import wait_until
+from deploy.starting import wait_for_all
+from deploy.supervision import Supervisor
 
 _KINDS = {
     "rabbitmq": (packages.RABBITMQ, broker.PORTS),
@@ -107,37 +107,13 @@ class PrivateServers:
             ready["postgresql-1"] = self._postgresql.is_ready
         if self._broker is not None:
             ready["rabbitmq-1"] = self._broker_is_ready
-        for name, is_ready in ready.items():
-            wait_for(supervisor, name, is_ready, _READY_SECONDS, logs)
+        wait_for_all(supervisor, ready, _READY_SECONDS, logs)
 
     def _broker_is_ready(self) -> bool:
         if not self.broker.is_ready():
             return False
         with self.management() as management:
             return management.is_ready()
-
-
-def wait_for(supervisor: Supervisor, name: str, is_ready: Callable[[], bool], seconds: float, logs: Path) -> None:
-    """Wait for one supervised process.
-
-    Raises:
-        StackError: it ended again right after its start, or was not ready in time.
-    """
-    failed: list[str] = []
-
-    def is_decided() -> bool:
-        process = supervisor.processes().get(name)
-        if process is None or process.state in {"BACKOFF", "FATAL", "EXITED"}:
-            failed.append("ended")
-        return bool(failed) or is_ready()
-
-    decided = wait_until(is_decided, seconds)
-    if failed:
-        raise StackError(f"{name} ended at its start; the end of {logs / (name + '.log')}:", tail(logs / f"{name}.log"))
-    if not decided:
-        raise StackError(
-            f"{name} was not ready in {seconds:.0f} s; the end of {logs / (name + '.log')}:", tail(logs / f"{name}.log")
-        )
 
 
 def _made(server: T | None) -> T:

@@ -1,0 +1,207 @@
+"""The story itself, chapter by chapter."""
+
+import re
+from contextlib import suppress
+from datetime import timedelta
+
+from deploy.demo.telling import Teller
+from deploy.demo.world import NotSeen, World, eventually
+from sandbox.client import Json
+
+ORGANISATION = {"name": "Meera Textiles", "country": "IN", "timezone": "INDIASTANDARDTIME", "currency": "INR"}
+CUSTOMER = "Asha Traders"
+CUSTOMER_PHONE = "98765 43210"
+
+RULES = {
+    "no_stage_due": "no reminder stage is due yet",
+    "paid": "paid",
+    "credited": "settled by a credit note",
+    "voided": "voided",
+    "draft": "a draft",
+    "not_a_sale": "a bill, not a sale",
+    "promised": "payment promised for a later day",
+    "contact_archived": "the contact is archived",
+    "contact_erased": "the contact asked to be erased",
+    "none_given": "no phone number",
+    "not_a_mobile": "no mobile number",
+    "invalid": "the number is not valid",
+}
+
+
+async def connect(world: World, tell: Teller) -> None:
+    tell.chapter("Connect an organisation")
+    link = await world.command("connect-link")
+    tell.say("[bold]make connect-link[/] prints a signed link that works once:")
+    tell.link(re.sub(r"(signature=.{6})[^&]*", r"\1…", link))
+    to_login = await world.browser.get(link)
+    tell.check(to_login.status_code == 302, "it leads to Xero's login, with a state bound to this link")
+    back = await world.sandbox.consent(to_login.headers["location"])
+    page = await world.browser.get(back)
+    tell.check(
+        page.status_code == 200 and ORGANISATION["name"] in page.text,
+        f"consent given; the page says “{ORGANISATION['name']}” is connected",
+    )
+    again = await world.browser.get(link)
+    tell.check(again.status_code >= 400, f"the same link again is refused ({again.status_code})")
+    token_calls = [row for row in await world.sandbox.journal("xero.token") if row["status"] == 200]
+    tell.check(len(token_calls) == 1, "Xero's journal: one code exchanged, for one grant")
+
+
+async def shake_hands(world: World, tell: Teller) -> None:
+    tell.chapter("Shake hands")
+    xero = await world.sandbox.handshake()
+    count = len(xero["attempts"])
+    tell.check(
+        xero["ok"], f"Xero's intent to receive, {count} requests: the right signature 200, one character off 401"
+    )
+    meta = await world.sandbox.verify_whatsapp()
+    tell.check(meta["ok"], "Meta's verification: the challenge came back")
+
+
+async def issue(world: World, tell: Teller) -> Json:
+    tell.chapter("Issue an invoice")
+    contact = await world.sandbox.contact(world.tenant_id, CUSTOMER, phone=CUSTOMER_PHONE)
+    today = world.today().date()
+    invoice = await world.sandbox.invoice(
+        world.tenant_id, contact["contact_id"], issue_date=today, due_date=today + timedelta(days=14), total="12500.00"
+    )
+    number = str(invoice["invoice_number"])
+    tell.say(f"In Xero: {number} to {CUSTOMER}, INR 12,500.00, due in 14 days; on file, “{CUSTOMER_PHONE}”.")
+    (message, *more) = await eventually("the alert", lambda: world.sent_for(number))
+    tell.bubble(f"{CUSTOMER}'s phone · {masked(message['number'])}", message["text"], f"template {message['template']}")
+    tell.check(not more, "one message arrived, in E.164 with the country taken from the organisation")
+    for status in ("sent", "delivered", "read"):
+        await world.sandbox.status(message["wamid"], status)
+    await eventually("the status", lambda: state_is(world, number, "read"))
+    tell.check(True, "WhatsApp's statuses came back: sent, delivered, [green]read[/]")
+    event = {"tenant_id": world.tenant_id, "resource_id": invoice["invoice_id"], "type": "CREATE"}
+    before = await handled(world)
+    await world.sandbox.send_events([event], copies=10)
+    await eventually("the repeated events", lambda: handled(world, before + 10))
+    tell.check(len(await world.sent_for(number)) == 1, "Xero delivers the same event ten times more: still one message")
+    return invoice
+
+
+async def remind(world: World, tell: Teller) -> list[Json]:
+    tell.chapter("Scan a book of invoices")
+    book = await world.sandbox.book(world.tenant_id, world.today().date())
+    tell.say(f"{len(book)} invoices of all sorts lie in Xero. [bold]make scan TENANT=…[/] asks for what is owed.")
+    await world.command("scan", world.tenant_id)
+    expected = {row["invoice_number"]: row for row in book if row["expect"] == "remind"}
+    numbers = {row["invoice_number"] for row in book}
+
+    async def all_reminded() -> bool:
+        return expected.keys() <= {row["parameters"].get("invoice_number") for row in await world.sent()}
+
+    # The tables below say more of a missing reminder than a deadline would.
+    with suppress(NotSeen):
+        await eventually("the reminders", all_reminded)
+    decisions = {row["invoice_number"]: row for row in await world.why()}
+    sent = [row for row in await world.sent() if row["parameters"].get("invoice_number") in numbers]
+    tell.say("")
+    tell.table(("Messaged", "Case", "Template", "To"), [messaged(row, expected) for row in sent])
+    tell.say("")
+    left = [row for row in book if row["expect"] == "skip"]
+    tell.table(("Left alone", "Case", "Why"), [left_alone(row, decisions) for row in left])
+    tell.say("")
+    right = sorted((row["parameters"]["invoice_number"], row["number"], row["template"]) for row in sent)
+    wanted = sorted((row["invoice_number"], row["phone"], row["template"]) for row in expected.values())
+    for number, phone, template in sorted(set(wanted) - set(right)):
+        tell.check(False, f"{template} for {number} to {masked(phone)} is missing")
+    for number, phone, template in sorted(set(right) - set(wanted)):
+        tell.check(False, f"{template} for {number} to {masked(phone)} should not have left")
+    tell.check(right == wanted, f"exactly the {len(wanted)} right people, each the right words, each once")
+    return book
+
+
+async def pay(world: World, tell: Teller, book: list[Json]) -> None:
+    tell.chapter("A customer pays")
+    row = next(row for row in book if row["case"] == "overdue 7 days")
+    number = str(row["invoice_number"])
+    await world.sandbox.pay(row["invoice_id"])
+
+    async def thanked() -> list[Json]:
+        return [message for message in await world.sent_for(number) if message["template"] == "invoice_paid"]
+
+    (thanks, *more) = await eventually("the thank-you", thanked)
+    tell.bubble(f"{row['contact_name']} · {masked(thanks['number'])}", thanks["text"], f"template {thanks['template']}")
+    tell.check(not more, "one thank-you")
+    before = len(await world.sent())
+    scans = len(await finished_scans(world))
+    await world.command("scan", world.tenant_id)
+    await eventually("the second scan", lambda: more_scans(world, scans))
+    tell.check(
+        len(await world.sent()) == before, "the next scan messages nobody: the paid one is done, the others have heard"
+    )
+
+
+async def forge(world: World, tell: Teller, invoice: Json) -> None:
+    tell.chapter("Somebody forges a webhook")
+    before = (len(await world.sent()), await handled(world))
+    event = {"tenant_id": world.tenant_id, "resource_id": invoice["invoice_id"]}
+    answers = await world.sandbox.send_events([event], copies=5, forged=True)
+    statuses = {answer["status"] for answer in answers}
+    tell.check(statuses == {401}, f"{len(answers)} forged deliveries: all answered 401")
+    tell.check((len(await world.sent()), await handled(world)) == before, "nothing behind the door noticed")
+
+
+async def judge(world: World, tell: Teller, book: list[Json]) -> None:
+    tell.chapter("What the sandbox's journal says")
+    summary = await world.sandbox.summary()
+    wanted = 1 + sum(row["expect"] == "remind" for row in book) + 1
+    accepted = summary["messages_accepted"]
+    tell.check(accepted == wanted, f"{accepted} messages accepted: 1 alert, {wanted - 2} reminders, 1 thank-you")
+    tell.check(summary["messages_refused"] == 0, "none refused: every template, language and parameter was right")
+    references = summary["messages_per_reference"]
+    tell.check(all(count == 1 for count in references.values()), "no attempt was sent twice")
+    calls = sum(summary["calls_by_tenant"].values())
+    tell.check(summary["breaches"] == 0, f"{calls} calls to Xero, none over its limits, no unknown parameter")
+    tell.check(summary["token_reuse"] == 0, "no refresh token was used twice")
+
+
+def masked(number: str) -> str:
+    return f"{number[:5]} ••••• {number[-3:]}"
+
+
+def messaged(message: Json, expected: dict[str, Json]) -> tuple[str, ...]:
+    number = message["parameters"]["invoice_number"]
+    return number, expected.get(number, {}).get("case", "?"), message["template"], masked(message["number"])
+
+
+def left_alone(row: Json, decisions: dict[str, Json]) -> tuple[str, ...]:
+    decision = decisions.get(row["invoice_number"])
+    rule = decision["rule"] if decision else ""
+    why = RULES.get(rule, rule) if decision else f"not asked for: {row['why']}"
+    return row["invoice_number"], row["case"], why
+
+
+async def state_is(world: World, invoice_number: str, state: str) -> bool:
+    return any(row["invoice_number"] == invoice_number and row["state"] == state for row in await world.why())
+
+
+async def handled(world: World, at_least: int | None = None) -> int:
+    """How many Xero events the fetcher has finished; 0 while fewer than ``at_least``."""
+    text = (await world.browser.get(f"{world.stack.url('fetcher')}/metrics")).text
+    pattern = r'duebell_messages_processed_total\{outcome="handled",queue="fetcher\.xero\.event\.received\.v1"\} (\S+)'
+    found = re.search(pattern, text)
+    count = int(float(found.group(1))) if found else 0
+    return count if at_least is None or count >= at_least else 0
+
+
+async def finished_scans(world: World) -> list[Json]:
+    """The receivables pages that Xero has answered."""
+    return [
+        row
+        for row in await world.sandbox.journal("xero.api")
+        if row.get("path", "").endswith("/Invoices")
+        and "Statuses" in str(row.get("query", ""))
+        and row["status"] == 200
+    ]
+
+
+async def more_scans(world: World, than: int) -> bool:
+    """The scan has been read, and what came of it has been decided."""
+    if len(await finished_scans(world)) <= than:
+        return False
+    text = (await world.browser.get(f"{world.stack.url('fetcher')}/metrics")).text
+    return 'outcome="handled",queue="fetcher.scan.requested.v1"} 2.0' in text
