@@ -27,7 +27,7 @@ _STRONG = frozenset({"stop", "unsubscribe"})
 _POLITE = frozenset({"please", "pls", "kindly", "thanks"})
 _OTHERWISE = frozenset({"dont", "not", "never", "by"})
 _APOSTROPHES = re.compile(r"['’]")
-_BETWEEN_WORDS = re.compile(r"[^\w\u0900-\u0dff\u200c\u200d]+|_+")
+_BETWEEN_WORDS = re.compile(r"[^\w\u0900-\u0963\u0966-\u0dff\u200c\u200d]+|_+")
 
 
 def wish_of(*texts: str | None) -> bool | None:

@@ -1,0 +1,178 @@
+"""A notifier without a broker and without WhatsApp: real ledger, a clock in the test's hands, a provider that obeys."""
+
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from notifier.adapters.ledger import SqlLedger
+from notifier.adapters.lessons import SqlLessons
+from notifier.catalogue import load_catalogue
+from notifier.connections import NoteConnection
+from notifier.intake import Intake
+from notifier.last_look import LookLast
+from notifier.learn import Learn
+from notifier.ports import Accepted, Outcome, TemplateMessage
+from notifier.sender import Sender
+from notifier.tables import intents
+from notifier.telemetry import Figures, SenderLog
+from shared.contracts import Event
+from shared.contracts.invoices import CauseKind, InvoiceEnrichedV1
+from shared.contracts.messages import MessageChangedV1
+from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
+from shared.policy import Policy
+from shared.runtime.database import create_engine, migrate
+from support.builders import NOON, make_enriched
+
+CATALOGUE = Path(__file__).parents[2] / "config" / "policy.yaml"
+FRESH = Policy.model_validate({"defaults": {"brake": {"hold_back_book": False}}})
+"""The shipped policy for an organisation that has been connected for long."""
+
+
+class Clock:
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class FakeProvider:
+    """Accepts everything, unless told what to answer next; ``meanwhile`` runs while a message is with it."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[TemplateMessage, str]] = []
+        self.answers: deque[Outcome] = deque()
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+
+    async def send(self, message: TemplateMessage, attempt_ref: str) -> Outcome:
+        self.posts.append((message, attempt_ref))
+        if self.meanwhile:
+            await self.meanwhile()
+        return self.answers.popleft() if self.answers else Accepted(f"wamid.{attempt_ref}")
+
+
+class FakeEvents:
+    def __init__(self) -> None:
+        self.published: list[Event] = []
+
+    async def publish(self, event: Event, *, deadline: float | None = None) -> None:
+        self.published.append(event)
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.published if isinstance(event, kind)]
+
+    def states(self) -> list[str]:
+        return [change.state.value for change in self.of(MessageChangedV1)]
+
+
+class World:
+    def __init__(self, engine: AsyncEngine, policy: Policy = FRESH) -> None:
+        self.engine = engine
+        self.policy = policy
+        self.clock = Clock()
+        self.provider = FakeProvider()
+        self.events = FakeEvents()
+        self.stops: list[str] = []
+        self.ledger = SqlLedger(engine)
+        self.sender = self.another_sender()
+        self.learn = Learn(SqlLessons(engine), self.ledger, clock=self.clock, stopped=self.stops.append)
+        self.connection = NoteConnection(self.ledger, clock=self.clock, wake=_nothing)
+
+    def another_sender(self) -> Sender:
+        numbers = itertools.count()
+        return Sender(
+            self.ledger,
+            LookLast(
+                self.ledger,
+                self.policy,
+                load_catalogue(CATALOGUE),
+                clock=self.clock,
+                new_reference=lambda: f"v1.{id(numbers)}-{next(numbers)}",
+            ),
+            self.provider,
+            self.events,
+            clock=self.clock,
+            log=SenderLog(Figures(CollectorRegistry())),
+        )
+
+    async def take_in(self, event: InvoiceEnrichedV1 | None = None, **changes: Any) -> list[MessageChangedV1]:
+        intake = Intake(self.ledger, self.policy, clock=self.clock, wake=_nothing, count=_ignored)
+        changes.setdefault("read_at", self.clock.now)
+        return list(await intake(event or make_enriched(**changes), "correlation-1"))
+
+    async def look_answered(self, **changes: Any) -> list[MessageChangedV1]:
+        return await self.take_in(cause={"kind": CauseKind.LOOK}, **changes)
+
+    async def rows(self, table: sa.Table = intents) -> list[sa.Row[Any]]:
+        async with self.engine.connect() as db:
+            return list(await db.execute(sa.select(table)))
+
+    async def states(self) -> list[str]:
+        return [row.state for row in await self.rows()]
+
+    async def intent(self) -> sa.Row[Any]:
+        (row,) = await self.rows()
+        return row
+
+
+@asynccontextmanager
+async def world(url: str, policy: Policy = FRESH) -> AsyncIterator[World]:
+    engine = create_engine(url)
+    try:
+        await migrate(engine, "notifier")
+        yield World(engine, policy)
+    finally:
+        await engine.dispose()
+
+
+def status_update(
+    status: str, reference: str | None, wamid: str = "wamid.x", **changes: Any
+) -> WhatsAppUpdateReceivedV1:
+    fields: dict[str, Any] = {
+        "update_id": f"{wamid}-{status}",
+        "kind": WhatsAppUpdateKind.STATUS,
+        "phone_number_id": "1",
+        "provider_message_id": wamid,
+        "happened_at": NOON,
+        "received_at": NOON,
+        "status": status,
+        "reference": reference,
+        "raw": {},
+    }
+    return WhatsAppUpdateReceivedV1(**(fields | changes))
+
+
+def inbound(text: str | None = None, **changes: Any) -> WhatsAppUpdateReceivedV1:
+    fields: dict[str, Any] = {
+        "update_id": f"in-{text}",
+        "kind": WhatsAppUpdateKind.MESSAGE,
+        "phone_number_id": "1",
+        "provider_message_id": "wamid.in",
+        "happened_at": NOON,
+        "received_at": NOON,
+        "person_phone": "+919876543210",
+        "text": text,
+        "raw": {},
+    }
+    return WhatsAppUpdateReceivedV1(**(fields | changes))
+
+
+def tenant_policy(**rules: Any) -> Policy:
+    return Policy.model_validate({"defaults": {"brake": {"hold_back_book": False}, **rules}})
+
+
+def _nothing() -> None: ...
+
+
+def _ignored(_: object) -> None: ...
