@@ -28,7 +28,7 @@ bench: setup ## the benchmarks, as ratios in one run
 	@$(BIN)/python -m bench $(ARGS)
 
 docs: setup ## write the generated pages of the documentation anew
-	$(DEPLOY) docs $(ARGS)
+	@$(BIN)/python -m deploy.documents
 
 up: setup ## servers and services, from .env and the environment; SANDBOX=1, SCALE="fetcher=3 token-broker=2"
 	$(DEPLOY) up $(if $(filter-out 0,$(SANDBOX)),--sandbox) --scale "$(SCALE)"

@@ -30,7 +30,7 @@ def create_cli() -> typer.Typer:
     """All commands; a failure is one line on standard error, with what explains it below, and exit code 1."""
     cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, dlq_list, dlq_replay]
-    forwarding: list[Callable[..., None]] = [why, release, demo, docs]
+    forwarding: list[Callable[..., None]] = [why, release, demo]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -121,23 +121,14 @@ def release(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> 
 
 def demo(context: typer.Context) -> None:
     """Play the whole story from nothing, on the sandbox."""
-    _module("deploy.demo")(context.args)
-
-
-def docs(context: typer.Context) -> None:
-    """Write the generated pages of the documentation anew."""
-    _module("deploy.docs")(context.args)
+    # Only this command needs the demo, and so only it pays for the import.
+    main: Callable[[list[str]], None] = importlib.import_module("deploy.demo").main
+    main(context.args)
 
 
 def _in_service(folder: Path, service: str, module: str, arguments: list[str]) -> None:
     with _complaints():
         run_in_service(Stack(folder), service, module, arguments)
-
-
-def _module(name: str) -> Callable[[list[str]], None]:
-    """``main`` of a module that only its own command needs, and so only it pays for."""
-    main: Callable[[list[str]], None] = importlib.import_module(name).main
-    return main
 
 
 def _logs(folder: Path) -> Path:

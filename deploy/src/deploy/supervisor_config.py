@@ -59,7 +59,8 @@ def _program(folder: Path, logs: Path, program: Program) -> list[str]:
         f"stopsignal={program.stop_signal}",
         f"stopwaitsecs={program.stop_seconds}",
         "redirect_stderr=true",
-        f"stdout_logfile={_literal(logs / (program.name + '.log'))}",
+        # Of all the settings this one is expanded twice.
+        f"stdout_logfile={_literal(_literal(logs / (program.name + '.log')))}",
         f"stdout_logfile_maxbytes={LOG_BYTES}",
         f"stdout_logfile_backups={LOG_BACKUPS}",
         "",
