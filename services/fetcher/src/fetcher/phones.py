@@ -14,6 +14,7 @@ _MOBILE = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBIL
 _REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
 _CALLING_CODES = frozenset(str(code) for code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
 _EXTENSION = re.compile(r"(?:#|;?(?<![a-z])ext|(?<=[\d\s])x(?=\s*\d)).*$", re.IGNORECASE)
+_PLUS = re.compile(r"[^\d]*\+")
 _BETWEEN_NUMBERS = re.compile(r"[^\d+()\-.\s]+")
 
 
@@ -80,7 +81,7 @@ def _bare(text: str) -> str:
 def _signed(text: str) -> str:
     """The digits, after a ``+`` if one, or ``00``, stands before the first of them."""
     digits = _bare(text)
-    if re.match(r"[^\d]*\+", text):
+    if _PLUS.match(text):
         return f"+{digits}"
     return f"+{digits[2:]}" if digits.startswith("00") else digits
 
@@ -91,14 +92,14 @@ def _international(country: str, area: str, number: str, home: str) -> list[str]
         dialled = _parsed(_bare(number), home)
         if dialled is not None and dialled.country_code_source == CountryCodeSource.FROM_NUMBER_WITH_IDD:
             return [phonenumbers.format_number(dialled, phonenumbers.PhoneNumberFormat.E164)]
-    if _signed(number).startswith("+"):
+    code = _signed(country).removeprefix("+")
+    joined = [f"+{code}{_bare(area)}{_bare(number)}", f"+{code}{_bare(number)}"] if code in _CALLING_CODES else []
+    # Behind a country or an area, a number that begins with 00 is the rest of one, not a dialled one.
+    if _PLUS.match(number) or (_signed(number).startswith("+") and not (country or area)):
         return [_signed(number)]
     if _signed(area).startswith("+"):
         return [_signed(area) + _bare(number)]
-    code = _signed(country).removeprefix("+")
-    if code not in _CALLING_CODES:
-        return []
-    return [f"+{code}{_bare(area)}{_bare(number)}", f"+{code}{_bare(number)}"]
+    return joined
 
 
 def _national(country: str, area: str, number: str) -> list[str]:

@@ -1,0 +1,208 @@
+"""The whole fetcher against the sandbox, which judges: what was asked, how often, and by which rules."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from pydantic import SecretStr
+
+from fetcher.app import create_app
+from fetcher.settings import FetcherSettings
+from sandbox.client import Sandbox
+from shared.contracts import (
+    ConnectionEstablishedV1,
+    InvoiceEnrichedV1,
+    InvoiceLookRequestedV1,
+    OrganisationReadV1,
+    ScanRequestedV1,
+    XeroEventReceivedV1,
+)
+from shared.contracts.scans import ScanKind
+from shared.runtime.dead_letters import REASON
+from shared.runtime.rpc import Replies
+from shared.runtime.service import Stop, running
+from shared.topology import exchanges, queues
+from support.broker import Broker, consuming, open_broker
+from support.fetcher import Consent, sandbox_process
+from support.waiting import eventually
+
+pytestmark = pytest.mark.integration
+
+TODAY = datetime.now(UTC).date()
+
+
+@dataclass
+class Stage:
+    """A running fetcher between a broker and a sandbox with one connected organisation."""
+
+    broker: Broker
+    sandbox: Sandbox
+    consent: Consent
+    tenant_id: str
+    enriched: "asyncio.Queue[AbstractIncomingMessage]"
+
+    async def event(self, resource_id: str, category: str = "INVOICE", tenant_id: str | None = None) -> None:
+        now = datetime.now(UTC)
+        await self.broker.events.publish(
+            XeroEventReceivedV1(
+                event_id="e",
+                tenant_id=tenant_id or self.tenant_id,
+                category=category,
+                event_type="UPDATE",
+                resource_id=resource_id,
+                event_at=now,
+                received_at=now,
+            )
+        )
+
+    async def next(self, count: int, seconds: float = 20) -> list[InvoiceEnrichedV1]:
+        async with asyncio.timeout(seconds):
+            bodies = [(await self.enriched.get()).body for _ in range(count)]
+        return [InvoiceEnrichedV1.model_validate_json(body) for body in bodies]
+
+    async def calls(self) -> Counter[str]:
+        """Xero's calls by the last part of their path."""
+        entries = await self.sandbox.journal("xero")
+        return Counter(_title(entry["path"]) for entry in entries if "/api.xro/" in entry.get("path", ""))
+
+    async def breaches(self) -> int:
+        return int((await self.sandbox.summary())["breaches"])
+
+    async def invoices(self, count: int) -> list[dict[str, Any]]:
+        issued, due = TODAY - timedelta(days=60), TODAY - timedelta(days=30)
+        rows = await self.sandbox.bulk(self.tenant_id, count, issue_date=issued, due_date=due)
+        await self.sandbox.clear_journal()
+        return rows
+
+
+def _title(path: str) -> str:
+    parts = path.split("/")[3:]
+    return parts[0] if len(parts) == 1 else f"{parts[0]}/id"
+
+
+@pytest.fixture
+async def stage(amqp_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with sandbox_process(tmp_path) as sandbox, httpx.AsyncClient(trust_env=False) as http:
+        await sandbox.settings(auto_consent="allow")
+        organisation = await sandbox.organisation("Sharma Traders", country="IN")
+        consent = Consent(sandbox.base_url, http)
+        await consent.given()
+        async with open_broker(amqp_url) as broker:
+            enriched = await broker.collect(exchanges.EVENTS, InvoiceEnrichedV1.key)
+            router = consent.router(Replies(broker.events))
+            async with consuming(broker, router, service="token-broker"), _fetcher(amqp_url, redis_url, sandbox):
+                yield Stage(broker, sandbox, consent, organisation["tenant_id"], enriched)
+
+
+@asynccontextmanager
+async def _fetcher(amqp_url: str, redis_url: str, sandbox: Sandbox) -> AsyncIterator[None]:
+    settings = FetcherSettings(
+        amqp_url=SecretStr(amqp_url), redis_url=SecretStr(redis_url), fetcher_port=0, xero_api_url=sandbox.base_url
+    )
+    async with running("fetcher", settings, create_app, Stop()):
+        yield
+
+
+async def test_one_event_costs_one_call_beside_the_organisation(stage: Stage) -> None:
+    [row] = await stage.invoices(1)
+    await stage.event(row["invoice_id"])
+    [first] = await stage.next(1)
+    assert (first.invoice.invoice_id, first.contact.phone) == (row["invoice_id"], row["phone"])
+    assert first.organisation.time_zone == "Asia/Kolkata"
+    await stage.event(row["invoice_id"])
+    await stage.next(1)
+    assert await stage.calls() == {"Organisation": 1, "Invoices/id": 2}
+    read = await stage.broker.take(queues.SCHEDULER_ORGANISATION_READ.name)
+    assert OrganisationReadV1.model_validate_json(read.body).tenant_id == stage.tenant_id
+
+
+async def test_a_wave_of_events_costs_few_calls_and_breaks_no_rule(stage: Stage) -> None:
+    rows = await stage.invoices(120)
+    await asyncio.gather(*(stage.event(row["invoice_id"]) for row in rows for _ in range(2)))
+    enriched = await stage.next(240)
+    assert {event.invoice.invoice_id: event.contact.phone for event in enriched} == {
+        row["invoice_id"]: row["phone"] for row in rows
+    }
+    calls = await stage.calls()
+    assert calls.total() <= 16, calls
+    assert await stage.breaches() == 0
+
+
+async def test_a_scan_and_a_reconcile_find_everything(stage: Stage) -> None:
+    rows = await stage.invoices(130)
+    await stage.broker.events.publish(_scan(stage, ScanKind.RECEIVABLES, TODAY))
+    scanned = await stage.next(130)
+    assert {event.invoice.invoice_id for event in scanned} == {row["invoice_id"] for row in rows}
+    assert await stage.calls() == {"Organisation": 1, "Invoices": 1, "Contacts": 3}
+    await stage.sandbox.pay(rows[0]["invoice_id"], event=False)
+    await stage.broker.events.publish(_scan(stage, ScanKind.RECONCILE))
+    reconciled = await stage.next(130)
+    assert {event.invoice.status for event in reconciled} == {"AUTHORISED", "PAID"}
+    assert await stage.calls() == {"Organisation": 1, "Invoices": 2, "Contacts": 3}
+    assert await stage.breaches() == 0
+
+
+async def test_a_changed_number_is_read_after_its_event(stage: Stage) -> None:
+    rows = await stage.invoices(2)
+    ids = tuple(row["invoice_id"] for row in rows)
+    look = InvoiceLookRequestedV1(tenant_id=stage.tenant_id, invoice_ids=ids, reason="before_send")
+    await stage.broker.events.publish(look)
+    found = {event.invoice.invoice_id: event for event in await stage.next(2)}
+    contact_id = found[ids[0]].contact.contact_id
+    await stage.sandbox.change_contact(contact_id, phone="+919811122233", event=False)
+    await stage.event(contact_id, "CONTACT")
+    await eventually(lambda: _is_empty(stage, queues.FETCHER_XERO_EVENT_RECEIVED.name))
+    await stage.broker.events.publish(look)
+    renewed = {event.invoice.invoice_id: event for event in await stage.next(2)}
+    assert renewed[ids[0]].contact.phone == "+919811122233"
+
+
+async def test_an_expired_token_is_replaced_without_losing_the_event(stage: Stage) -> None:
+    rows = await stage.invoices(2)
+    await stage.event(rows[0]["invoice_id"])
+    await stage.next(1)
+    await stage.sandbox.expire_tokens()
+    await stage.event(rows[1]["invoice_id"])
+    await stage.next(1)
+    assert stage.consent.asked == 2
+
+
+@pytest.mark.parametrize("effect", ["cut", "reset", "html", "status429", "status503"])
+async def test_a_fault_of_xeros_delays_and_loses_nothing(stage: Stage, effect: str) -> None:
+    [row] = await stage.invoices(1)
+    await stage.sandbox.fault("/api.xro/2.0/Invoices/*", effect, times=1)
+    await stage.event(row["invoice_id"])
+    assert [event.invoice.invoice_id for event in await stage.next(1)] == [row["invoice_id"]]
+
+
+async def test_what_can_never_be_read_is_kept_with_its_reason(stage: Stage) -> None:
+    stage.consent.unknown.add("nobody")
+    await stage.event("00000000-0000-4000-8000-000000000001", tenant_id="nobody")
+    await stage.event("00000000-0000-4000-8000-000000000001")
+    await stage.event("x", "QUOTE")
+    dead = [await stage.broker.take("fetcher.dead") for _ in range(3)]
+    assert {message.headers[REASON] for message in dead} == {"unknown_tenant", "invoice_not_found", "unknown_category"}
+
+
+async def test_a_new_connection_makes_the_organisation_known(stage: Stage) -> None:
+    await stage.broker.events.publish(
+        ConnectionEstablishedV1(tenant_id=stage.tenant_id, tenant_name="x", connected_at=datetime.now(UTC))
+    )
+    read = await stage.broker.take(queues.SCHEDULER_ORGANISATION_READ.name)
+    assert OrganisationReadV1.model_validate_json(read.body).organisation.name == "Sharma Traders"
+
+
+async def _is_empty(stage: Stage, queue: str) -> bool:
+    return await stage.broker.depth(queue) == 0
+
+
+def _scan(stage: Stage, kind: ScanKind, due_before: date | None = None) -> ScanRequestedV1:
+    return ScanRequestedV1(tenant_id=stage.tenant_id, kind=kind, local_date=TODAY, due_before=due_before)
