@@ -26,7 +26,7 @@ OFFICIAL_PARAMETERS = {
     "/api.xro/2.0/Organisation": set[str](),
 }
 JSON = {"Content-Type": "application/json"}
-PROBLEM = {"Type": None, "Title": "Unauthorized", "Status": 401, "Instance": "x", "Extensions": {}}
+PROBLEM: dict[str, Any] = {"Type": None, "Title": "Unauthorized", "Status": 401, "Instance": "x", "Extensions": {}}
 
 
 class FakeBroker:
