@@ -79,8 +79,8 @@ class Installation:
 
     def sandbox_program(self) -> Program:
         wish = doubles.DEFAULT_PORT if self._fixed_ports else None
-        port = self._servers.ports.claim("sandbox-1", wish, is_ours="sandbox-1" in self._running)
-        return doubles.sandbox_program(port, self._machine)
+        self._servers.ports.assign({"sandbox-1": wish}, self._running)
+        return doubles.sandbox_program(self._servers.ports["sandbox-1"], self._machine)
 
     def _of(self, kind: ServiceKind, variables: Mapping[str, str]) -> dict[str, str]:
         own = dict(variables)

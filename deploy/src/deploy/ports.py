@@ -68,7 +68,7 @@ class PortBook:
     def assign(self, wishes: Mapping[str, int | None], running: Iterable[str] = ()) -> None:
         """Give every name of ``wishes`` a port and remember it; None is no wish. Names in ``running`` keep theirs."""
         keep = {name for name in running if name in self._ports}
-        taken = {self._ports[name] for name in keep}
+        taken = {port for name, port in self._ports.items() if name in keep or name not in wishes}
         for name, wish in wishes.items():
             if name in keep:
                 continue
