@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.errors import StackError
 from deploy.passwords import ADMINISTRATOR
+from deploy.ports import LOOPBACK
 from deploy.servers.broker import amqp_url, answers_amqp
 from deploy.servers.management import Management
 from deploy.servers.private import PrivateServers
@@ -151,7 +152,7 @@ def _native(folder: Path) -> Iterator[Infra]:
             supervisor.start(program.name)
         private.wait(supervisor, folder / "log")
         yield Infra(
-            amqp_address=f"127.0.0.1:{private.ports['amqp']}",
+            amqp_address=f"{LOOPBACK}:{private.ports['amqp']}",
             management_url=private.broker.management_url,
             password=private.passwords[ADMINISTRATOR],
             redis_server=private.redis.url().rpartition("/")[0],
@@ -166,11 +167,12 @@ def _images_are_here() -> bool:
     """Whether an engine answers and has, or can get, every image."""
     if shutil.which("docker") is None or not _succeeds(["docker", "info"], seconds=3):
         return False
-    return all(
-        _succeeds(["docker", "image", "inspect", image], seconds=10)
-        or _succeeds(["docker", "pull", image], seconds=300)
-        for image in (RABBITMQ_IMAGE, REDIS_IMAGE, POSTGRESQL_IMAGE)
-    )
+    return all(map(_is_obtainable, (RABBITMQ_IMAGE, REDIS_IMAGE, POSTGRESQL_IMAGE)))
+
+
+def _is_obtainable(image: str) -> bool:
+    inspect, pull = ["docker", "image", "inspect", image], ["docker", "pull", image]
+    return _succeeds(inspect, seconds=10) or _succeeds(pull, seconds=300)
 
 
 def _succeeds(command: list[str], seconds: float) -> bool:
@@ -184,26 +186,31 @@ def _succeeds(command: list[str], seconds: float) -> bool:
 @contextmanager
 def _containers(folder: Path) -> Iterator[Infra]:
     # Only needed here, and slow to import.
+    from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
 
+    # The reaper removes containers of a session that was killed; it is an image too, and a machine may lack it.
+    testcontainers_config.ryuk_disabled = not _is_obtainable(testcontainers_config.ryuk_image)
     password = secrets.token_urlsafe(24)
-    broker = DockerContainer(RABBITMQ_IMAGE).with_exposed_ports(5672, 15672)
+    broker, cache, database = map(DockerContainer, (RABBITMQ_IMAGE, REDIS_IMAGE, POSTGRESQL_IMAGE))
     broker.with_env("RABBITMQ_DEFAULT_USER", ADMINISTRATOR).with_env("RABBITMQ_DEFAULT_PASS", password)
-    cache = DockerContainer(REDIS_IMAGE).with_exposed_ports(6379)
     cache.with_command(f"redis-server --requirepass {password} --databases {_DATABASES}")
-    database = DockerContainer(POSTGRESQL_IMAGE).with_exposed_ports(5432)
     database.with_env("POSTGRES_USER", ADMINISTRATOR).with_env("POSTGRES_PASSWORD", password)
+    for container, ports in ((broker, (5672, 15672)), (cache, (6379,)), (database, (5432,))):
+        # The library itself would publish them on every address of the machine.
+        published: dict[str, Any] = {str(port): (LOOPBACK, None) for port in ports}
+        container.ports.update(published)
     with broker, cache, database:
-        host, amqp_port = broker.get_container_host_ip(), int(broker.get_exposed_port(5672))
+        amqp_port = int(broker.get_exposed_port(5672))
         infra = Infra(
-            amqp_address=f"{host}:{amqp_port}",
-            management_url=f"http://{host}:{broker.get_exposed_port(15672)}",
+            amqp_address=f"{LOOPBACK}:{amqp_port}",
+            management_url=f"http://{LOOPBACK}:{broker.get_exposed_port(15672)}",
             password=password,
-            redis_server=f"redis://:{password}@{host}:{cache.get_exposed_port(6379)}",
-            postgresql_server=f"postgresql://{ADMINISTRATOR}:{password}@{host}:{database.get_exposed_port(5432)}/postgres",
+            redis_server=f"redis://:{password}@{LOOPBACK}:{cache.get_exposed_port(6379)}",
+            postgresql_server=f"postgresql://{ADMINISTRATOR}:{password}@{LOOPBACK}:{database.get_exposed_port(5432)}/postgres",
             folder=folder,
         )
-        if not wait_until(lambda: answers_amqp(host, amqp_port) and _all_answer(infra), _READY_SECONDS):
+        if not wait_until(lambda: answers_amqp(LOOPBACK, amqp_port) and _all_answer(infra), _READY_SECONDS):
             raise StackError("the containers were not ready in time")
         yield infra
 
