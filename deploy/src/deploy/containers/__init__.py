@@ -1,0 +1,1 @@
+"""What runs once beside the containers of the servers and services, and the sandbox in a container."""
