@@ -11,7 +11,7 @@ from notifier.learn import failure_code
 from notifier.statuses import merged, state_of
 from notifier.tables import opt_outs
 from notifier.wishes import wish_of
-from shared.contracts.messages import MessageState
+from shared.contracts.messages import MessageChangedV1, MessageState
 from support.builders import NOON
 from support.notifier import World, inbound, status_update, world
 
@@ -117,7 +117,7 @@ def url(tmp_path: Path) -> str:
 async def test_the_same_news_often_and_shuffled_is_told_once_each(url: str) -> None:
     async with world(url) as notifier:
         reference = await send_one(notifier)
-        told = []
+        told: list[MessageChangedV1] = []
         for status in ("delivered", "sent", "delivered", "read", "read", "failed", "delivered"):
             told += await notifier.learn(status_update(status, reference))
         assert [change.state.value for change in told] == ["delivered", "read"]

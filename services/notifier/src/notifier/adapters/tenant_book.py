@@ -8,6 +8,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.adapters.brake import HOUR, pull_brake, sent_since
 from notifier.adapters.sql import LEFT, find_intents, to_intent, to_stage, upsert
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt
@@ -16,7 +17,6 @@ from shared.contracts.messages import MessageKind, MessageState
 
 WEEK = timedelta(days=7)
 MONTH = timedelta(days=30)
-HOUR = timedelta(hours=1)
 LOOK_AGAIN = timedelta(seconds=60)
 
 
@@ -231,31 +231,7 @@ class SqlTenantBook:
         return await self._db.scalar(newest.order_by(attempts.c.started_at.desc()).limit(1))
 
     async def sent_since(self, since: datetime) -> tuple[int, int]:
-        left = sa.and_(
-            attempts.c.started_at > since, sa.or_(attempts.c.outcome.is_(None), attempts.c.outcome != "rejected")
-        )
-        everywhere = sa.select(sa.func.count()).select_from(attempts).where(left)
-        here = everywhere.where(attempts.c.tenant_id == self._tenant_id)
-        return int(await self._db.scalar(here) or 0), int(await self._db.scalar(everywhere) or 0)
+        return await sent_since(self._db, self._tenant_id, since)
 
     async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
-        held = await self._db.execute(
-            sa.update(intents)
-            .where(
-                intents.c.tenant_id == self._tenant_id,
-                intents.c.state == MessageState.PLANNED.value,
-                intents.c.released_at.is_(None),
-            )
-            .values(state=MessageState.HELD.value, reason="brake", changed_at=now)
-            .returning(intents)
-        )
-        stopped = [to_intent(row) for row in held]
-        first = await self._db.execute(
-            sa.update(tenants)
-            .where(
-                tenants.c.tenant_id == self._tenant_id,
-                sa.or_(tenants.c.braked_at.is_(None), tenants.c.braked_at <= now - HOUR),
-            )
-            .values(braked_at=now)
-        )
-        return stopped, first.rowcount == 1
+        return await pull_brake(self._db, self._tenant_id, now)
