@@ -1,4 +1,4 @@
-"""Gives every service its users, rights and databases, and declares the topology: ``python -m deploy.containers.setup``.
+"""Gives each service its users, rights and databases, and declares the topology: ``python -m deploy.containers.setup``.
 
 It runs at every start and changes nothing that is already so.
 """
@@ -60,7 +60,8 @@ async def set_up_databases(passwords: Mapping[str, str]) -> None:
         async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             for service, database in DATABASES.items():
                 await set_database(connection, database, passwords[service])
-            await connection.execute(sa.text("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC"))
+            for database in ("postgres", "template1"):
+                await connection.execute(sa.text(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"))
     finally:
         await engine.dispose()
 
