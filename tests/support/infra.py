@@ -1,7 +1,7 @@
 """Real RabbitMQ, Redis and PostgreSQL servers for a test session, and fresh places inside them for each test.
 
 In containers where an engine can run them, else as private native servers in a temporary folder. The variable
-``DUEBELL_TEST_SERVERS`` (``native`` or ``containers``) decides otherwise.
+``TEST_SERVERS`` (``native`` or ``containers``) decides otherwise.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ class Infra:
 @contextmanager
 def servers() -> Iterator[Infra]:
     """Start the three servers once, for the whole session, and stop them at its end."""
-    choice = os.environ.get("DUEBELL_TEST_SERVERS", "")
+    choice = os.environ.get("TEST_SERVERS", "")
     folder = Path(tempfile.mkdtemp(prefix="duebell-test-"))
     # PostgreSQL refuses root and so runs as another user, who has to pass through.
     folder.chmod(0o711)

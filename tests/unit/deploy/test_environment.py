@@ -17,7 +17,7 @@ def test_an_empty_variable_takes_back_what_the_file_says() -> None:
 
 
 def test_only_the_products_own_variables_are_taken() -> None:
-    assert merge({"OTHER": "1"}, {"PATH": "/bin", "DUEBELL_TEST_SERVERS": "native"}) == {}
+    assert merge({"OTHER": "1"}, {"PATH": "/bin", "TEST_SERVERS": "native"}) == {}
 
 
 def test_a_misspelt_variable_is_named_with_the_nearest_known_one(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from shared.runtime.publisher import Publishes
 from shared.runtime.service import Stop
 from shared.telemetry.correlation import correlated
 
-IN_FLIGHT = 8
+IN_FLIGHT = 4
 BATCH = 200
 POLL_SECONDS = 1.0
 SENDER_GONE_AFTER = timedelta(seconds=60)
@@ -107,12 +107,13 @@ class Sender:
     async def _deliver(self, due: Due) -> None:
         with correlated(due.correlation_id):
             look = await self._look_last.claim(due)
-            if look.braked:
-                self._log.braked(due.tenant_id, len(look.changes))
-            await self._tell(look.changes)
+            # Posted before anything else is done: what dies between the claim and the post is never sent.
             if look.claimed is not None:
                 outcome = await self._provider.send(look.claimed.message, look.claimed.attempt.reference)
                 await self._settle(look.claimed, outcome)
+            if look.braked:
+                self._log.braked(due.tenant_id, len(look.changes))
+            await self._tell(look.changes)
 
     async def _settle(self, claimed: Claimed, outcome: Outcome) -> None:
         now = self._clock()

@@ -9,7 +9,7 @@ from shared.settings.groups import AmqpSettings, HttpSettings, RedisSettings, Te
 from token_broker.keyring import KeyRing
 
 _CALLBACK = "/callback"
-_SHORTEST_SECRET = 16
+_SHORTEST_SECRET = 8
 
 
 def _long_enough(secret: SecretStr) -> SecretStr:

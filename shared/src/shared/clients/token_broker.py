@@ -35,11 +35,16 @@ def fingerprint(token: SecretStr) -> str:
 class TokenBrokerClient:
     """Many questions may be open at once; each has its own correlation id and deadline."""
 
-    def __init__(self, channel: aio_pika.abc.AbstractChannel) -> None:
+    def __init__(self, channel: aio_pika.abc.AbstractRobustChannel) -> None:
         self._channel = channel
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
 
     async def start(self) -> None:
+        await self._listen()
+        # A reply address lives as long as its channel: aio-pika opens the channel again, but does not listen again.
+        self._channel.reopen_callbacks.add(self._listen)
+
+    async def _listen(self, *_: object) -> None:
         queue = await self._channel.get_queue(_REPLY_TO, ensure=False)
         await queue.consume(self._on_reply, no_ack=True)
 
@@ -54,7 +59,7 @@ class TokenBrokerClient:
         request = TokenAccessRequest(tenant_id=tenant_id, refused=refused)
         return _ANSWER.validate_json(await self._ask(TokenAccessRequest.key, request, timeout))
 
-    async def connections(self, timeout: float = 10.0) -> ConnectionsList:
+    async def connections(self, timeout: float = 5.0) -> ConnectionsList:
         """The tenants that can be read now. Raises as :meth:`access` does."""
         return ConnectionsList.model_validate_json(
             await self._ask(ConnectionsListRequest.key, ConnectionsListRequest(), timeout)
@@ -92,6 +97,8 @@ class TokenBrokerClient:
 @asynccontextmanager
 async def open_token_broker_client(connection: AbstractRobustConnection) -> AsyncIterator[TokenBrokerClient]:
     channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+    if not isinstance(channel, aio_pika.abc.AbstractRobustChannel):
+        raise TypeError("the connection is not robust")
     client = TokenBrokerClient(channel)
     await client.start()
     try:

@@ -29,10 +29,12 @@ def create_engine(url: str) -> AsyncEngine:
     """
     parsed = _normalised(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_async_engine(parsed, pool_size=10, max_overflow=5, pool_timeout=10, pool_pre_ping=True)
+        return create_async_engine(
+            parsed, pool_size=10, max_overflow=5, pool_timeout=10, pool_pre_ping=True, hide_parameters=True
+        )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(parsed, connect_args={"timeout": _BUSY_SECONDS}, pool_timeout=30)
+    engine = create_async_engine(parsed, connect_args={"timeout": _BUSY_SECONDS}, pool_timeout=30, hide_parameters=True)
     sa.event.listen(engine.sync_engine, "connect", _configure_sqlite)
     sa.event.listen(engine.sync_engine, "begin", _begin_immediate)
     return engine

@@ -1,0 +1,24 @@
+"""One installation for the whole session; tests that break it make one of their own."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.stack import Stack
+from support.town import Town, running_stack, visit
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder: Path = tmp_path_factory.mktemp("stack")
+    with running_stack(folder, scale={"fetcher": 2, "token-broker": 2, "notifier": 2}) as running:
+        yield running
+
+
+@pytest.fixture
+async def town(stack: Stack) -> AsyncIterator[Town]:
+    """A fresh world around the session's installation."""
+    async with visit(stack) as visited:
+        await visited.sandbox.reset(keep_settings=True)
+        yield visited
