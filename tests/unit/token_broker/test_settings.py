@@ -46,7 +46,7 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str)
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("DUEBELL_ADMIN_SECRET", "too short"),
+        ("DUEBELL_ADMIN_SECRET", "shorty"),
         ("DUEBELL_TOKEN_KEYS", "k1:c2hvcnQ="),
         ("DUEBELL_XERO_SCOPES", "openid accounting.invoices.read"),
         ("DUEBELL_XERO_REDIRECT_URI", "https://broker.test/somewhere"),
