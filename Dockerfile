@@ -4,13 +4,16 @@ FROM python:3.11-slim AS builder
 WORKDIR /source
 COPY deploy/uv.txt deploy/uv.txt
 RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes -r deploy/uv.txt
-COPY . .
 ARG SERVICE
 # The environment lies where it will run, because its scripts name their interpreter by path.
+ENV UV_PROJECT_ENVIRONMENT=/app/.venv UV_PYTHON=/usr/local/bin/python3.11 UV_PYTHON_DOWNLOADS=never \
+    UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
+# The locked packages first: they change less often than our own code.
+COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    UV_PROJECT_ENVIRONMENT=/app/.venv UV_PYTHON=/usr/local/bin/python3.11 UV_PYTHON_DOWNLOADS=never \
-    UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy \
-    uv sync --frozen --no-dev --no-editable --package "${SERVICE:?say --build-arg SERVICE=…}"
+    uv sync --frozen --no-dev --no-install-workspace --package "${SERVICE:?say --build-arg SERVICE=…}"
+COPY . .
+RUN --mount=type=cache,target=/root/.cache/uv uv sync --frozen --no-dev --no-editable --package "$SERVICE"
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /app --shell /usr/sbin/nologin duebell \
