@@ -9,7 +9,7 @@ import yaml
 from deploy.containers.holders import USERS, files_of_holders
 from deploy.environment import merge
 from deploy.paths import ROOT
-from deploy.services import SERVICES
+from deploy.services import SERVICES, ServiceKind
 from shared.settings.base import SECRETS_DIR, declared_variables, unknown_variable, variable
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -23,7 +23,7 @@ _PLACED = {"DUEBELL_POLICY_FILE", *(kind.port_variable for kind in SERVICES)}
 
 
 @pytest.mark.parametrize("kind", SERVICES, ids=lambda kind: kind.name)
-def test_a_service_gets_all_it_declares_and_nothing_else(kind) -> None:
+def test_a_service_gets_all_it_declares_and_nothing_else(kind: ServiceKind) -> None:
     declared = declared_variables(kind.settings)
     given = CONTAINERS[kind.name]["environment"].keys() - {SECRETS_DIR}
     assert given <= declared
@@ -32,14 +32,14 @@ def test_a_service_gets_all_it_declares_and_nothing_else(kind) -> None:
 
 
 @pytest.mark.parametrize("kind", SERVICES, ids=lambda kind: kind.name)
-def test_what_nobody_can_make_is_asked_for(kind) -> None:
+def test_what_nobody_can_make_is_asked_for(kind: ServiceKind) -> None:
     required = {variable(name) for name, field in kind.settings.model_fields.items() if field.is_required()}
     for name in required - {made.upper() for made in MADE[kind.name]}:
         assert CONTAINERS[kind.name]["environment"][name].startswith(f"${{{name}:?"), name
 
 
 @pytest.mark.parametrize("kind", SERVICES, ids=lambda kind: kind.name)
-def test_a_service_runs_confined_and_comes_back(kind) -> None:
+def test_a_service_runs_confined_and_comes_back(kind: ServiceKind) -> None:
     container = CONTAINERS[kind.name]
     assert container["cap_drop"] == ["ALL"]
     assert container["security_opt"] == ["no-new-privileges:true"]

@@ -8,7 +8,7 @@ import pytest
 
 from deploy.containers.holders import USERS, files_of_holders, of_server
 from deploy.containers.secrets import write_secrets
-from deploy.services import SERVICES
+from deploy.services import SERVICES, ServiceKind
 from shared.settings.base import declared_variables
 
 PASSWORDS = {user: f"password-of-{user.replace('/', '-')}" for user in USERS}
@@ -17,7 +17,7 @@ HOLDERS = files_of_holders(PASSWORDS, KEYS)
 
 
 @pytest.mark.parametrize("kind", SERVICES, ids=lambda kind: kind.name)
-def test_a_service_sees_what_it_declares_and_no_other_password(kind) -> None:
+def test_a_service_sees_what_it_declares_and_no_other_password(kind: ServiceKind) -> None:
     files = HOLDERS[kind.name]
     assert {name.upper() for name in files} <= declared_variables(kind.settings)
     own = {f"{server}-{kind.name}" for server in ("rabbitmq", "redis", "postgres")}
