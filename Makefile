@@ -22,6 +22,7 @@ check: setup ## lint, format, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy tests
 	@$(BIN)/lint-imports
 
 bench: setup ## the benchmarks, as ratios in one run

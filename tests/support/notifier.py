@@ -1,12 +1,12 @@
 """A notifier without a broker and without WhatsApp: real ledger, a clock in the test's hands, a provider that obeys."""
 
-import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
@@ -90,7 +90,6 @@ class World:
         self.connection = NoteConnection(self.ledger, clock=self.clock, wake=_nothing)
 
     def another_sender(self) -> Sender:
-        numbers = itertools.count()
         return Sender(
             self.ledger,
             LookLast(
@@ -98,7 +97,7 @@ class World:
                 self.policy,
                 load_catalogue(CATALOGUE),
                 clock=self.clock,
-                new_reference=lambda: f"v1.{id(numbers)}-{next(numbers)}",
+                new_reference=lambda: f"v1.{uuid4().hex}",
             ),
             self.provider,
             self.events,

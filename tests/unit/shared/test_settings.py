@@ -34,6 +34,12 @@ def test_a_missing_variable_is_named() -> None:
         load_settings(DoorSettings)
 
 
+def test_an_empty_variable_is_one_that_was_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUEBELL_ADMIN_SECRET", "long enough")
+    monkeypatch.setenv("DUEBELL_INGRESS_PORT", "")
+    assert load_settings(DoorSettings).ingress_port == 8080
+
+
 def test_a_wrong_value_is_named_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUEBELL_ADMIN_SECRET", "hunter2")
     monkeypatch.setenv("DUEBELL_INGRESS_PORT", "eighty")

@@ -20,7 +20,7 @@ class ServiceSettings(BaseSettings):
     """Fields are the lower-case names without the prefix. Made once, at start-up, by :func:`load_settings`."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True, env_ignore_empty=True
     )
 
 
