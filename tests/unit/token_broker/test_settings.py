@@ -50,7 +50,6 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str)
         ("DUEBELL_TOKEN_KEYS", "k1:c2hvcnQ="),
         ("DUEBELL_XERO_SCOPES", "openid accounting.invoices.read"),
         ("DUEBELL_XERO_REDIRECT_URI", "https://broker.test/somewhere"),
-        ("DUEBELL_XERO_CLIENT_SECRET", ""),
         ("DUEBELL_TOKEN_BROKER_PORT", "70000"),
     ],
 )
