@@ -13,6 +13,7 @@ SERVICE = "sandbox"
 DEFAULT_PORT = 9400
 
 _DEFAULTS = {
+    "DUEBELL_POLICY_FILE": str(ROOT / "config" / "policy.sandbox.yaml"),
     "DUEBELL_XERO_CLIENT_ID": "sandbox-client",
     "DUEBELL_XERO_CLIENT_SECRET": "sandbox-secret",
     "DUEBELL_XERO_WEBHOOK_KEYS": "sandbox-webhook-key",

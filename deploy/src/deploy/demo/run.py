@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import httpx
 
@@ -17,7 +16,6 @@ from deploy.stack import Stack
 from sandbox.client import Sandbox
 
 FOLDER = ROOT / "var" / "demo"
-POLICY = Path(__file__).with_name("policy.yaml")
 
 
 def main(arguments: Sequence[str] = ()) -> None:
@@ -31,8 +29,7 @@ def _play(tell: Teller) -> int:
     tell.title()
     tell.chapter("Set up")
     shutil.rmtree(FOLDER, ignore_errors=True)
-    environment = {"DUEBELL_POLICY_FILE": str(POLICY)}
-    stack = Stack(FOLDER, environment, sandbox=True, tied=True, say=tell.progress)
+    stack = Stack(FOLDER, sandbox=True, tied=True, say=tell.progress)
     try:
         stack.up()
         tell.progress(f"Ready. RabbitMQ's management page is at {stack.management_url} while this runs.")
