@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import answers, command
+from shared.contracts.messages import MessageState
 
+_TIME = "%Y-%m-%d %H:%M UTC"
 _COLUMNS = ("invoice", "contact", "due", "message", "verdict", "rule", "state", "when")
 
 
@@ -38,7 +40,6 @@ def table(found: Sequence[answers.Answer]) -> str:
 
 def _row(item: answers.Answer) -> tuple[str, ...]:
     message = item.kind if item.stage is None else f"{item.kind} {item.stage:+d}"
-    state = item.state or "-"
     return (
         item.invoice_number or item.invoice_id,
         item.contact_name or item.contact_id,
@@ -46,9 +47,16 @@ def _row(item: answers.Answer) -> tuple[str, ...]:
         message,
         item.verdict,
         item.rule,
-        f"{state} ({item.reason})" if item.reason and item.reason != item.rule else state,
-        (item.changed_at or item.decided_at).strftime("%Y-%m-%d %H:%M UTC"),
+        _state(item),
+        (item.changed_at or item.decided_at).strftime(_TIME),
     )
+
+
+def _state(item: answers.Answer) -> str:
+    state = item.state or "-"
+    if item.state == MessageState.PLANNED and item.due_at:
+        return f"{state}, leaves from {item.due_at.strftime(_TIME)}"
+    return f"{state} ({item.reason})" if item.reason and item.reason != item.rule else state
 
 
 if __name__ == "__main__":
