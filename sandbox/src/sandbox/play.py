@@ -7,11 +7,11 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.requests import Request
 from starlette.routing import Route
 
+from sandbox import use_cases
 from sandbox.admin import admin_routes, body_of
 from sandbox.books import BookError
 from sandbox.delivery import Answer
 from sandbox.orders import ConsentOrder, EventOrder, InboundOrder, SendOrder, StatusBatch, StatusOrder
-from sandbox.whatsapp.payloads import Item
 from sandbox.world import World
 from sandbox.xero.login import BadRequestError, check, decide
 from sandbox.xero.payloads import event
@@ -91,11 +91,7 @@ async def verify(_request: Request, world: World) -> Any:
 async def one_status(request: Request, world: World) -> Any:
     """`POST /sandbox/messages/{wamid}/status`."""
     order = await body_of(request, StatusOrder)
-    message = world.outbox.messages[request.path_params["wamid"]]
-    item = world.whatsapp_webhooks.status(message, order.status, order.at or world.clock(), order.error)
-    if not order.deliver:
-        return {"answers": []}
-    return await _send(world, [item], order.copies, forged=order.forged)
+    return _answers(await use_cases.give_status(world, request.path_params["wamid"], order))
 
 
 async def many_statuses(request: Request, world: World) -> Any:
@@ -117,9 +113,8 @@ async def many_statuses(request: Request, world: World) -> Any:
 async def inbound(request: Request, world: World) -> Any:
     """`POST /sandbox/inbound`: a customer writes or taps a button."""
     order = await body_of(request, InboundOrder)
-    button = None if order.payload is None else {"payload": order.payload, "text": order.text}
-    message, item = world.whatsapp_webhooks.inbound(order.sender, order.text, order.name, order.context, button)
-    return {"wamid": message.wamid} | await _send(world, [item], order.copies, forged=order.forged)
+    message, answers = await use_cases.customer_writes(world, order)
+    return {"wamid": message.wamid} | _answers(answers)
 
 
 async def list_messages(_request: Request, world: World) -> Any:
@@ -141,10 +136,6 @@ async def template_status(request: Request, world: World) -> Any:
 def _event(item: EventOrder, world: World) -> dict[str, Any]:
     at = item.at or world.clock()
     return event(item.tenant_id, item.resource_id, at, category=item.category, kind=item.type, data=item.data)
-
-
-async def _send(world: World, items: list[Item], copies: int, *, forged: bool) -> dict[str, Any]:
-    return _answers([await world.whatsapp_webhooks.send(items, forged=forged, retry=not forged) for _ in range(copies)])
 
 
 def _answers(answers: list[Answer]) -> dict[str, Any]:
