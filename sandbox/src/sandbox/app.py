@@ -2,38 +2,25 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from sandbox.admin import state_routes
 from sandbox.bookkeeping import book_routes
 from sandbox.faults import FaultMiddleware
-from sandbox.pages.render import home_page
+from sandbox.pages.desk import page_routes
 from sandbox.play import play_routes
 from sandbox.recorder import Recorder
-from sandbox.summary import organisation_row, summary_of
 from sandbox.whatsapp.api import whatsapp_routes
-from sandbox.world import Clock, World, utc_now, world_of
+from sandbox.world import Clock, World, utc_now
 from sandbox.xero.accounting import accounting_routes
 from sandbox.xero.identity_api import identity_routes
 from sandbox.xero.login import login_routes
-
-LATEST = 20
-
-
-async def home(request: Request) -> Response:
-    """`GET /`: the overview."""
-    world = world_of(request)
-    messages = [message.as_json() for message in list(world.outbox.messages.values())[-LATEST:]]
-    organisations = [organisation_row(world, item) for item in world.books.organisations.values()]
-    settings: dict[str, Any] = world.settings.model_dump(mode="json")
-    return HTMLResponse(home_page(settings, organisations, summary_of(world), reversed(messages)))
 
 
 async def livez(_request: Request) -> Response:
@@ -52,8 +39,8 @@ def create_app(http: httpx.AsyncClient | None = None, clock: Clock = utc_now) ->
 
     app = Starlette(
         routes=[
-            Route("/", home),
             Route("/livez", livez),
+            *page_routes(),
             *state_routes(),
             *book_routes(),
             *play_routes(),

@@ -1,6 +1,6 @@
 """Fills the HTML pages; every value is escaped."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -9,7 +9,7 @@ from typing import Any
 
 def message_page(title: str, text: str) -> str:
     """A page that says one thing."""
-    return _fill("message.html", title=escape(title), text=escape(text))
+    return fill("message.html", title=escape(title), text=escape(text))
 
 
 def consent_page(
@@ -21,9 +21,9 @@ def consent_page(
         f"<span>{escape(name)}</span></label>"
         for tenant, name in organisations
     )
-    return _fill(
+    return fill(
         "consent.html",
-        organisations=boxes or "<p>There is no organisation yet. Create one with POST /sandbox/organisations.</p>",
+        organisations=boxes or "<p>There is no organisation yet. Add one on the sandbox's own page.</p>",
         scopes="".join(f"<li>{escape(scope)}</li>" for scope in scopes),
         users="".join(f"<option>{escape(user)}</option>" for user in users),
         hidden="".join(
@@ -32,40 +32,30 @@ def consent_page(
     )
 
 
-def home_page(
-    settings: Mapping[str, Any],
-    organisations: Iterable[Mapping[str, Any]],
-    summary: Mapping[str, Any],
-    messages: Iterable[Mapping[str, Any]],
-) -> str:
-    """The overview: latest messages as chat bubbles, organisations, counts and settings."""
-    return _fill(
-        "home.html",
-        messages="".join(_bubble(message) for message in messages) or '<p class="faint">No messages yet.</p>',
-        organisations="".join(
-            f"<tr><td>{escape(str(row['name']))}</td><td>{escape(str(row['country']))}</td>"
-            f"<td>{row['invoices']} invoices</td><td><code>{escape(str(row['tenant_id']))}</code></td></tr>"
-            for row in organisations
-        )
-        or '<tr><td class="faint">None yet: POST /sandbox/organisations, then POST /sandbox/book.</td></tr>',
-        summary=_rows(summary),
-        settings=_rows(settings),
-    )
+def rows_html(values: Mapping[str, Any]) -> str:
+    """Names and values as the rows of a description list; values within a value stand on lines of their own."""
+    return "".join(f"<dt>{escape(_label(name))}</dt><dd>{_value(value)}</dd>" for name, value in values.items())
 
 
-def _bubble(message: Mapping[str, Any]) -> str:
-    side = "in" if message["inbound"] else "out"
-    text = escape(str(message["text"])).replace("\n", "<br>")
-    return (
-        f'<div class="bubble {side}"><div class="who">{escape(str(message["number"]))}</div>{text}'
-        f'<div class="meta">{escape(str(message["time"])[11:19])} {escape(str(message["status"]))}</div></div>'
-    )
+def read(name: str) -> str:
+    """One of the files beside this module."""
+    return files("sandbox.pages").joinpath(name).read_text(encoding="utf-8")
 
 
-def _rows(values: Mapping[str, Any]) -> str:
-    return "".join(f"<tr><td>{escape(str(k))}</td><td>{escape(str(v))}</td></tr>" for k, v in values.items())
+def fill(name: str, **values: str) -> str:
+    """The file with its places filled; the values are HTML already."""
+    return Template(read(name)).substitute(values)
 
 
-def _fill(name: str, **values: str) -> str:
-    page = files("sandbox.pages").joinpath(name).read_text(encoding="utf-8")
-    return Template(page).substitute(values)
+def _label(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "<br>".join(f"{escape(str(name))}: {escape(str(inner))}" for name, inner in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(escape(str(inner)) for inner in value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else escape(str(value))
