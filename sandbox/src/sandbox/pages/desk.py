@@ -51,7 +51,9 @@ class Desk:
             phones=phones(world),
             organisations=organisations(world),
             countries="".join(f'<option value="{code}">{escape(row.name)}</option>' for code, row in COUNTRIES.items()),
-            summary=rows_html(summary_of(world)),
+            summary=rows_html(
+                {name.replace("_", " ").capitalize(): value for name, value in summary_of(world).items()}
+            ),
             settings=rows_html(world.settings.model_dump(mode="json")),
         )
         return HTMLResponse(page, headers=self.headers)

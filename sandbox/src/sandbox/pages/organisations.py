@@ -24,35 +24,38 @@ def organisation_html(
         f'<span class="grow"></span>{button("book", "Fill the demo book", tenant_id=tenant)}</header>'
         f'<p class="facts">{escape(country)} &middot; {escape(item.currency)} &middot; '
         f'tenant <code class="copy" title="Click to select">{escape(tenant)}</code></p>'
-        f"{_table(invoices, contacts)}{_issue(item, contacts)}</article>"
+        f"{_table(item, invoices, contacts)}{_issue(item, contacts)}</article>"
     )
 
 
-def _table(invoices: Sequence[Invoice], contacts: Mapping[str, Contact]) -> str:
+def _table(item: Organisation, invoices: Sequence[Invoice], contacts: Mapping[str, Contact]) -> str:
     if not invoices:
         return '<p class="empty">No invoices yet.</p>'
     shown = list(reversed(invoices))[:LATEST_INVOICES]
     more = len(invoices) - len(shown)
-    rows = "".join(_row(invoice, contacts[invoice.contact_id]) for invoice in shown)
+    rows = "".join(_row(invoice, contacts[invoice.contact_id], item.currency) for invoice in shown)
     rest = f'<p class="empty">and {more} older invoices</p>' if more else ""
     return (
-        '<div class="scroll"><table><thead><tr><th>Number</th><th>Contact</th><th class="money">Owed</th><th>Due</th>'
+        '<div class="scroll"><table><thead><tr><th>Number</th><th>Contact</th>'
+        f'<th class="money">Owed, {escape(item.currency)}</th><th>Due</th>'
         f"<th>Status</th><th></th></tr></thead><tbody>{rows}</tbody></table></div>{rest}"
     )
 
 
-def _row(invoice: Invoice, contact: Contact) -> str:
+def _row(invoice: Invoice, contact: Contact, usual: str) -> str:
+    currency = "" if invoice.currency == usual else f" <small>{escape(invoice.currency)}</small>"
     kind = " " + pill("bill", "faint") if invoice.type == "ACCPAY" else ""
     away = "" if contact.status == "ACTIVE" else " " + pill(contact.status.lower(), "faint")
     due = f"{invoice.due_date:%-d %b %Y}" if invoice.due_date else "none"
     styles = {"AUTHORISED": "open", "PAID": "good", "VOIDED": "bad", "DELETED": "bad"}
+    state = pill(invoice.status.lower(), styles.get(invoice.status, "faint"))
     buttons = "".join(
         button(act, label, style, invoice_id=invoice.invoice_id) for act, label, style in _possible(invoice)
     )
     return (
-        f'<tr><td class="keep">{escape(invoice.number)}{kind}</td><td>{escape(contact.name)}{away}</td>'
-        f'<td class="money">{_money(invoice.due)} <small>{escape(invoice.currency)}</small></td>'
-        f'<td class="keep">{due}</td><td>{pill(invoice.status.lower(), styles.get(invoice.status, "faint"))}</td>'
+        f'<tr><td class="keep">{escape(invoice.number)}</td><td>{escape(contact.name)}{kind}{away}</td>'
+        f'<td class="money">{_money(invoice.due)}{currency}</td>'
+        f'<td class="keep">{due}</td><td class="keep">{state}</td>'
         f'<td class="acts">{buttons}</td></tr>'
     )
 
@@ -78,7 +81,7 @@ def _issue(item: Organisation, contacts: Mapping[str, Contact]) -> str:
         f"{hidden('tenant_id', item.tenant_id)}"
         f'<label>Contact<input name="contact" required maxlength="255" list="names-{tenant}" '
         f'placeholder="Asha Traders"></label>'
-        f'<label>Mobile<input name="phone" type="tel" maxlength="50" placeholder="as typed by a person"></label>'
+        f'<label>Mobile<input name="phone" type="tel" maxlength="50" placeholder="98765 43210"></label>'
         f'<label class="short">Amount, {escape(item.currency)}'
         f'<input name="total" type="number" min="0.01" step="0.01" value="1000.00" required></label>'
         f'<label class="short">Due in days<input name="days" type="number" value="0" min="-3650" max="3650" required>'

@@ -34,7 +34,7 @@ def consent_page(
 
 def rows_html(values: Mapping[str, Any]) -> str:
     """Names and values as the rows of a description list; values within a value stand on lines of their own."""
-    return "".join(f"<dt>{escape(_label(name))}</dt><dd>{_value(value)}</dd>" for name, value in values.items())
+    return "".join(f"<dt>{escape(name)}</dt><dd>{_value(value)}</dd>" for name, value in values.items())
 
 
 def read(name: str) -> str:
@@ -47,15 +47,17 @@ def fill(name: str, **values: str) -> str:
     return Template(read(name)).substitute(values)
 
 
-def _label(name: str) -> str:
-    return name.replace("_", " ").capitalize()
-
-
 def _value(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "<br>".join(f"{escape(str(name))}: {escape(str(inner))}" for name, inner in value.items()) or "none"
+        return "<br>".join(f"{escape(str(name))}: {_inner(inner)}" for name, inner in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(escape(str(inner)) for inner in value) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else escape(str(value))
+
+
+def _inner(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{escape(str(name))} {escape(str(inner))}" for name, inner in value.items()) or "none"
+    return escape(str(value))
