@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -160,3 +161,42 @@ async def test_dead_letters_are_listed_and_replayed(broker: Broker) -> None:
         assert await replay(broker.connection, broker.events, "fetcher.dead") == 1
         await eventually(lambda: len(handler.seen) == 2, what="the replayed event")
     assert await broker.depth("fetcher.dead") == 0
+
+
+async def test_a_backlog_met_while_the_consumers_start_comes_home_from_the_ladder(broker: Broker) -> None:
+    work = (queues.FETCHER_XERO_EVENT_RECEIVED, queues.FETCHER_SCAN_REQUESTED, queues.FETCHER_INVOICE_LOOK_REQUESTED)
+    tries: Counter[tuple[str, int]] = Counter()
+    router = RabbitRouter()
+
+    def subscribe(name: str, queue: queues.Queue) -> None:
+        @router.subscriber(queue.subscription())
+        async def on_number(body: dict[str, int]) -> None:
+            tries[name, body["number"]] += 1
+            if tries[name, body["number"]] == 1:
+                raise RetryableError("not_yet")
+
+    for queue in work:
+        subscribe(queue.name, queue)
+        for number in range(40):
+            await broker.events.send(Outgoing(json.dumps({"number": number}).encode(), exchanges.EVENTS, queue.key))
+    async with consuming(broker, router, prefetch=200):
+        await eventually(lambda: sum(tries.values()) == 240, seconds=20, what="a second try of each message")
+    assert set(tries.values()) == {2}
+
+
+async def test_a_bug_inside_a_handler_is_not_taken_for_an_unreadable_body(broker: Broker) -> None:
+    handler = Handler(json.JSONDecodeError("a remote's answer", "", 0))
+    async with consuming(broker, handler.router()):
+        await broker.events.publish(make_xero_event())
+        await eventually(lambda: len(handler.seen) == 2, what="the second try")
+    assert await broker.depth(queues.dead_queue("fetcher")) == 0
+
+
+async def test_dead_letters_outlive_any_number_of_listings(broker: Broker) -> None:
+    handler = Handler(PermanentError("unknown_tenant"))
+    async with consuming(broker, handler.router()):
+        await broker.events.publish(make_xero_event())
+        await eventually(lambda: broker.depth(queues.dead_queue("fetcher")))
+    for _ in range(25):
+        assert len(await listing(broker.connection)) == 1
+    await eventually(lambda: broker.depth(queues.dead_queue("fetcher")))

@@ -146,3 +146,9 @@ async def test_meta_s_updates_are_published(door: httpx.AsyncClient, outbox: Fak
     assert_bare(await door.post("/webhooks/whatsapp", content=body, headers={"X-Hub-Signature-256": signature}), 200)
     assert len(outbox.events) == 1
     assert_bare(await door.post("/webhooks/whatsapp", content=body), 401)
+
+
+async def test_a_body_nested_beyond_reading_is_kept_whole(door: httpx.AsyncClient, outbox: FakeOutbox) -> None:
+    deep = b'{"events": [' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"]}"
+    assert_bare(await door.post("/webhooks/xero", content=deep, headers=signed(deep)), 200)
+    assert len(outbox.kept) == 1

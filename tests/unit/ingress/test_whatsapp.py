@@ -73,10 +73,18 @@ def test_a_repeated_delivery_has_the_same_id() -> None:
 
 
 def test_what_is_not_understood_is_kept_beside_what_is() -> None:
-    odd: list[Any] = [{"id": "wamid.D"}, STATUS | {"timestamp": "9" * 30}]
+    nested: Any = {}
+    for _ in range(400):
+        nested = {"in": nested}
+    odd: list[Any] = [{"id": "wamid.D"}, STATUS | {"timestamp": "9" * 30}, "text", STATUS | {"nested": nested}]
     contents = read_whatsapp(body({"statuses": [STATUS, *odd]}), NOON)
     assert len(contents.events) == 1
-    assert [piece.reason for piece in contents.unreadable] == ["unreadable_status", "unreadable_status"]
+    assert [piece.reason for piece in contents.unreadable] == ["unreadable_status"] * 4
+    cut = STOP | {"text": {"body": "\ud83d"}}
+    half = read_whatsapp(body({"messages": [cut, STOP]}), NOON)
+    assert (len(half.events), [piece.reason for piece in half.unreadable]) == (1, ["unreadable_message"])
+    strange = read_whatsapp(b'{"entry": ["x", {"changes": [7]}]}', NOON)
+    assert [piece.reason for piece in strange.unreadable] == ["unknown_change", "unknown_change"]
     other = read_whatsapp(body({"event": "APPROVED"}, field="message_template_status_update"), NOON)
     assert [piece.reason for piece in other.unreadable] == ["unknown_change"]
     assert read_whatsapp(b"[]", NOON).unreadable[0].reason == "unreadable_webhook"

@@ -71,9 +71,20 @@ def test_signed_garbage_is_kept_whole(raw: bytes) -> None:
     assert [(piece.body, piece.reason) for piece in contents.unreadable] == [(raw, "unreadable_webhook")]
 
 
-@pytest.mark.parametrize(
-    "odd", [7, "text", None, {}, element(tenantId=None), element(resourceId=""), element(tenantId="x" * 500)]
-)
+ODD = [
+    7,
+    "text",
+    None,
+    {},
+    element(tenantId=None),
+    element(resourceId=""),
+    element(tenantId="x" * 500),
+    element(resourceId="\ud83d"),
+    element(eventDateUtc="0001-01-01T00:00:00+05:30"),
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
 def test_an_odd_element_is_kept_and_its_neighbours_pass(odd: object) -> None:
     contents = read_xero(body(element(), odd, element(resourceId="inv-2")), NOON)
     assert len(contents.events) == 2

@@ -1,13 +1,18 @@
 """What a webhook body is made of: the events we understand, and the pieces we keep although we do not."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import PydanticSerializationError
 
 from shared.contracts import Event
 
 Json = Mapping[str, Any]
+
+_UNREADABLE = (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError, PydanticSerializationError)
+"""What odd values raise on the way: pydantic's and Unicode's errors are ValueErrors."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +42,37 @@ def load_object(body: bytes) -> Json | None:
 
 
 def objects(value: object) -> Iterator[Json]:
-    """The objects of a list; anything that is not one is passed over."""
+    """The elements of a list; one that is no object is given wrapped, so that it is found unreadable and kept."""
     if isinstance(value, list):
-        yield from (item for item in value if isinstance(item, dict))
+        yield from (item if isinstance(item, dict) else {"value": item} for item in value)
+    elif value is not None:
+        yield {"value": value}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An element on its way to being an event; ``reason`` is what it is kept under when ``read`` fails."""
+
+    item: Json
+    reason: str
+    read: Callable[[], Event]
+
+
+def read_pieces(pieces: Iterable[Piece]) -> tuple[tuple[Event, ...], tuple[Unreadable, ...]]:
+    """The events, and the pieces that no event which survives the wire can be made of."""
+    events: list[Event] = []
+    unreadable: list[Unreadable] = []
+    for piece in pieces:
+        try:
+            event = piece.read()
+            event.model_dump_json()
+        except _UNREADABLE:
+            unreadable.append(Unreadable(encoded(piece.item), piece.reason))
+        else:
+            events.append(event)
+    return tuple(events), tuple(unreadable)
 
 
 def encoded(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    """JSON in ASCII, which holds whatever a sender managed to write."""
+    return json.dumps(value).encode()

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from ingress.accept import AcceptWebhook
 from ingress.bodies import BodyTooLarge, read_body
 from ingress.metrics import DoorFigures
-from ingress.payloads import Contents
+from ingress.payloads import Contents, Unreadable
 from ingress.signatures import word_matches
 from ingress.whatsapp import read_whatsapp
 from ingress.xero import read_xero
@@ -68,7 +68,7 @@ class Webhooks:
             return 408, nothing
         if not door.verify(body, request.headers.get(door.signature_header)):
             return 401, nothing
-        contents = door.read(body, self._clock())
+        contents = self._read(door, body)
         try:
             await self._accept(contents)
         except* DuebellError as group:
@@ -77,6 +77,13 @@ class Webhooks:
         else:
             return_status = 200
         return return_status, contents
+
+    def _read(self, door: Door, body: bytes) -> Contents:
+        try:
+            return door.read(body, self._clock())
+        except RecursionError:
+            # Nested more deeply than can be taken apart: kept whole.
+            return Contents(door.sender, unreadable=(Unreadable(body, "unreadable_webhook"),))
 
 
 def _reason(error: BaseException) -> str:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from uuid import NAMESPACE_URL, uuid5
 
-from pydantic import ValidationError
-
-from ingress.payloads import Contents, Json, Unreadable, encoded, load_object, objects
+from ingress.payloads import Contents, Json, Piece, Unreadable, encoded, load_object, objects, read_pieces
 from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
 
 SOURCE = "webhooks/whatsapp"
@@ -17,30 +16,26 @@ def read_whatsapp(body: bytes, received_at: datetime) -> Contents:
     payload = load_object(body)
     if payload is None or not isinstance(payload.get("entry"), list):
         return Contents(SOURCE, unreadable=(Unreadable(body, "unreadable_webhook"),))
-    readable: list[WhatsAppUpdateReceivedV1] = []
-    unreadable: list[Unreadable] = []
-    for kind, item, number in _updates(payload, unreadable):
-        try:
-            readable.append(_update(kind, item, number, received_at))
-        except (ValidationError, TypeError, KeyError, ValueError, OverflowError, OSError):
-            unreadable.append(Unreadable(encoded(item), f"unreadable_{kind}"))
-    return Contents(SOURCE, tuple(readable), tuple(unreadable))
-
-
-def _updates(payload: Json, other: list[Unreadable]) -> Iterator[tuple[WhatsAppUpdateKind, Json, str | None]]:
+    pieces: list[Piece] = []
+    other: list[Unreadable] = []
     for entry in objects(payload.get("entry")):
-        for change in objects(entry.get("changes")):
+        for change in objects(entry.get("changes", entry)):
             value = change.get("value")
-            if change.get("field") != "messages" or not isinstance(value, dict):
+            if change.get("field") == "messages" and isinstance(value, dict):
+                pieces.extend(_pieces(value, received_at))
+                other.extend(Unreadable(encoded(item), "account_error") for item in objects(value.get("errors")))
+            else:
                 other.append(Unreadable(encoded(change), "unknown_change"))
-                continue
-            metadata = value.get("metadata")
-            number = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
-            for item in objects(value.get("statuses")):
-                yield WhatsAppUpdateKind.STATUS, item, number
-            for item in objects(value.get("messages")):
-                yield WhatsAppUpdateKind.MESSAGE, item, number
-            other.extend(Unreadable(encoded(item), "account_error") for item in objects(value.get("errors")))
+    events, unreadable = read_pieces(pieces)
+    return Contents(SOURCE, events, (*other, *unreadable))
+
+
+def _pieces(value: Json, received_at: datetime) -> Iterator[Piece]:
+    metadata = value.get("metadata")
+    number = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
+    for kind, name in ((WhatsAppUpdateKind.STATUS, "statuses"), (WhatsAppUpdateKind.MESSAGE, "messages")):
+        for item in objects(value.get(name)):
+            yield Piece(item, f"unreadable_{kind}", partial(_update, kind, item, number, received_at))
 
 
 def _update(

@@ -1,11 +1,9 @@
 """Xero's webhook body, one event an element."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 
-from pydantic import ValidationError
-
-from ingress.payloads import Contents, Json, Unreadable, encoded, load_object
+from ingress.payloads import Contents, Json, Piece, Unreadable, load_object, objects, read_pieces
 from shared.contracts.xero import XeroEventReceivedV1, xero_event_id
 
 SOURCE = "webhooks/xero"
@@ -17,19 +15,8 @@ def read_xero(body: bytes, received_at: datetime) -> Contents:
     events = payload.get("events") if payload is not None else None
     if not isinstance(events, list):
         return Contents(SOURCE, unreadable=(Unreadable(body, "unreadable_webhook"),))
-    readable: list[XeroEventReceivedV1] = []
-    unreadable: list[Unreadable] = []
-    for item in _unwrapped(events):
-        try:
-            readable.append(_event(item, received_at))
-        except (ValidationError, TypeError, KeyError):
-            unreadable.append(Unreadable(encoded(item), "unreadable_event"))
-    return Contents(SOURCE, tuple(readable), tuple(unreadable))
-
-
-def _unwrapped(events: list[object]) -> Iterator[Json]:
-    for item in events:
-        yield item if isinstance(item, dict) else {"value": item}
+    pieces = (Piece(item, "unreadable_event", partial(_event, item, received_at)) for item in objects(events))
+    return Contents(SOURCE, *read_pieces(pieces))
 
 
 def _event(item: Json, received_at: datetime) -> XeroEventReceivedV1:

@@ -33,7 +33,8 @@ class LinkSigner:
 
     def __init__(self, connect_url: str, secret: SecretStr) -> None:
         self._connect_url = connect_url
-        self._key = secret.get_secret_value().encode()
+        # Stretched, so that whoever sees one link cannot cheaply guess a short secret.
+        self._key = hashlib.scrypt(secret.get_secret_value().encode(), salt=_PURPOSE.encode(), n=2**14, r=8, p=1)
 
     def new(self, now: datetime, life: timedelta) -> str:
         """A link for one consent, open for ``life``."""

@@ -26,8 +26,7 @@ class Consumer:
         settlement: Settlement,
         figures: DeliveryFigures,
     ) -> None:
-        self._tags: dict[str, str] = {}
-        middleware: Any = partial(DeliveryMiddleware, settlement=settlement, figures=figures, tags=self._tags)
+        middleware: Any = partial(DeliveryMiddleware, service=service, settlement=settlement, figures=figures)
         self._broker = RabbitBroker(
             amqp_url,
             default_channel=Channel(prefetch_count=prefetch),
@@ -42,10 +41,6 @@ class Consumer:
 
     async def start(self) -> None:
         await self._broker.start()
-        for subscriber in self._broker.subscribers:
-            queue, tag = _consuming(subscriber)
-            if queue is not None and tag:
-                self._tags[tag] = queue.name
 
     def ready(self) -> bool:
         """Whether every subscriber holds a consumer tag on an open channel."""

@@ -6,6 +6,7 @@ middleware, so a failed message is first published on (delayed or buried, confir
 
 import json
 import time
+import traceback
 from contextlib import ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from shared.telemetry.logging import get_logger
 from shared.topology.queues import QUEUES, Purpose
 
 _UNREADABLE = (ValidationError, json.JSONDecodeError, UnicodeDecodeError)
+HANDLER_PREFIX = "on_"
+"""How every handler's name begins."""
 _RPC_QUEUES = frozenset(queue.name for queue in QUEUES if queue.purpose is Purpose.RPC)
 _log = get_logger(__name__)
 
@@ -120,6 +123,18 @@ def _first_seen(message: AbstractIncomingMessage) -> str:
     return str(message.headers.get(FIRST_SEEN) or datetime.now(UTC).isoformat())
 
 
+def _unreadable(error: Exception) -> bool:
+    """Whether the body could not be made into what the handler takes; the same errors inside it are our own bugs."""
+    frames = traceback.walk_tb(error.__traceback__)
+    entered = any(frame.f_code.co_name.startswith(HANDLER_PREFIX) for frame, _ in frames)
+    return isinstance(error, _UNREADABLE) and not entered
+
+
+def queue_of(service: str, routing_key: str) -> str:
+    """The queue a delivery came from: it arrives with the queue's key, or its name when it comes off the ladder."""
+    return routing_key if routing_key.startswith(f"{service}.") else f"{service}.{routing_key}"
+
+
 def attempts_of(message: AbstractIncomingMessage) -> int:
     """How many handlings of this message have failed, by our own count: the broker's differs between versions."""
     value = message.headers.get(ATTEMPT, 0)
@@ -135,14 +150,14 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
         /,
         *,
         context: ContextRepo,
+        service: str,
         settlement: Settlement,
         figures: DeliveryFigures,
-        tags: dict[str, str],
     ) -> None:
         super().__init__(message, context=context)
         self._settlement = settlement
         self._figures = figures
-        self._queue = tags.get(message.consumer_tag or "", message.routing_key or "")
+        self._queue = queue_of(service, message.routing_key or "")
         self._bound = ExitStack()
         self._started = 0.0
 
@@ -172,7 +187,7 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
     def _decide(self, error: Exception) -> Outcome:
         if self._queue in _RPC_QUEUES:
             return Drop(f"unanswered_{type(error).__name__}")
-        return outcome_of(error, attempts_of(self.msg), unreadable=isinstance(error, _UNREADABLE))
+        return outcome_of(error, attempts_of(self.msg), unreadable=_unreadable(error))
 
     def _note(self, outcome: str, reason: str | None, error: Exception | None = None) -> None:
         seconds = time.perf_counter() - self._started

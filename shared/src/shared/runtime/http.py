@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import httpx
 
 CONNECT_TIMEOUT_SECONDS = 5.0
+KEEPALIVE_SECONDS = 60.0
 USER_AGENT = "duebell/0.1"
 
 
@@ -15,7 +16,11 @@ def create_http_client(
     return httpx.AsyncClient(
         base_url=base_url,
         timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)),
-        limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+        limits=httpx.Limits(
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=KEEPALIVE_SECONDS,
+        ),
         headers={"User-Agent": USER_AGENT, **(headers or {})},
         follow_redirects=False,
         trust_env=False,

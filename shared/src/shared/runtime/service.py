@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -33,10 +33,14 @@ _log = get_logger(__name__)
 
 
 class Stop:
-    """Says when a service is asked to stop, and paces its loops."""
+    """Says when a service is asked to stop, and paces its loops.
+
+    ``serving`` is false while it starts: what waits for RabbitMQ then is simply given up.
+    """
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self.serving = False
 
     def set(self) -> None:
         self._event.set()
@@ -105,16 +109,33 @@ def main(name: str, settings_class: type[S], create_app: CreateApp[S]) -> None:
     except ConfigurationError as error:
         sys.stderr.write(f"{name}: {error}\n")
         sys.exit(2)
+    except Exception:
+        # A database that is away at the start, for instance: one redacted line, and the process manager tries again.
+        _log.exception("service.failed")
+        sys.exit(1)
 
 
 async def _run(name: str, settings: S, create_app: CreateApp[S]) -> None:
     stop = Stop()
+    serving = asyncio.create_task(_serve(name, settings, create_app, stop))
+
+    def end() -> None:
+        stop.set()
+        if not stop.serving:
+            serving.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    with suppress(asyncio.CancelledError):
+        await serving
+    _log.info("service.stopped")
+
+
+async def _serve(name: str, settings: S, create_app: CreateApp[S], stop: Stop) -> None:
     async with running(name, settings, create_app, stop):
+        stop.serving = True
         await stop.wait()
         _log.info("service.stopping")
-    _log.info("service.stopped")
 
 
 @asynccontextmanager

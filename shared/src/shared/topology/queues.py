@@ -106,7 +106,13 @@ def dead_queue(service: str) -> str:
     return f"{service}.dead"
 
 
-DEAD_ARGUMENTS: Arguments = {"x-queue-type": "quorum", "x-overflow": "reject-publish", "x-max-length": MAX_LENGTH}
+DEAD_ARGUMENTS: Arguments = {
+    "x-queue-type": "quorum",
+    "x-overflow": "reject-publish",
+    "x-max-length": MAX_LENGTH,
+    # RabbitMQ 4 drops after 20 deliveries where nothing is said, and every listing is one.
+    "x-delivery-limit": 1_000_000_000,
+}
 
 
 def delay_arguments(seconds: int) -> Arguments:
