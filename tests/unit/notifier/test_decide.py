@@ -274,6 +274,33 @@ def test_an_invoice_untouched_since_before_the_connection_is_old() -> None:
     assert issued(RECONCILE, past=history(tenant=replace(connected, announced=False)), invoice=before) == "due"
 
 
+@pytest.mark.parametrize("cause", [UPDATE, RECONCILE])
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize(
+    ("invoice", "rule"),
+    [
+        ({"issued_on": TODAY}, "due"),
+        ({"issued_on": TODAY - timedelta(days=1)}, "not_newly_issued"),
+        ({"issued_on": TODAY - timedelta(days=6), "amount_paid": 500}, "not_newly_issued"),
+        ({"issued_on": TODAY, "amount_paid": 500}, "not_newly_issued"),
+        ({"issued_on": TODAY, "amount_credited": 500}, "not_newly_issued"),
+    ],
+)
+def test_a_first_sight_alerts_only_of_what_was_issued_since_the_connection_and_is_untouched(
+    cause: Cause, announced: bool, invoice: dict[str, Any], rule: str
+) -> None:
+    just_connected = history(tenant=replace(TENANT_KNOWN, connected_at=NOON, announced=announced))
+    assert issued(cause, past=just_connected, invoice=invoice) == rule
+    assert issued(CREATE, past=just_connected, invoice=invoice) == "due"
+
+
+def test_the_day_of_the_connection_is_the_organisations() -> None:
+    past_midnight_in_india = datetime(2026, 6, 22, 19, 0, tzinfo=UTC)
+    past = history(tenant=replace(TENANT_KNOWN, connected_at=past_midnight_in_india))
+    assert issued(UPDATE, past=past, invoice={"issued_on": TODAY}) == "due"
+    assert issued(UPDATE, past=past, invoice={"issued_on": TODAY - timedelta(days=1)}) == "not_newly_issued"
+
+
 @pytest.mark.parametrize(("age", "rule"), [(timedelta(days=7), "due"), (timedelta(days=7, seconds=1), "too_old")])
 def test_an_old_event_alerts_nobody(age: timedelta, rule: str) -> None:
     assert issued(Cause(kind=CauseKind.WEBHOOK, event_type="CREATE", event_at=NOON - age)) == rule

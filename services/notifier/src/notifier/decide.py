@@ -83,9 +83,11 @@ def _newly_issued(
     invoice, zone, tenant = snapshot.invoice, snapshot.organisation.time_zone, history.tenant
     if invoice.issued_on is None or (tenant.announced and _untouched_since(snapshot, tenant.connected_at)):
         return False
+    # Nobody said that it is new, so it must look new: dated since the connection, and nothing paid or credited yet.
+    if invoice.issued_on < local_date(tenant.connected_at, zone) or invoice.amount_paid or invoice.amount_credited:
+        return False
     # A scan may have seen it before the lost webhook's replacement did; then nobody has judged it yet.
-    judged = history.issue_judged or invoice.issued_on < local_date(tenant.connected_at, zone)
-    if before is not None and judged:
+    if before is not None and history.issue_judged:
         return False
     return (local_date(now, zone) - invoice.issued_on).days <= rules.alerts.max_age_days
 
