@@ -9,6 +9,8 @@ from deploy.demo.world import NotSeen, World, eventually
 from sandbox.client import Json
 
 ORGANISATION = {"name": "Meera Textiles", "country": "IN", "timezone": "INDIASTANDARDTIME", "currency": "INR"}
+EVENTS = "fetcher.xero.event.received.v1"
+DECISIONS = "notifier.invoice.enriched.v1"
 CUSTOMER = "Asha Traders"
 CUSTOMER_PHONE = "98765 43210"
 
@@ -69,9 +71,9 @@ async def issue(world: World, tell: Teller) -> Json:
     await eventually("the status", lambda: state_is(world, number, "read"))
     tell.check(True, "WhatsApp's statuses came back: sent, delivered, [green]read[/]")
     event = {"tenant_id": world.tenant_id, "resource_id": invoice["invoice_id"], "type": "CREATE"}
-    before = await handled(world)
+    before = await count(world, EVENTS)
     await world.sandbox.send_events([event], copies=10)
-    await eventually("the repeated events", lambda: handled(world, before + 10))
+    await eventually("the repeated events", lambda: count(world, EVENTS, before + 10))
     tell.check(len(await world.sent_for(number)) == 1, "Xero delivers the same event ten times more: still one message")
     return invoice
 
@@ -121,9 +123,10 @@ async def pay(world: World, tell: Teller, book: list[Json]) -> None:
     tell.bubble(f"{row['contact_name']} · {masked(thanks['number'])}", thanks["text"], f"template {thanks['template']}")
     tell.check(not more, "one thank-you")
     before = len(await world.sent())
-    scans = len(await finished_scans(world))
+    decided = await count(world, DECISIONS)
+    owed = sum(1 for row in book if row["expect"] == "remind") - 1
     await world.command("scan", world.tenant_id)
-    await eventually("the second scan", lambda: more_scans(world, scans))
+    await eventually("the second scan's decisions", lambda: count(world, DECISIONS, decided + owed))
     tell.check(
         len(await world.sent()) == before, "the next scan messages nobody: the paid one is done, the others have heard"
     )
@@ -131,12 +134,12 @@ async def pay(world: World, tell: Teller, book: list[Json]) -> None:
 
 async def forge(world: World, tell: Teller, invoice: Json) -> None:
     tell.chapter("Somebody forges a webhook")
-    before = (len(await world.sent()), await handled(world))
+    before = (len(await world.sent()), await count(world, EVENTS))
     event = {"tenant_id": world.tenant_id, "resource_id": invoice["invoice_id"]}
     answers = await world.sandbox.send_events([event], copies=5, batch=1, forged=True)
     statuses = {answer["status"] for answer in answers}
     tell.check(statuses == {401}, f"{len(answers)} forged deliveries: all answered 401")
-    tell.check((len(await world.sent()), await handled(world)) == before, "nothing behind the door noticed")
+    tell.check((len(await world.sent()), await count(world, EVENTS)) == before, "nothing behind the door noticed")
 
 
 async def judge(world: World, tell: Teller, book: list[Json]) -> None:
@@ -176,29 +179,10 @@ async def state_is(world: World, invoice_number: str, state: str) -> bool:
     return any(row["invoice_number"] == invoice_number and row["state"] == state for row in await world.why())
 
 
-async def handled(world: World, at_least: int | None = None) -> int:
-    """How many Xero events the fetcher has finished; 0 while fewer than ``at_least``."""
-    text = (await world.browser.get(f"{world.stack.url('fetcher')}/metrics")).text
-    pattern = r'duebell_messages_processed_total\{outcome="handled",queue="fetcher\.xero\.event\.received\.v1"\} (\S+)'
+async def count(world: World, queue: str, at_least: int = 0) -> int:
+    """How many messages of a queue its service has finished; 0 while fewer than ``at_least``."""
+    text = (await world.browser.get(f"{world.stack.url(queue.partition('.')[0])}/metrics")).text
+    pattern = rf'duebell_messages_processed_total\{{outcome="handled",queue="{re.escape(queue)}"\}} (\S+)'
     found = re.search(pattern, text)
-    count = int(float(found.group(1))) if found else 0
-    return count if at_least is None or count >= at_least else 0
-
-
-async def finished_scans(world: World) -> list[Json]:
-    """The receivables pages that Xero has answered."""
-    return [
-        row
-        for row in await world.sandbox.journal("xero.api")
-        if row.get("path", "").endswith("/Invoices")
-        and "Statuses" in str(row.get("query", ""))
-        and row["status"] == 200
-    ]
-
-
-async def more_scans(world: World, than: int) -> bool:
-    """The scan has been read, and what came of it has been decided."""
-    if len(await finished_scans(world)) <= than:
-        return False
-    text = (await world.browser.get(f"{world.stack.url('fetcher')}/metrics")).text
-    return 'outcome="handled",queue="fetcher.scan.requested.v1"} 2.0' in text
+    number = int(float(found.group(1))) if found else 0
+    return number if number >= at_least else 0
