@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench docs demo up down ps logs scan reconcile connect-link dlq-list dlq-replay why release
+.PHONY: help setup check test bench docs demo up down ps logs scan reconcile connect-link dlq-list dlq-replay why release resolve
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -68,3 +68,7 @@ why: setup ## why a customer was, or was not, messaged; TENANT=… ARGS=…
 release: setup ## let held messages of an organisation go; TENANT=… ARGS=…
 	$(call need,TENANT)
 	$(DEPLOY) release "$(TENANT)" $(ARGS)
+
+resolve: setup ## messages nobody knows the end of; TENANT=… ARGS="--invoice … --resend" or --close settles them
+	$(call need,TENANT)
+	$(DEPLOY) resolve "$(TENANT)" $(ARGS)

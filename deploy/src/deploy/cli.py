@@ -30,7 +30,7 @@ def create_cli() -> typer.Typer:
     """All commands; a failure is one line on standard error, with what explains it below, and exit code 1."""
     cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, dlq_list, dlq_replay]
-    forwarding: list[Callable[..., None]] = [why, release, demo]
+    forwarding: list[Callable[..., None]] = [why, release, resolve, demo]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -117,6 +117,11 @@ def why(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None
 def release(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
     """Let held messages of an organisation go."""
     _in_service(folder, "notifier", "notifier.release", [tenant, *context.args])
+
+
+def resolve(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """Show messages nobody knows the end of; --resend or --close settles them, --invoice only one's."""
+    _in_service(folder, "notifier", "notifier.resolve", [tenant, *context.args])
 
 
 def demo(context: typer.Context) -> None:

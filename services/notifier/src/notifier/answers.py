@@ -1,4 +1,4 @@
-"""The operator's questions to the ledger: why was this said or not, and let what is held go."""
+"""The operator's say in the ledger: why was this said or not, let what is held go, settle what is unknown."""
 
 import re
 from dataclasses import asdict, dataclass
@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifier.adapters.sql import from_stage
+from notifier.adapters.sql import from_stage, to_intent
+from notifier.model import Intent
 from notifier.tables import decisions, intents, snapshots
 from shared.contracts.messages import MessageState
 
@@ -98,3 +99,34 @@ async def release(engine: AsyncEngine, tenant_id: str, now: datetime) -> int:
             .values(state=MessageState.PLANNED.value, reason=None, released_at=now, changed_at=now)
         )
     return released.rowcount
+
+
+async def unknown(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -> list[Answer]:
+    """The messages that may or may not have been sent."""
+    return [answer for answer in await why(engine, tenant_id, invoice) if answer.state == MessageState.UNKNOWN]
+
+
+async def resend(engine: AsyncEngine, tenant_id: str, now: datetime, invoice: str | None = None) -> list[Intent]:
+    """Plan unknown messages again, as a person decided; the last look is still taken and the reason stays until then.
+
+    A status of the first attempt that comes meanwhile still settles the message.
+    """
+    return await _settle_unknown(
+        engine, tenant_id, invoice, state=MessageState.PLANNED.value, due_at=now, released_at=now, changed_at=now
+    )
+
+
+async def close(engine: AsyncEngine, tenant_id: str, now: datetime, invoice: str | None = None) -> list[Intent]:
+    """Give unknown messages up; a delivery that is reported later is still believed."""
+    return await _settle_unknown(
+        engine, tenant_id, invoice, state=MessageState.FAILED.value, reason="closed_by_person", changed_at=now
+    )
+
+
+async def _settle_unknown(engine: AsyncEngine, tenant_id: str, invoice: str | None, **values: object) -> list[Intent]:
+    chosen = sa.update(intents).where(intents.c.tenant_id == tenant_id, intents.c.state == MessageState.UNKNOWN.value)
+    if invoice is not None:
+        chosen = chosen.where(sa.or_(intents.c.invoice_id == invoice, intents.c.invoice_number == invoice))
+    async with engine.begin() as db:
+        rows = await db.execute(chosen.values(values).returning(intents))
+        return sorted((to_intent(row) for row in rows), key=lambda intent: intent.invoice_number)

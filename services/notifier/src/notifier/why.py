@@ -39,17 +39,21 @@ def table(found: Sequence[answers.Answer]) -> str:
 
 
 def _row(item: answers.Answer) -> tuple[str, ...]:
-    message = item.kind if item.stage is None else f"{item.kind} {item.stage:+d}"
     return (
         item.invoice_number or item.invoice_id,
         item.contact_name or item.contact_id,
         item.due_on.isoformat() if item.due_on else "-",
-        message,
+        message_name(item.kind, item.stage),
         item.verdict,
         item.rule,
         _state(item),
         (item.changed_at or item.decided_at).strftime(_TIME),
     )
+
+
+def message_name(kind: str, stage: int | None) -> str:
+    """``issued``, or ``reminder +7``."""
+    return kind if stage is None else f"{kind} {stage:+d}"
 
 
 def _state(item: answers.Answer) -> str:
