@@ -81,10 +81,10 @@ async def summary(_request: Request, world: World) -> Any:
 
 
 async def set_faults(request: Request, world: World) -> Any:
-    """`PUT` replaces all faults, `POST` adds one, `DELETE` removes all."""
+    """`GET` lists faults, `PUT` replaces all, `POST` adds one, `DELETE` removes all."""
     if request.method == "POST":
         world.faults.add(await body_of(request, Fault))
-    else:
+    if request.method in {"PUT", "DELETE"}:
         world.faults.armed.clear()
     if request.method == "PUT":
         for fault in TypeAdapter(list[Fault]).validate_json(await request.body()):

@@ -86,3 +86,10 @@ async def test_a_slow_call_counts_as_in_flight(double: Double) -> None:
 async def test_an_unknown_fault_is_refused(double: Double) -> None:
     with pytest.raises(httpx.HTTPStatusError):
         await double.admin.fault("xero.api", "explode")
+
+
+async def test_listing_the_faults_leaves_them_armed(double: Double) -> None:
+    await double.admin.fault("whatsapp.message", "status500")
+    for _ in range(2):
+        listed = (await double.http.get("/sandbox/faults")).json()["faults"]
+        assert [fault["effect"] for fault in listed] == ["status500"]
