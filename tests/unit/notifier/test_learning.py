@@ -138,19 +138,6 @@ async def test_news_of_somebody_elses_message_is_harmless(url: str) -> None:
         assert await notifier.learn(status_update("delivered", None, "wamid.other")) == []
 
 
-async def test_an_account_fault_that_comes_late_stops_the_sender_and_says_so_once(url: str) -> None:
-    async with world(url) as notifier:
-        reference = await send_one(notifier)
-        news = status_update("failed", reference, raw={"errors": [{"code": 131042}]})
-        await notifier.learn(news)
-        await notifier.learn(news)
-        assert notifier.stops == ["whatsapp_131042"]
-        notifier.clock.forward(seconds=10)
-        await notifier.take_in(invoice={"invoice_id": "another"})
-        await notifier.sender.run_once()
-        assert len(notifier.provider.posts) == 1
-
-
 async def test_stop_cancels_what_waits_and_keeps_out_what_comes(url: str) -> None:
     async with world(url) as notifier:
         await notifier.take_in()

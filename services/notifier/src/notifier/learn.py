@@ -1,17 +1,15 @@
 """Learning from WhatsApp's webhooks: what became of a message, and who wants no more."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from notifier.ports import Ledger, Lessons, StatusNews, Wish
 from notifier.statuses import state_of
-from notifier.whatsapp_errors import ErrorClass, handling
+from notifier.whatsapp_errors import ACCOUNT_PAUSE, is_account_fault
 from notifier.wishes import wish_of
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
-
-ACCOUNT_PAUSE = timedelta(minutes=5)
 
 
 class Learn:
@@ -32,20 +30,18 @@ class Learn:
         state = state_of(update.status)
         if state is None:
             return []
-        code = failure_code(update.raw) if state is MessageState.FAILED else None
         news = StatusNews(
             reference=update.reference,
             provider_message_id=update.provider_message_id,
             state=state,
-            reason=None if state is not MessageState.FAILED else f"whatsapp_{code or 'unspecified'}",
+            error_code=failure_code(update.raw) if state is MessageState.FAILED else None,
             person_user_id=update.person_user_id,
         )
         changes = await self._lessons.status(news, now)
-        if changes and code is not None and handling(code).error_class is ErrorClass.ACCOUNT:
-            # Accepted first and failed afterwards: without a pause the whole queue would go the same way.
-            reason = f"whatsapp_{code}"
-            if await self._ledger.pause(now + ACCOUNT_PAUSE, reason, now):
-                self._stopped(reason)
+        reason = news.reason if is_account_fault(news.error_code) else None
+        # Accepted first and failed afterwards: without a pause the whole queue would go the same way.
+        if changes and reason and await self._ledger.pause(now + ACCOUNT_PAUSE, reason, now):
+            self._stopped(reason)
         return changes
 
     async def _message(self, update: WhatsAppUpdateReceivedV1, now: datetime) -> Sequence[MessageChangedV1]:

@@ -141,13 +141,20 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StatusNews:
-    """What the provider says became of a message, found by our reference or else by the provider's id."""
+    """What the provider says became of a message, found by our reference or else by the provider's id.
+
+    ``error_code`` is the provider's when it failed.
+    """
 
     reference: str | None
     provider_message_id: str
     state: MessageState
-    reason: str | None
-    person_user_id: str | None
+    error_code: int | None = None
+    person_user_id: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        return None if self.state is not MessageState.FAILED else f"whatsapp_{self.error_code or 'unspecified'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,5 +171,7 @@ class Wish:
 class Lessons(Protocol):
     """What is learnt from the provider's webhooks; the same twice, or in any order, ends the same."""
 
-    async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]: ...
+    async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
+        """Move the message forward; what an account fault stopped is planned again, no try burnt."""
+
     async def wish(self, wish: Wish, now: datetime) -> Sequence[MessageChangedV1]: ...

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from notifier.last_look import Claimed, LookLast
-from notifier.learn import ACCOUNT_PAUSE
 from notifier.ports import Attempt, Due, Ledger, Outcome, Rejected, SendsMessages
 from notifier.telemetry import SenderLog
-from notifier.whatsapp_errors import LATER_AFTER, ErrorClass, retry_after
-from shared.contracts.messages import MessageChangedV1
+from notifier.whatsapp_errors import ACCOUNT_PAUSE, LATER_AFTER, ErrorClass, retry_after
+from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.errors import PublishFailed
 from shared.runtime.publisher import Publishes
 from shared.runtime.service import Stop
@@ -122,18 +121,21 @@ class Sender:
         if isinstance(outcome, Rejected):
             retry_at, burns = next_try(outcome, claimed.tries, now)
             changes = await self._ledger.settle(attempt, outcome, now, retry_at=retry_at, burns=burns)
-            await self._hold_all(outcome, attempt, now)
+            if outcome.handling.whole_sender:
+                account = outcome.handling.error_class is ErrorClass.ACCOUNT
+                await self._hold_all(outcome.reason, attempt, now, account=account)
         else:
             changes = await self._ledger.settle(attempt, outcome, now)
+            for change in changes:
+                # An account fault was reported before the answer had told us whose it was.
+                if change.state is MessageState.PLANNED and change.reason:
+                    await self._hold_all(change.reason, attempt, now, account=True)
         await self._tell(changes)
 
-    async def _hold_all(self, outcome: Rejected, attempt: Attempt, now: datetime) -> None:
-        if not outcome.handling.whole_sender:
-            return
-        account = outcome.handling.error_class is ErrorClass.ACCOUNT
+    async def _hold_all(self, reason: str, attempt: Attempt, now: datetime, *, account: bool) -> None:
         self._queue.clear()
-        if await self._ledger.pause(now + (ACCOUNT_PAUSE if account else BUSY_PAUSE), outcome.reason, now) and account:
-            self._log.stopped(outcome.reason, attempt.intent_id)
+        if await self._ledger.pause(now + (ACCOUNT_PAUSE if account else BUSY_PAUSE), reason, now) and account:
+            self._log.stopped(reason, attempt.intent_id)
 
     async def _tell(self, changes: Sequence[MessageChangedV1]) -> None:
         for change in changes:

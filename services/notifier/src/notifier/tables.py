@@ -70,6 +70,7 @@ attempts = sa.Table(
     sa.Column("started_at", UtcDateTime, nullable=False, index=True),
     sa.Column("ended_at", UtcDateTime),
     sa.Column("outcome", sa.String(16)),
+    sa.Column("failed_at", UtcDateTime),
     sa.Column("provider_message_id", sa.String(400), index=True),
     sa.Column("error_code", sa.Integer),
     sa.Column("error_class", sa.String(16)),
@@ -107,7 +108,7 @@ early_statuses = sa.Table(
     metadata,
     sa.Column("provider_message_id", sa.String(400), primary_key=True),
     sa.Column("state", sa.String(16), primary_key=True),
-    sa.Column("reason", sa.Text),
+    sa.Column("error_code", sa.Integer),
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
 )
 

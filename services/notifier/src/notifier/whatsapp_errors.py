@@ -32,6 +32,8 @@ class Handling:
     whole_sender: bool = False
 
 
+ACCOUNT_PAUSE = timedelta(minutes=5)
+"""How long all senders wait after an account fault before one message tries again."""
 LATER_AFTER = timedelta(hours=3)
 """The shortest pause that Meta gives a template."""
 NOT_REACHED = Handling(ErrorClass.RETRY, tries=8)
@@ -72,6 +74,11 @@ def is_listed(code: int) -> bool:
 def handling(code: int) -> Handling:
     """How to go on after ``code``; one that is not listed is never retried."""
     return HANDLINGS.get(code, _UNLISTED)
+
+
+def is_account_fault(code: int | None) -> bool:
+    """Whether the message failed for no fault of its own and nothing else would have fared better."""
+    return code is not None and handling(code).error_class is ErrorClass.ACCOUNT
 
 
 def retry_after(tries: int) -> timedelta:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.adapters.sql import to_intent
 from notifier.model import Intent
 from notifier.tables import attempts, intents, tenants
+from notifier.whatsapp_errors import ErrorClass
 from shared.contracts.messages import MessageState
 
 HOUR = timedelta(hours=1)
@@ -17,7 +18,9 @@ HOUR = timedelta(hours=1)
 async def sent_since(db: AsyncConnection, tenant_id: str, since: datetime) -> tuple[int, int]:
     """Messages of the organisation and of the installation that left, or may have, after ``since``."""
     left = sa.and_(
-        attempts.c.started_at > since, sa.or_(attempts.c.outcome.is_(None), attempts.c.outcome != "rejected")
+        attempts.c.started_at > since,
+        sa.func.coalesce(attempts.c.outcome, "") != "rejected",
+        sa.func.coalesce(attempts.c.error_class, "") != ErrorClass.ACCOUNT.value,
     )
     everywhere = sa.select(sa.func.count()).select_from(attempts).where(left)
     here = everywhere.where(attempts.c.tenant_id == tenant_id)

@@ -72,16 +72,19 @@ class SqlLedger:
         self, attempt: Attempt, outcome: Outcome, now: datetime, *, retry_at: datetime | None = None, burns: bool = True
     ) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
-            await self._record_outcome(db, attempt, outcome, now)
+            failed = await self._record_outcome(db, attempt, outcome, now)
+            if failed and isinstance(outcome, Accepted):
+                return []
             changes = await self._conclude(db, attempt, outcome, now, retry_at=retry_at, burns=burns)
         if isinstance(outcome, Accepted):
             # Only after the commit: a status that comes now finds the message, an earlier one is found here.
             for early in await self._lessons.early(outcome.provider_message_id):
-                news = StatusNews(attempt.reference, outcome.provider_message_id, early.state, early.reason, None)
+                news = StatusNews(attempt.reference, outcome.provider_message_id, early.state, early.error_code)
                 changes = [*changes, *await self._lessons.status(news, now)]
         return changes
 
-    async def _record_outcome(self, db: AsyncConnection, attempt: Attempt, outcome: Outcome, now: datetime) -> None:
+    async def _record_outcome(self, db: AsyncConnection, attempt: Attempt, outcome: Outcome, now: datetime) -> bool:
+        """Whether a status has said already that it failed: then being accepted is old news."""
         values: dict[str, Any] = {"ended_at": now, "outcome": type(outcome).__name__.lower()}
         if isinstance(outcome, Accepted):
             values["provider_message_id"] = outcome.provider_message_id
@@ -91,7 +94,8 @@ class SqlLedger:
                 "error_class": outcome.handling.error_class.value,
                 "details": outcome.details,
             }
-        await db.execute(sa.update(attempts).where(attempts.c.reference == attempt.reference).values(values))
+        ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
+        return await db.scalar(ours.values(values).returning(attempts.c.failed_at)) is not None
 
     async def _conclude(
         self,

@@ -13,6 +13,7 @@ from notifier.model import PENDING
 from notifier.ports import StatusNews, Wish
 from notifier.statuses import merged
 from notifier.tables import attempts, decisions, early_statuses, intents, opt_outs
+from notifier.whatsapp_errors import ACCOUNT_PAUSE, handling, is_account_fault
 from shared.contracts.messages import MessageChangedV1, MessageState
 
 _KEEP_EARLY = timedelta(days=2)
@@ -22,7 +23,7 @@ _OPTED_OUT = "opted_out"
 @dataclass(frozen=True, slots=True)
 class EarlyStatus:
     state: MessageState
-    reason: str | None
+    error_code: int | None
 
 
 class SqlLessons:
@@ -56,7 +57,10 @@ class SqlLessons:
     async def _keep_early(self, db: AsyncConnection, news: StatusNews, now: datetime) -> None:
         await db.execute(sa.delete(early_statuses).where(early_statuses.c.received_at < now - _KEEP_EARLY))
         insert = upsert(db, early_statuses).values(
-            provider_message_id=news.provider_message_id, state=news.state.value, reason=news.reason, received_at=now
+            provider_message_id=news.provider_message_id,
+            state=news.state.value,
+            error_code=news.error_code,
+            received_at=now,
         )
         await db.execute(insert.on_conflict_do_nothing(index_elements=["provider_message_id", "state"]))
 
@@ -66,28 +70,47 @@ class SqlLessons:
             rows = await db.execute(
                 sa.delete(early_statuses)
                 .where(early_statuses.c.provider_message_id == provider_message_id)
-                .returning(early_statuses.c.state, early_statuses.c.reason)
+                .returning(early_statuses.c.state, early_statuses.c.error_code)
             )
-            return [EarlyStatus(MessageState(row.state), row.reason) for row in rows]
+            return [EarlyStatus(MessageState(row.state), row.error_code) for row in rows]
 
     async def _apply(self, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
             await self._note_person(db, attempt, news)
-            if news.state is MessageState.FAILED and not await self._is_latest(db, attempt):
+            if news.state is MessageState.FAILED:
+                await self._note_failure(db, attempt, news, now)
+                if not await self._is_latest(db, attempt):
+                    return []
+            elif news.state is MessageState.SENT and await self._has_failed(db, attempt):
                 return []
             while True:
                 intent = (await find_intents(db, intents.c.intent_id == attempt.intent_id))[0]
                 state = merged(intent.state, news.state)
                 if state is intent.state:
                     return []
-                reason = news.reason if state is MessageState.FAILED else None
+                reason, values = None, {}
+                if state is MessageState.FAILED:
+                    reason = news.reason
+                    if is_account_fault(news.error_code):
+                        state = MessageState.PLANNED
+                        values = {"due_at": now + ACCOUNT_PAUSE, "tries": max(intent.tries - 1, 0)}
                 moved = await db.execute(
                     sa.update(intents)
                     .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
-                    .values(state=state.value, reason=reason, changed_at=now)
+                    .values(state=state.value, reason=reason, changed_at=now, **values)
                 )
                 if moved.rowcount == 1:
                     return [intent.changed(state, reason, now)]
+
+    async def _note_failure(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> None:
+        ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
+        error_class = None if news.error_code is None else handling(news.error_code).error_class.value
+        await db.execute(ours.values(failed_at=now, error_code=news.error_code, error_class=error_class))
+
+    async def _has_failed(self, db: AsyncConnection, attempt: sa.Row[Any]) -> bool:
+        """Locks the attempt: who says that it was sent and who says that it failed must not pass each other."""
+        ours = sa.select(attempts.c.failed_at).where(attempts.c.reference == attempt.reference)
+        return await db.scalar(ours.with_for_update()) is not None
 
     async def _is_latest(self, db: AsyncConnection, attempt: sa.Row[Any]) -> bool:
         newest = sa.select(sa.func.max(attempts.c.started_at)).where(attempts.c.intent_id == attempt.intent_id)

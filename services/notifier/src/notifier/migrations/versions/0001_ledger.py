@@ -31,7 +31,7 @@ def upgrade() -> None:
         "early_statuses",
         sa.Column("provider_message_id", sa.String(length=400), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("reason", sa.Text()),
+        sa.Column("error_code", sa.Integer()),
         sa.Column("received_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("provider_message_id", "state"),
     )
@@ -107,6 +107,7 @@ def upgrade() -> None:
         sa.Column("started_at", UtcDateTime, nullable=False),
         sa.Column("ended_at", UtcDateTime),
         sa.Column("outcome", sa.String(length=16)),
+        sa.Column("failed_at", UtcDateTime),
         sa.Column("provider_message_id", sa.String(length=400)),
         sa.Column("error_code", sa.Integer()),
         sa.Column("error_class", sa.String(length=16)),
