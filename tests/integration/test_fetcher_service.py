@@ -150,19 +150,22 @@ async def test_a_scan_and_a_reconcile_find_everything(stage: Stage) -> None:
     assert await stage.breaches() == 0
 
 
-async def test_a_changed_number_is_read_after_its_event(stage: Stage) -> None:
+async def test_a_changed_number_is_read_before_sending_and_by_all_after_its_event(stage: Stage) -> None:
     rows = await stage.invoices(2)
     ids = tuple(row["invoice_id"] for row in rows)
+    scan = _scan(stage, ScanKind.RECEIVABLES, TODAY)
     look = InvoiceLookRequestedV1(tenant_id=stage.tenant_id, invoice_ids=ids, reason="before_send")
-    await stage.broker.events.publish(look)
+    await stage.broker.events.publish(scan)
     found = {event.invoice.invoice_id: event for event in await stage.next(2)}
     contact_id = found[ids[0]].contact.contact_id
     await stage.sandbox.change_contact(contact_id, phone="+919811122233", event=False)
+    await stage.broker.events.publish(look)
+    assert (await _phones(stage))[ids[0]] == "+919811122233"
+    await stage.sandbox.change_contact(contact_id, phone="+919811122244", event=False)
     await stage.event(contact_id, "CONTACT")
     await eventually(lambda: _is_empty(stage, queues.FETCHER_XERO_EVENT_RECEIVED.name))
-    await stage.broker.events.publish(look)
-    renewed = {event.invoice.invoice_id: event for event in await stage.next(2)}
-    assert renewed[ids[0]].contact.phone == "+919811122233"
+    await stage.broker.events.publish(scan)
+    assert (await _phones(stage))[ids[0]] == "+919811122244"
 
 
 async def test_an_expired_token_is_replaced_without_losing_the_event(stage: Stage) -> None:
@@ -198,6 +201,11 @@ async def test_a_new_connection_makes_the_organisation_known(stage: Stage) -> No
     )
     read = await stage.broker.take(queues.SCHEDULER_ORGANISATION_READ.name)
     assert OrganisationReadV1.model_validate_json(read.body).organisation.name == "Sharma Traders"
+
+
+async def _phones(stage: Stage) -> dict[str, str | None]:
+    """The numbers that the next two events tell, by invoice."""
+    return {event.invoice.invoice_id: event.contact.phone for event in await stage.next(2)}
 
 
 async def _is_empty(stage: Stage, queue: str) -> bool:

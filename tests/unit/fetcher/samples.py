@@ -7,7 +7,7 @@ from typing import Any
 from fetcher.contacts import ContactDirectory
 from fetcher.mapping import contact_card, invoice_page
 from fetcher.organisations import OrganisationDirectory
-from fetcher.ports import ContactCard, Cut, IdsAnswer, InvoicePage
+from fetcher.ports import Clock, ContactPage, Cut, IdsAnswer, InvoicePage
 from fetcher.readings import InvoiceReader
 from shared.contracts.base import Event
 from shared.contracts.invoices import Contact, Organisation
@@ -81,6 +81,7 @@ class FakeXero:
     """Books that answer as Xero does, and remember what they were asked."""
 
     def __init__(self, invoices: Sequence[dict[str, Any]] = (), contacts: Sequence[dict[str, Any]] = ()) -> None:
+        self.clock: Clock = lambda: NOW
         self.invoices_by_id = {raw["InvoiceID"]: raw for raw in invoices}
         self.contacts_by_id = {raw["ContactID"]: raw for raw in contacts}
         self.invoice_calls: list[tuple[str, ...]] = []
@@ -101,16 +102,18 @@ class FakeXero:
             if raw is None:
                 return IdsAnswer(asked, None)
             full = self.contacts_by_id.get(raw["Contact"]["ContactID"], raw["Contact"])
-            return IdsAnswer(asked, page_of([{**raw, "Contact": full}], single=True))
+            return IdsAnswer(asked, page_of([{**raw, "Contact": full}], single=True, read_at=self.clock()))
         if len(asked) > self.longest_question:
             return IdsAnswer(asked, None)
-        return IdsAnswer(asked, page_of([self.invoices_by_id[key] for key in asked if key in self.invoices_by_id]))
+        found = [self.invoices_by_id[key] for key in asked if key in self.invoices_by_id]
+        return IdsAnswer(asked, page_of(found, read_at=self.clock()))
 
-    async def contacts(self, tenant_id: str, ids: Sequence[str]) -> Sequence[ContactCard] | None:
+    async def contacts(self, tenant_id: str, ids: Sequence[str]) -> ContactPage | None:
         self.contact_calls.append(tuple(ids))
         if len(ids) > self.longest_question:
             return None
-        return [contact_card(self.contacts_by_id[key]) for key in ids if key in self.contacts_by_id]
+        cards = tuple(contact_card(self.contacts_by_id[key]) for key in ids if key in self.contacts_by_id)
+        return ContactPage(cards, self.clock())
 
     async def organisation(self, tenant_id: str) -> Organisation:
         self.organisation_calls += 1
@@ -128,16 +131,20 @@ class FakeXero:
 class FakeContactCache:
     def __init__(self) -> None:
         self.kept: dict[str, Contact] = {}
+        self.moments: dict[str, datetime] = {}
 
     async def find(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, Contact]:
         return {key: self.kept[key] for key in ids if key in self.kept}
 
-    async def keep(self, tenant_id: str, contacts: Sequence[Contact]) -> None:
+    async def keep(self, tenant_id: str, contacts: Sequence[Contact], read_at: datetime) -> None:
         for contact in contacts:
-            self.kept.setdefault(contact.contact_id, contact)
+            key = contact.contact_id
+            if key not in self.moments or self.moments[key] < read_at:
+                self.kept[key], self.moments[key] = contact, read_at
 
-    async def drop(self, tenant_id: str, contact_id: str) -> None:
+    async def drop(self, tenant_id: str, contact_id: str, at: datetime) -> None:
         self.kept.pop(contact_id, None)
+        self.moments[contact_id] = at
 
 
 class FakeOrganisationCache:
@@ -181,9 +188,10 @@ class Rig:
     def __init__(self, xero: FakeXero) -> None:
         self.xero = xero
         self.clock = SteppingClock()
+        xero.clock = self.clock
         self.cache = FakeContactCache()
         self.announced: list[Event] = []
-        self.contacts = ContactDirectory(xero, self.cache)
+        self.contacts = ContactDirectory(xero, self.cache, self.clock)
         self.organisations = OrganisationDirectory(xero, FakeOrganisationCache(), self._announce, self.clock)
         self.reader = InvoiceReader(xero, self.contacts, self.organisations)
 

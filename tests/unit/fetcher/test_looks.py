@@ -1,6 +1,8 @@
 """A webhook or a request becomes the invoices' present state, for the fewest calls."""
 
+import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,7 +20,17 @@ class Looking(Rig):
     def __init__(self, xero: FakeXero) -> None:
         super().__init__(xero)
         self.ignored: list[str] = []
-        self.look = LookAtInvoices(Gatherer[Reading](self.reader.read), self.contacts, self.ignored.append)
+        self.look = LookAtInvoices(
+            Gatherer[Reading](self.reader.read),
+            Gatherer[Reading](partial(self.reader.read, contacts_anew=True)),
+            self.contacts,
+            self.ignored.append,
+        )
+
+    async def after_events(self, *ids: str) -> list[InvoiceEnrichedV1]:
+        """What comes of these invoices' events when all of them arrive at once."""
+        looks = (collected(self.look.after_event(event(resource_id=identifier))) for identifier in ids)
+        return [enriched for found in await asyncio.gather(*looks) for enriched in found]
 
 
 def event(category: str = "INVOICE", resource_id: str = guid(1)) -> XeroEventReceivedV1:
@@ -61,10 +73,10 @@ async def test_many_are_a_batch_and_a_batch_of_contacts_and_then_no_contacts_at_
     invoices = [invoice_json(number, contact=number % 3) for number in range(1, 31)]
     rig = Looking(FakeXero(invoices, [contact_json(contact) for contact in range(3)]))
     ids = [guid(number) for number in range(1, 31)]
-    first = await collected(rig.look.on_request(request(*ids)))
-    again = await collected(rig.look.on_request(request(*ids)))
+    first = await rig.after_events(*ids)
+    again = await rig.after_events(*ids)
     assert {enriched.invoice.invoice_id for enriched in first} == set(ids)
-    assert all(enriched.contact.phone and enriched.cause.kind is CauseKind.LOOK for enriched in first + again)
+    assert all(enriched.contact.phone and enriched.cause.kind is CauseKind.WEBHOOK for enriched in first + again)
     assert [len(call) for call in rig.xero.invoice_calls] == [30, 30]
     assert [len(call) for call in rig.xero.contact_calls] == [3]
     assert rig.xero.organisation_calls == 1
@@ -72,11 +84,38 @@ async def test_many_are_a_batch_and_a_batch_of_contacts_and_then_no_contacts_at_
 
 async def test_a_contact_event_makes_the_next_look_read_the_contact_again() -> None:
     rig = Looking(FakeXero([invoice_json(1), invoice_json(2)], [contact_json(1)]))
-    await collected(rig.look.on_request(request(guid(1), guid(2))))
+    await rig.after_events(guid(1), guid(2))
     rig.xero.contacts_by_id[guid(9001)] = contact_json(1, "9876500000")
+    assert {enriched.contact.phone for enriched in await rig.after_events(guid(1), guid(2))} == {"+919876543210"}
     assert await collected(rig.look.after_event(event("CONTACT", guid(9001).upper()))) == []
-    renewed = await collected(rig.look.on_request(request(guid(1), guid(2))))
-    assert {enriched.contact.phone for enriched in renewed} == {"+919876500000"}
+    assert {enriched.contact.phone for enriched in await rig.after_events(guid(1), guid(2))} == {"+919876500000"}
+
+
+async def test_a_look_before_sending_reads_the_contacts_anew_and_the_cache_learns_from_it() -> None:
+    rig = Looking(FakeXero([invoice_json(1), invoice_json(2)], [contact_json(1)]))
+    await rig.after_events(guid(1), guid(2))
+    rig.xero.contacts_by_id[guid(9001)] = contact_json(1, "9876500000")
+    rig.clock.advance(3600)
+    looked = await collected(rig.look.on_request(request(guid(1), guid(2))))
+    assert {(enriched.contact.phone, enriched.cause.kind) for enriched in looked} == {("+919876500000", CauseKind.LOOK)}
+    assert {enriched.contact.phone for enriched in await rig.after_events(guid(1), guid(2))} == {"+919876500000"}
+    assert [len(call) for call in rig.xero.contact_calls] == [1, 1]
+
+
+async def test_a_look_at_many_reads_the_contacts_fifty_at_a_time() -> None:
+    invoices = [invoice_json(number, contact=number) for number in range(120)]
+    rig = Looking(FakeXero(invoices, [contact_json(contact) for contact in range(120)]))
+    assert len(await collected(rig.look.on_request(request(*(guid(number) for number in range(120)))))) == 120
+    assert [len(call) for call in rig.xero.contact_calls] == [50, 50, 20]
+
+
+async def test_a_contact_read_in_full_replaces_an_older_one() -> None:
+    rig = Looking(FakeXero([invoice_json(1), invoice_json(2)], [contact_json(1)]))
+    await rig.after_events(guid(1), guid(2))
+    rig.xero.contacts_by_id[guid(9001)] = contact_json(1, "9876500000")
+    rig.clock.advance(60)
+    await rig.after_events(guid(1))
+    assert {enriched.contact.phone for enriched in await rig.after_events(guid(1), guid(2))} == {"+919876500000"}
 
 
 @pytest.mark.parametrize("category", ["CREDITNOTE", "PREPAYMENT", "OVERPAYMENT", "SUBSCRIPTION"])

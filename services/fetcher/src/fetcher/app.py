@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from redis.exceptions import RedisError
 
@@ -40,11 +41,12 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
         limiter = CallLimiter(redis, limits, waited=figures.permit_seconds.observe)
         calls = XeroCalls(http, AccessTokens(broker, core.clock), limiter, core.clock, figures.called)
         xero = Xero(calls, figures.invoices_per_call.observe)
-        contacts = ContactDirectory(xero, RedisContactCache(redis))
+        contacts = ContactDirectory(xero, RedisContactCache(redis), core.clock)
         organisations = OrganisationDirectory(xero, RedisOrganisationCache(redis), core.events.publish, core.clock)
         reader = InvoiceReader(xero, contacts, organisations)
-        gatherer = Gatherer[Reading](reader.read)
-        look = LookAtInvoices(gatherer, contacts, figures.ignored)
+        of_events = Gatherer[Reading](reader.read)
+        of_requests = Gatherer[Reading](partial(reader.read, contacts_anew=True))
+        look = LookAtInvoices(of_events, of_requests, contacts, figures.ignored)
         scan = ScanTenant(xero, reader, organisations, RedisCursors(redis), core.clock)
 
         async def redis_answers() -> bool:
@@ -60,5 +62,6 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
                 checks={"redis": redis_answers},
             )
         finally:
-            await gatherer.close()
+            await of_events.close()
+            await of_requests.close()
             await organisations.close()

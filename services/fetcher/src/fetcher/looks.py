@@ -17,10 +17,21 @@ _WITHOUT_USE = frozenset({"CREDITNOTE", "PREPAYMENT", "OVERPAYMENT", "SUBSCRIPTI
 
 
 class LookAtInvoices:
-    """Reads the invoices that a webhook or the notifier points at. ``ignored`` counts events by their category."""
+    """Reads the invoices that a webhook or the notifier points at.
 
-    def __init__(self, gatherer: Gatherer[Reading], contacts: ContactDirectory, ignored: Callable[[str], None]) -> None:
-        self._gatherer = gatherer
+    ``of_events`` and ``of_requests`` read for the two. They are apart because what is about to be sent needs contacts
+    that were read anew. ``ignored`` counts events by their category.
+    """
+
+    def __init__(
+        self,
+        of_events: Gatherer[Reading],
+        of_requests: Gatherer[Reading],
+        contacts: ContactDirectory,
+        ignored: Callable[[str], None],
+    ) -> None:
+        self._of_events = of_events
+        self._of_requests = of_requests
         self._contacts = contacts
         self._ignored = ignored
 
@@ -37,27 +48,31 @@ class LookAtInvoices:
             self._ignored(category)
         elif category == "INVOICE":
             cause = Cause(kind=CauseKind.WEBHOOK, event_type=event.event_type, event_at=event.event_at)
-            async for enriched in self._look(event.tenant_id, [event.resource_id], cause):
+            async for enriched in _look(self._of_events, event.tenant_id, [event.resource_id], cause):
                 yield enriched
         else:
             raise PermanentError("unknown_category")
 
     async def on_request(self, request: InvoiceLookRequestedV1) -> AsyncGenerator[InvoiceEnrichedV1]:
         """What the invoices are now: first those that could be read, then the error for the others."""
-        async for enriched in self._look(request.tenant_id, request.invoice_ids, Cause(kind=CauseKind.LOOK)):
+        cause = Cause(kind=CauseKind.LOOK)
+        async for enriched in _look(self._of_requests, request.tenant_id, request.invoice_ids, cause):
             yield enriched
 
-    async def _look(self, tenant_id: str, ids: Sequence[str], cause: Cause) -> AsyncGenerator[InvoiceEnrichedV1]:
-        wanted = list(dict.fromkeys(identifier.lower() for identifier in ids))
-        # One id that is none would make Xero refuse the whole batch.
-        loads = [self._gatherer.load(tenant_id, identifier) for identifier in wanted if _GUID.fullmatch(identifier)]
-        outcomes = await asyncio.gather(*loads, return_exceptions=True)
-        failures: list[BaseException] = [PermanentError("invoice_not_found")] if len(loads) < len(wanted) else []
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                failures.append(outcome)
-            else:
-                yield outcome.event(tenant_id, cause)
-        if failures:
-            # A passing failure is tried again; only when none is left has the permanent one the last word.
-            raise min(failures, key=lambda failure: isinstance(failure, PermanentError))
+
+async def _look(
+    gatherer: Gatherer[Reading], tenant_id: str, ids: Sequence[str], cause: Cause
+) -> AsyncGenerator[InvoiceEnrichedV1]:
+    wanted = list(dict.fromkeys(identifier.lower() for identifier in ids))
+    # One id that is none would make Xero refuse the whole batch.
+    loads = [gatherer.load(tenant_id, identifier) for identifier in wanted if _GUID.fullmatch(identifier)]
+    outcomes = await asyncio.gather(*loads, return_exceptions=True)
+    failures: list[BaseException] = [PermanentError("invoice_not_found")] if len(loads) < len(wanted) else []
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            failures.append(outcome)
+        else:
+            yield outcome.event(tenant_id, cause)
+    if failures:
+        # A passing failure is tried again; only when none is left has the permanent one the last word.
+        raise min(failures, key=lambda failure: isinstance(failure, PermanentError))

@@ -35,6 +35,14 @@ class ContactCard:
 
 
 @dataclass(frozen=True)
+class ContactPage:
+    """One answer of Xero's about contacts. ``read_at`` is from before the call."""
+
+    cards: tuple[ContactCard, ...]
+    read_at: datetime
+
+
+@dataclass(frozen=True)
 class InvoiceRow:
     """An invoice with what it says of its contact; ``card`` is None where Xero left the numbers out."""
 
@@ -94,7 +102,7 @@ class XeroInvoices(Protocol):
 
 
 class XeroContacts(Protocol):
-    async def contacts(self, tenant_id: str, ids: Sequence[str]) -> Sequence[ContactCard] | None:
+    async def contacts(self, tenant_id: str, ids: Sequence[str]) -> ContactPage | None:
         """Up to fifty contacts with their numbers; None for "not found"."""
         ...
 
@@ -106,11 +114,11 @@ class XeroOrganisations(Protocol):
 class ContactCache(Protocol):
     async def find(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, Contact]: ...
 
-    async def keep(self, tenant_id: str, contacts: Sequence[Contact]) -> None:
-        """Kept only where nothing is kept and the contact has not been dropped a moment ago."""
+    async def keep(self, tenant_id: str, contacts: Sequence[Contact], read_at: datetime) -> None:
+        """Kept only where what is kept was read earlier, and the contact was not dropped since ``read_at``."""
         ...
 
-    async def drop(self, tenant_id: str, contact_id: str) -> None: ...
+    async def drop(self, tenant_id: str, contact_id: str, at: datetime) -> None: ...
 
 
 class OrganisationCache(Protocol):

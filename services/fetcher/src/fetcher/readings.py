@@ -40,8 +40,11 @@ class InvoiceReader:
         self._contacts = contacts
         self._organisations = organisations
 
-    async def read(self, tenant_id: str, cut: Cut) -> Mapping[str, Reading | Exception]:
-        """A reading, or why there is none, for every id of the cut, in one call where Xero allows it."""
+    async def read(self, tenant_id: str, cut: Cut, *, contacts_anew: bool = False) -> Mapping[str, Reading | Exception]:
+        """A reading, or why there is none, for every id of the cut, in one call where Xero allows it.
+
+        With ``contacts_anew`` the contacts are as fresh as the invoices, for one more call where there are several.
+        """
         organisation = await self._organisations.of(tenant_id)
         pages = await self._pages(tenant_id, cut)
         answers: dict[str, Reading | Exception] = {}
@@ -49,16 +52,18 @@ class InvoiceReader:
             answers |= {identifier: not_found() for identifier in asked}
             if page is not None:
                 answers |= {problem.invoice_id: unreadable(problem) for problem in page.unreadable}
-                async for reading in self.complete(tenant_id, organisation, page):
+                async for reading in self.complete(tenant_id, organisation, page, contacts_anew=contacts_anew):
                     answers[reading.invoice.invoice_id] = reading
         return answers
 
-    async def complete(self, tenant_id: str, organisation: Organisation, page: InvoicePage) -> AsyncIterator[Reading]:
+    async def complete(
+        self, tenant_id: str, organisation: Organisation, page: InvoicePage, *, contacts_anew: bool = False
+    ) -> AsyncIterator[Reading]:
         """The page's invoices with their contacts, as the contacts come."""
         by_contact: dict[str, list[InvoiceRow]] = {}
         for row in page.rows:
             by_contact.setdefault(row.contact_id, []).append(row)
-        async for contacts in self._contacts.of_rows(tenant_id, organisation.country, page.rows):
+        async for contacts in self._contacts.of_page(tenant_id, organisation.country, page, anew=contacts_anew):
             for contact_id, contact in contacts.items():
                 for row in by_contact.get(contact_id, ()):
                     yield Reading(row.invoice, contact, organisation, page.read_at)

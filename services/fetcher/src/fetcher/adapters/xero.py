@@ -9,7 +9,7 @@ from fetcher.adapters.calls import Answer, Question, XeroCalls
 from fetcher.batches import ids_query
 from fetcher.dates import date_filter, modified_since
 from fetcher.fields import Unreadable
-from fetcher.ports import ContactCard, Cut, IdsAnswer, InvoicePage
+from fetcher.ports import ContactPage, Cut, IdsAnswer, InvoicePage
 from shared.contracts.invoices import Organisation
 from shared.errors import RetryableError
 from shared.telemetry.logging import get_logger
@@ -52,13 +52,13 @@ class Xero:
         params = {"where": 'Type=="ACCREC"', "order": "UpdatedDateUTC", **_paging(page)}
         return _page(await self._list(tenant_id, "changes", params, {"If-Modified-Since": modified_since(since)}))
 
-    async def contacts(self, tenant_id: str, ids: Sequence[str]) -> Sequence[ContactCard] | None:
+    async def contacts(self, tenant_id: str, ids: Sequence[str]) -> ContactPage | None:
         """These contacts with their numbers, archived ones included; None for "not found"."""
         answer = await self._calls.get(tenant_id, lambda: Question("contacts", f"{_API}/Contacts", ids_query(ids)))
         if answer is None:
             return None
         with _readable():
-            return mapping.contact_cards(answer.body)
+            return ContactPage(mapping.contact_cards(answer.body), answer.sent_at)
 
     async def organisation(self, tenant_id: str) -> Organisation:
         """The organisation; a time zone that we do not know is taken for UTC."""
