@@ -154,11 +154,51 @@ async def test_the_day_has_a_budget(redis: Redis) -> None:
 
 
 async def test_xeros_count_of_the_day_overrules_ours_when_it_is_higher(redis: Redis) -> None:
-    limits = limiter(redis, per_day=5000)
+    limits = limiter(redis, per_day=5000, longest_wait=0.1)
     await limits.day_remaining(TENANT, 2)
+    await _one_call(limits)
+    await _one_call(limits)
+    with pytest.raises(RetryableError, match="day_limit") as refusal:
+        await _one_call(limits)
+    assert refusal.value.retry_after == pytest.approx(3600, abs=5)
     await limits.day_remaining(TENANT, 4000)
     await _one_call(limits)
+
+
+async def test_calls_in_flight_are_not_taken_for_left_over(redis: Redis) -> None:
+    limits = limiter(redis, per_day=5000, longest_wait=0.1)
+    async with limits.permit(TENANT), limits.permit(TENANT):
+        # Xero has seen one of the two.
+        await limits.day_remaining(TENANT, 1)
+        with pytest.raises(RetryableError, match="day_limit"):
+            await _one_call(limits)
+        await limits.day_remaining(TENANT, 2)
+        await _one_call(limits)
+
+
+async def test_a_spent_day_ends_when_xero_said_and_not_a_day_later(redis: Redis) -> None:
+    limits = limiter(redis, per_day=3, longest_wait=5)
+    for _ in range(3):
+        await _one_call(limits)
+    await limits.day_remaining(TENANT, 0)
+    await limits.hold(TENANT, 0.5, day_spent=True)
+    await limits.day_remaining(TENANT, 0)
+    started = asyncio.get_running_loop().time()
     await _one_call(limits)
+    assert 0.4 <= asyncio.get_running_loop().time() - started < 2
+
+
+async def test_a_day_that_others_have_spent_ends_when_xero_said(redis: Redis) -> None:
+    limits = limiter(redis, per_day=5000, longest_wait=5)
+    await limits.hold(TENANT, 0.5)
+    await limits.day_remaining(TENANT, 0)
+    await _one_call(limits)
+
+
+async def test_a_minutes_hold_leaves_the_days_count_alone(redis: Redis) -> None:
+    limits = limiter(redis, per_day=1)
+    await _one_call(limits)
+    await limits.hold(TENANT, 0.1)
     with pytest.raises(RetryableError, match="day_limit"):
         await _one_call(limits)
 
@@ -209,6 +249,7 @@ async def test_without_redis_there_is_no_permit() -> None:
 async def test_nothing_is_kept_for_ever(redis: Redis) -> None:
     limits = limiter(redis)
     await _one_call(limits)
+    await limits.day_remaining(TENANT, 5)
     await limits.hold(TENANT, 5)
     for key in await redis.keys("*"):
         assert await redis.ttl(key) >= 0, key

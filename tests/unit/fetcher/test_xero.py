@@ -56,6 +56,7 @@ class FakePermits:
         self.inside = 0
         self.lapsing = 0
         self.held: list[float] = []
+        self.days_spent = 0
         self.remaining: list[int] = []
         self.longest_hold = 70.0
 
@@ -73,9 +74,10 @@ class FakePermits:
         finally:
             self.inside -= 1
 
-    async def hold(self, tenant_id: str, seconds: float) -> None:
+    async def hold(self, tenant_id: str, seconds: float, *, day_spent: bool = False) -> None:
         assert self.inside
         self.held.append(seconds)
+        self.days_spent += day_spent
 
     async def day_remaining(self, tenant_id: str, remaining: int) -> None:
         self.remaining.append(remaining)
@@ -259,15 +261,24 @@ def limited(**headers: str) -> httpx.Response:
 async def test_a_minute_refusal_holds_the_tenant_and_then_asks_again(answer: httpx.Response, seconds: float) -> None:
     rig = Rig(answer, one_invoice())
     assert (await rig.read()).page is not None
-    assert rig.permits.held == [seconds]
+    assert (rig.permits.held, rig.permits.days_spent) == ([seconds], 0)
     assert rig.permits.granted == 2
 
 
-async def test_a_day_refusal_parks_the_tenant_until_the_time_xero_gave() -> None:
-    rig = Rig(limited(X_Rate_Limit_Problem="Daily", Retry_After="66975"))
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        (limited(X_Rate_Limit_Problem="Daily", Retry_After="66975"), 66975),
+        (limited(X_Rate_Limit_Problem="day", Retry_After="3600", X_DayLimit_Remaining="0"), 3600),
+        (limited(X_Rate_Limit_Problem="Daily"), 3600),
+    ],
+)
+async def test_a_day_refusal_parks_the_tenant_until_the_time_xero_gave(answer: httpx.Response, seconds: float) -> None:
+    rig = Rig(answer)
     with pytest.raises(RetryableError, match="tenant_held") as failure:
         await rig.read()
-    assert (failure.value.retry_after, failure.value.counts, len(rig.requests)) == (66975, False, 1)
+    assert (failure.value.retry_after, failure.value.counts, len(rig.requests)) == (seconds, False, 1)
+    assert rig.permits.days_spent == 1
 
 
 async def test_refusals_without_end_are_left_to_the_delay_ladder() -> None:

@@ -19,9 +19,12 @@ CALL_SECONDS = 30.0
 """For the whole call, from connecting to the last byte."""
 _MOST_SENDS = 3
 _HELD_TENANT_SECONDS = 1800.0
-_DEFAULT_HOLD_SECONDS = {"day": 3600.0, "concurrent": 1.0}
+_DAY_HOLD_SECONDS = 3600.0
+_CONCURRENT_HOLD_SECONDS = 1.0
 _MINUTE_HOLD_SECONDS = 10.0
 _LONGEST_HOLD_SECONDS = 2 * 86400.0
+_DAY_LIMIT = frozenset({"day", "daily"})
+"""Xero's names for it, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Tokens(Protocol):
 
 class Permits(Protocol):
     def permit(self, tenant_id: str) -> AbstractAsyncContextManager[None]: ...
-    async def hold(self, tenant_id: str, seconds: float) -> None: ...
+    async def hold(self, tenant_id: str, seconds: float, *, day_spent: bool = False) -> None: ...
     async def day_remaining(self, tenant_id: str, remaining: int) -> None: ...
 
 
@@ -127,18 +130,21 @@ class XeroCalls:
     async def _obey(self, tenant_id: str, response: httpx.Response) -> None:
         """Hand on what the answer says of the limits, before the permit is given back."""
         if response.status_code == 429:
-            await self._permits.hold(tenant_id, _hold_seconds(response.headers))
+            limit = response.headers.get("X-Rate-Limit-Problem", "").strip().lower()
+            seconds = _hold_seconds(response.headers.get("Retry-After", "").strip(), limit)
+            await self._permits.hold(tenant_id, seconds, day_spent=limit in _DAY_LIMIT)
         remaining = response.headers.get("X-DayLimit-Remaining", "")
         if remaining.isdecimal():
             await self._permits.day_remaining(tenant_id, int(remaining))
 
 
-def _hold_seconds(headers: Mapping[str, str]) -> float:
+def _hold_seconds(told: str, limit: str) -> float:
     """Xero's ``Retry-After``; where it is missing, a guess by the limit that was hit. An unknown one is a minute's."""
-    told = headers.get("Retry-After", "").strip()
     if told.isdecimal():
         return min(max(float(told), 1.0), _LONGEST_HOLD_SECONDS)
-    return _DEFAULT_HOLD_SECONDS.get(headers.get("X-Rate-Limit-Problem", "").lower(), _MINUTE_HOLD_SECONDS)
+    if limit in _DAY_LIMIT:
+        return _DAY_HOLD_SECONDS
+    return _CONCURRENT_HOLD_SECONDS if limit == "concurrent" else _MINUTE_HOLD_SECONDS
 
 
 def _lacks_scope(response: httpx.Response) -> bool:

@@ -78,13 +78,19 @@ class CallLimiter:
             raise
         await self._give_back(tenant_id, call_id)
 
-    async def hold(self, tenant_id: str, seconds: float) -> None:
-        """Grant the tenant nothing for so long: Xero has said so. Raises RetryableError."""
+    async def hold(self, tenant_id: str, seconds: float, *, day_spent: bool = False) -> None:
+        """Grant the tenant nothing for so long: Xero has said so. Raises RetryableError.
+
+        With ``day_spent`` the day's count begins anew afterwards.
+        """
         with redis_answers():
-            await self._hold(keys=_keys(tenant_id), args=[max(1, round(seconds * 1000))])
+            await self._hold(keys=_keys(tenant_id), args=[max(1, round(seconds * 1000)), int(day_spent)])
 
     async def day_remaining(self, tenant_id: str, remaining: int) -> None:
-        """Xero's own count of what is left of the day; ours follows when it is higher. Raises RetryableError."""
+        """What is left of the day by Xero's own count, which overrules ours when it leaves less, until it says more.
+
+        Raises RetryableError.
+        """
         with redis_answers():
             await self._day_remaining(keys=_keys(tenant_id), args=[remaining, self._limits.per_day])
 
@@ -124,4 +130,4 @@ class CallLimiter:
 
 def _keys(tenant_id: str) -> list[str]:
     """In one hash slot, as a script demands."""
-    return [f"duebell:fetcher:calls:{{{tenant_id}}}:{part}" for part in ("window", "flight", "day", "hold")]
+    return [f"duebell:fetcher:calls:{{{tenant_id}}}:{part}" for part in ("window", "flight", "day", "hold", "unseen")]
