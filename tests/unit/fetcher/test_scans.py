@@ -129,12 +129,12 @@ async def test_more_scans_than_places_wait_outside_the_process() -> None:
     assert numbers(await rig.run(ScanKind.RECEIVABLES, TODAY)) == ["INV-2"]
 
 
-async def test_the_first_reconcile_looks_back_a_day() -> None:
+async def test_without_a_cursor_a_reconcile_looks_back_a_week() -> None:
     rig = Scanning()
     rig.xero.lists = [page_of([invoice_json(1)])]
     events = await rig.run(ScanKind.RECONCILE)
     assert [event.cause.kind for event in events] == [CauseKind.RECONCILE]
-    assert rig.xero.list_calls == [(NOW - timedelta(hours=24), 1)]
+    assert rig.xero.list_calls == [(NOW - timedelta(days=7), 1)]
 
 
 async def test_the_cursor_follows_xeros_clock_with_an_overlap() -> None:

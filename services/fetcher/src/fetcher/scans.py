@@ -13,7 +13,8 @@ from shared.contracts.invoices import Cause, CauseKind, InvoiceEnrichedV1, Organ
 from shared.contracts.scans import ScanKind, ScanRequestedV1
 from shared.errors import PermanentError, RetryableError
 
-FIRST_LOOK_BACK = timedelta(hours=24)
+FIRST_LOOK_BACK = timedelta(days=7)
+"""Where no cursor is kept, on a first run or after Redis was emptied: longer than an outage is likely to last."""
 OVERLAP = timedelta(minutes=10)
 _SMALLEST_PAGE = 100
 _MOST_ROUNDS = 3

@@ -8,7 +8,7 @@ from fetcher.adapters.redis_faults import redis_answers
 
 
 class RedisCursors:
-    """Losing one costs a longer look back, nothing else."""
+    """A lost one costs a look back of a week; what changed before that is not reconciled."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
