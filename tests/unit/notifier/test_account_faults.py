@@ -131,3 +131,16 @@ async def test_what_an_account_fault_stopped_does_not_pull_the_brake(url: str) -
             assert await sent_since(db, TENANT, NOON - timedelta(hours=1)) == (0, 0)
         (row,) = await notifier.rows(attempts)
         assert (row.error_code, row.error_class) == (131042, "account")
+
+
+async def test_a_delivery_that_came_before_everything_still_counts(url: str) -> None:
+    async with world(url) as notifier:
+
+        async def failed_and_delivered() -> None:
+            reference = notifier.provider.posts[-1][1]
+            await notifier.learn(status_update("delivered", None, f"wamid.{reference}"))
+            await notifier.learn(status_update("failed", reference, "wamid.other", raw=UNPAID))
+
+        notifier.provider.meanwhile = failed_and_delivered
+        await send_one(notifier)
+        assert await notifier.states() == ["delivered"]

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from notifier.learn import failure_code
+from notifier.ports import Accepted
 from notifier.statuses import merged, state_of
 from notifier.tables import opt_outs
 from notifier.wishes import wish_of
@@ -191,3 +192,36 @@ async def test_a_user_id_that_stopped_before_its_number_was_known(url: str) -> N
         notifier.clock.forward(seconds=10)
         await notifier.take_in(invoice={"invoice_id": "another"})
         assert len(await notifier.rows()) == 1
+
+
+BRAZILIAN, ON_WHATSAPP = "+5511987654321", "+551187654321"
+
+
+@pytest.mark.parametrize("told_by", ["answer", "status"])
+@pytest.mark.parametrize("stop_comes", ["after", "before"])
+async def test_a_stop_from_the_number_that_whatsapp_knows_the_person_by(
+    url: str, told_by: str, stop_comes: str
+) -> None:
+    stop = inbound("STOP", person_phone=ON_WHATSAPP)
+    async with world(url) as notifier:
+        if stop_comes == "before":
+            await notifier.learn(stop)
+        known = ON_WHATSAPP if told_by == "answer" else None
+        notifier.provider.answers.append(Accepted("wamid.1", whatsapp_phone=known))
+        await notifier.take_in(contact={"phone": BRAZILIAN})
+        await notifier.sender.run_once()
+        if told_by == "status":
+            reference = notifier.provider.posts[0][1]
+            await notifier.learn(status_update("sent", reference, "wamid.1", person_phone=ON_WHATSAPP))
+        notifier.clock.forward(seconds=10)
+        if stop_comes == "after":
+            await notifier.take_in(invoice={"invoice_id": "waiting"}, contact={"phone": BRAZILIAN})
+            (change,) = await notifier.learn(stop)
+            assert (change.invoice_id, change.state, change.reason) == ("waiting", S.CANCELLED, "opted_out")
+        await notifier.take_in(invoice={"invoice_id": "later"}, contact={"phone": BRAZILIAN})
+        await notifier.sender.run_once()
+        assert len(notifier.provider.posts) == 1
+        await notifier.learn(inbound("START", person_phone=ON_WHATSAPP, happened_at=NOON + timedelta(minutes=1)))
+        await notifier.take_in(invoice={"invoice_id": "again"}, contact={"phone": BRAZILIAN})
+        await notifier.sender.run_once()
+        assert [message.to for message, _ in notifier.provider.posts] == [BRAZILIAN, BRAZILIAN]

@@ -61,6 +61,23 @@ async def test_held_for_quality_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("contacts", "number"),
+    [
+        ([{"input": "+5511987654321", "wa_id": "551187654321"}], "+551187654321"),
+        ([{"wa_id": "+551187654321"}], "+551187654321"),
+        ([{"wa_id": "US.1234567890"}], None),
+        ([{"wa_id": "1" * 16}], None),
+        ([{}], None),
+        ([], None),
+        ("nonsense", None),
+    ],
+)
+async def test_the_number_that_whatsapp_knows_the_recipient_by(contacts: object, number: str | None) -> None:
+    body = {"contacts": contacts, "messages": [{"id": "wamid.1"}]}
+    assert await answer(lambda _: httpx.Response(200, json=body)) == Accepted("wamid.1", whatsapp_phone=number)
+
+
+@pytest.mark.parametrize(
     "response",
     [
         httpx.Response(500, text="oops"),

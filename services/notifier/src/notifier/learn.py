@@ -36,6 +36,7 @@ class Learn:
             state=state,
             error_code=failure_code(update.raw) if state is MessageState.FAILED else None,
             person_user_id=update.person_user_id,
+            whatsapp_phone=update.person_phone,
         )
         changes = await self._lessons.status(news, now)
         reason = news.reason if is_account_fault(news.error_code) else None

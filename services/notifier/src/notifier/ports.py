@@ -23,10 +23,14 @@ class TemplateMessage:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider took it. ``held`` when it sits on it for a quality check."""
+    """The provider took it. ``held`` when it sits on it for a quality check.
+
+    ``whatsapp_phone`` is the recipient's number as WhatsApp knows it, E.164 with ``+``; it may differ from ours.
+    """
 
     provider_message_id: str
     held: bool = False
+    whatsapp_phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +147,7 @@ class Ledger(Protocol):
 class StatusNews:
     """What the provider says became of a message, found by our reference or else by the provider's id.
 
-    ``error_code`` is the provider's when it failed.
+    ``error_code`` is the provider's when it failed, ``whatsapp_phone`` the recipient's number as the provider knows it.
     """
 
     reference: str | None
@@ -151,6 +155,7 @@ class StatusNews:
     state: MessageState
     error_code: int | None = None
     person_user_id: str | None = None
+    whatsapp_phone: str | None = None
 
     @property
     def reason(self) -> str | None:

@@ -65,6 +65,7 @@ attempts = sa.Table(
     sa.Column("intent_id", sa.String(32), sa.ForeignKey("intents.intent_id"), nullable=False, index=True),
     sa.Column("tenant_id", sa.String(200), nullable=False),
     sa.Column("phone", sa.String(20), nullable=False),
+    sa.Column("whatsapp_phone", sa.String(20), index=True),
     sa.Column("person_user_id", sa.String(200), index=True),
     sa.Column("template", sa.Text, nullable=False),
     sa.Column("started_at", UtcDateTime, nullable=False, index=True),

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.lessons import SqlLessons
+from notifier.adapters.opt_outs import inherit_wish
 from notifier.adapters.sql import find_intents, to_intent, upsert
 from notifier.adapters.tenant_book import SqlTenantBook
 from notifier.model import Intent
@@ -73,9 +74,9 @@ class SqlLedger:
     ) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
             failed = await self._record_outcome(db, attempt, outcome, now)
-            if failed and isinstance(outcome, Accepted):
-                return []
-            changes = await self._conclude(db, attempt, outcome, now, retry_at=retry_at, burns=burns)
+            changes: Sequence[MessageChangedV1] = []
+            if not (failed and isinstance(outcome, Accepted)):
+                changes = await self._conclude(db, attempt, outcome, now, retry_at=retry_at, burns=burns)
         if isinstance(outcome, Accepted):
             # Only after the commit: a status that comes now finds the message, an earlier one is found here.
             for early in await self._lessons.early(outcome.provider_message_id):
@@ -88,6 +89,8 @@ class SqlLedger:
         values: dict[str, Any] = {"ended_at": now, "outcome": type(outcome).__name__.lower()}
         if isinstance(outcome, Accepted):
             values["provider_message_id"] = outcome.provider_message_id
+            if outcome.whatsapp_phone:
+                values["whatsapp_phone"] = outcome.whatsapp_phone
         elif isinstance(outcome, Rejected):
             values |= {
                 "error_code": outcome.code,
@@ -95,7 +98,10 @@ class SqlLedger:
                 "details": outcome.details,
             }
         ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
-        return await db.scalar(ours.values(values).returning(attempts.c.failed_at)) is not None
+        failed_at = await db.scalar(ours.values(values).returning(attempts.c.failed_at))
+        if "whatsapp_phone" in values:
+            await inherit_wish(db, attempt.phone, [values["whatsapp_phone"]])
+        return failed_at is not None
 
     async def _conclude(
         self,

@@ -8,16 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from notifier.adapters.sql import find_intents, to_intent, to_stage, upsert
-from notifier.model import PENDING
+from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish, user
+from notifier.adapters.sql import find_intents, upsert
 from notifier.ports import StatusNews, Wish
 from notifier.statuses import merged
-from notifier.tables import attempts, decisions, early_statuses, intents, opt_outs
+from notifier.tables import attempts, early_statuses, intents
 from notifier.whatsapp_errors import ACCOUNT_PAUSE, handling, is_account_fault
 from shared.contracts.messages import MessageChangedV1, MessageState
 
 _KEEP_EARLY = timedelta(days=2)
-_OPTED_OUT = "opted_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,69 +119,19 @@ class SqlLessons:
         values: dict[str, str] = {}
         if attempt.provider_message_id is None:
             values["provider_message_id"] = news.provider_message_id
+        names = []
         if news.person_user_id and attempt.person_user_id != news.person_user_id:
             values["person_user_id"] = news.person_user_id
+            names.append(user(news.person_user_id))
+        if news.whatsapp_phone and attempt.whatsapp_phone != news.whatsapp_phone:
+            values["whatsapp_phone"] = news.whatsapp_phone
+            names.append(news.whatsapp_phone)
         if values:
             await db.execute(sa.update(attempts).where(attempts.c.reference == attempt.reference).values(values))
-        if "person_user_id" in values:
-            said = sa.select(opt_outs).where(opt_outs.c.person == _user(values["person_user_id"]))
-            row = (await db.execute(said)).one_or_none()
-            if row is not None:
-                await self._note_wish(db, attempt.phone, opted_out=row.opted_out, said_at=row.said_at)
+        if names:
+            await inherit_wish(db, attempt.phone, names)
 
     async def wish(self, wish: Wish, now: datetime) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
-            phones = await self._phones(db, wish)
-            people = [*phones, *([_user(wish.user_id)] if wish.user_id else [])]
-            news = [
-                await self._note_wish(db, person, opted_out=wish.opted_out, said_at=wish.said_at) for person in people
-            ]
-            if not (wish.opted_out and any(news)):
-                return []
-            rows = await db.execute(
-                sa.update(intents)
-                .where(intents.c.phone.in_(phones), intents.c.state.in_([state.value for state in PENDING]))
-                .values(state=MessageState.CANCELLED.value, reason=_OPTED_OUT, changed_at=now)
-                .returning(intents)
-            )
-            cancelled = [to_intent(row) for row in rows]
-            for intent in cancelled:
-                await db.execute(
-                    sa.update(decisions)
-                    .where(
-                        decisions.c.tenant_id == intent.tenant_id,
-                        decisions.c.invoice_id == intent.invoice_id,
-                        decisions.c.kind == intent.kind.value,
-                        decisions.c.stage == to_stage(intent.stage),
-                    )
-                    .values(verdict="cancel", rule=_OPTED_OUT, decided_at=now)
-                )
-        return [intent.changed(MessageState.CANCELLED, _OPTED_OUT, now) for intent in cancelled]
-
-    async def _phones(self, db: AsyncConnection, wish: Wish) -> list[str]:
-        phones = {wish.phone} if wish.phone else set()
-        for column, value in (
-            (attempts.c.person_user_id, wish.user_id),
-            (attempts.c.provider_message_id, wish.reply_to),
-        ):
-            if value:
-                found = await db.execute(sa.select(attempts.c.phone).where(column == value).distinct())
-                phones |= {phone for (phone,) in found}
-        return sorted(phones)
-
-    async def _note_wish(self, db: AsyncConnection, person: str, *, opted_out: bool, said_at: datetime) -> bool:
-        """The newest wish counts; of two in one second the no. False when a newer one is known."""
-        insert = upsert(db, opt_outs).values(person=person, opted_out=opted_out, said_at=said_at)
-        newer = opt_outs.c.said_at < insert.excluded.said_at
-        if opted_out:
-            newer |= opt_outs.c.said_at == insert.excluded.said_at
-        noted = await db.execute(
-            insert.on_conflict_do_update(
-                index_elements=["person"], set_={"opted_out": opted_out, "said_at": said_at}, where=newer
-            ).returning(opt_outs.c.person)
-        )
-        return noted.one_or_none() is not None
-
-
-def _user(user_id: str) -> str:
-    return f"user:{user_id}"
+            cancelled = await record_wish(db, wish, now)
+        return [intent.changed(MessageState.CANCELLED, OPTED_OUT, now) for intent in cancelled]

@@ -16,6 +16,7 @@ _NEVER_REACHED = (
     httpx.ProxyError,
 )
 _LONGEST_DETAILS = 500
+_LONGEST_NUMBER = 15
 
 
 class WhatsAppProvider:
@@ -67,7 +68,8 @@ def read_answer(response: httpx.Response) -> Outcome:
         return _rejected(error)
     first = _first(body.get("messages"))
     if response.status_code == httpx.codes.OK and isinstance(first.get("id"), str) and first["id"]:
-        return Accepted(first["id"], held=first.get("message_status") == "held_for_quality_assessment")
+        held = first.get("message_status") == "held_for_quality_assessment"
+        return Accepted(first["id"], held, _e164(_first(body.get("contacts")).get("wa_id")))
     return Unknown(f"without_id_{response.status_code}")
 
 
@@ -77,6 +79,12 @@ def _rejected(error: dict[str, Any]) -> Rejected:
     said = data.get("details") if isinstance(data, dict) else None
     details = f"{error.get('fbtrace_id') or ''} {said or ''}".strip()
     return Rejected(f"whatsapp_{code}", handling(code), code=code, details=details[:_LONGEST_DETAILS] or None)
+
+
+def _e164(wa_id: object) -> str | None:
+    """WhatsApp writes numbers without the ``+``; anything else is no number."""
+    digits = str(wa_id or "").removeprefix("+")
+    return f"+{digits}" if digits.isascii() and digits.isdigit() and len(digits) <= _LONGEST_NUMBER else None
 
 
 def _first(items: object) -> dict[str, Any]:

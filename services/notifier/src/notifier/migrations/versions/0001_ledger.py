@@ -102,6 +102,7 @@ def upgrade() -> None:
         sa.Column("intent_id", sa.String(length=32), nullable=False),
         sa.Column("tenant_id", sa.String(length=200), nullable=False),
         sa.Column("phone", sa.String(length=20), nullable=False),
+        sa.Column("whatsapp_phone", sa.String(length=20)),
         sa.Column("person_user_id", sa.String(length=200)),
         sa.Column("template", sa.Text(), nullable=False),
         sa.Column("started_at", UtcDateTime, nullable=False),
@@ -124,3 +125,4 @@ def upgrade() -> None:
     op.create_index("ix_attempts_person_user_id", "attempts", ["person_user_id"], unique=False)
     op.create_index("ix_attempts_provider_message_id", "attempts", ["provider_message_id"], unique=False)
     op.create_index("ix_attempts_started_at", "attempts", ["started_at"], unique=False)
+    op.create_index("ix_attempts_whatsapp_phone", "attempts", ["whatsapp_phone"], unique=False)
