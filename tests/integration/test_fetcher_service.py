@@ -195,6 +195,19 @@ async def test_what_can_never_be_read_is_kept_with_its_reason(stage: Stage) -> N
     assert {message.headers[REASON] for message in dead} == {"unknown_tenant", "invoice_not_found", "unknown_category"}
 
 
+async def test_a_look_at_invoices_that_xero_does_not_know_is_one_dead_letter_behind_the_others(stage: Stage) -> None:
+    known = [row["invoice_id"] for row in await stage.invoices(2)]
+    unknown = [f"00000000-0000-4000-8000-{number:012d}" for number in range(3)]
+    ids = (unknown[0], known[0], unknown[1], known[1], unknown[2])
+    await stage.broker.events.publish(
+        InvoiceLookRequestedV1(tenant_id=stage.tenant_id, invoice_ids=ids, reason="before_send")
+    )
+    dead = await stage.broker.take("fetcher.dead")
+    assert dead.headers[REASON] == "invoice_not_found"
+    assert {event.invoice.invoice_id for event in await stage.next(2)} == set(known)
+    assert await stage.broker.depth("fetcher.dead") == 0
+
+
 async def test_a_new_connection_makes_the_organisation_known(stage: Stage) -> None:
     await stage.broker.events.publish(
         ConnectionEstablishedV1(tenant_id=stage.tenant_id, tenant_name="x", connected_at=datetime.now(UTC))
