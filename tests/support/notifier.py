@@ -35,6 +35,21 @@ CATALOGUE = Path(__file__).parents[2] / "config" / "policy.yaml"
 FRESH = Policy.model_validate({"defaults": {"brake": {"hold_back_book": False}}})
 """The shipped policy for an organisation that has been connected for long."""
 
+ALWAYS = Policy.model_validate(
+    {
+        "defaults": {
+            "brake": {"hold_back_book": False},
+            "contact_hours": {
+                "start": "00:00",
+                "end": "24:00",
+                "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+                "holidays": False,
+            },
+        }
+    }
+)
+"""The same at any hour."""
+
 
 class Clock:
     def __init__(self, now: datetime = NOON) -> None:

@@ -18,6 +18,8 @@ SPACING = timedelta(seconds=6)
 """WhatsApp's pace for one recipient."""
 HOUR = timedelta(hours=1)
 LOOKS_AT_ONCE = 50
+LOOKS = 5
+"""Requests for a fresh snapshot that may stay unanswered; then Xero does not show the invoice any more."""
 
 _ENDS = {
     Verdict.CANCEL: MessageState.CANCELLED,
@@ -130,7 +132,20 @@ class LookLast:
         if rule in {"too_late", "too_old"}:
             decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, rule)
             return False, await _put_aside(book, intent, snapshot, decision, now)
-        return await book.ask_again(intent, now), []
+        if intent.look_after is not None and intent.look_after > now:
+            return False, []
+        if intent.looks >= LOOKS:
+            decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, "not_readable")
+            return False, await _put_aside(book, intent, snapshot, decision, now)
+        return await book.ask_again(intent, now + patience(intent.looks)), []
+
+
+def patience(looks: int) -> timedelta:
+    """How long to wait for an answer after ``looks`` others in vain: a minute at first, a day and more over all.
+
+    A day limit or an outage of Xero must not look like an invoice that is gone.
+    """
+    return timedelta(minutes=6**looks)
 
 
 async def _put_aside(

@@ -46,7 +46,8 @@ class Tenant:
 class Intent:
     """One message that is to be said once; ``due_on`` is the due date it was planned for, ``due_at`` when it may leave.
 
-    ``stage`` is a reminder's offset in days. ``claimed_at`` is when it was last about to be sent.
+    ``stage`` is a reminder's offset in days. ``claimed_at`` is when it was last about to be sent. ``looks`` counts the
+    unanswered requests for a fresh snapshot, the next of which may be made at ``look_after``.
     """
 
     intent_id: str
@@ -65,6 +66,8 @@ class Intent:
     released: bool
     tries: int
     correlation_id: str | None
+    looks: int = 0
+    look_after: datetime | None = None
 
     @property
     def pending(self) -> bool:

@@ -87,7 +87,8 @@ class TenantBook(Protocol):
     async def establish(self, connected_at: datetime) -> None: ...
     async def lose(self, lost_at: datetime) -> None: ...
     async def snapshot(self, invoice_id: str) -> Snapshot | None: ...
-    async def save_snapshot(self, snapshot: Snapshot) -> None: ...
+    async def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Whatever asked for a fresh one is answered thereby."""
 
     async def history(self, snapshot: Snapshot, now: datetime, *, leaving: Intent | None = None) -> History:
         """With ``leaving`` only reminders that really left are counted, without that intent itself."""
@@ -106,9 +107,8 @@ class TenantBook(Protocol):
         """Change a state that is still as in ``intent``; False when it no longer is."""
 
     async def postpone(self, intent: Intent, due_at: datetime, now: datetime) -> None: ...
-    async def ask_again(self, intent: Intent, now: datetime) -> bool:
-        """Note that a fresh snapshot is asked for; False when that was done within the last minute, or longer ago
-        when it has been asked for repeatedly."""
+    async def ask_again(self, intent: Intent, look_after: datetime) -> bool:
+        """Note that a fresh snapshot is asked for, not to be repeated before ``look_after``."""
 
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
         """From planned to sending, with its attempt; False when another sender was first."""

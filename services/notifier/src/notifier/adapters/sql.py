@@ -57,6 +57,8 @@ def to_intent(row: sa.Row[Any]) -> Intent:
         released=row.released_at is not None,
         tries=row.tries,
         correlation_id=row.correlation_id,
+        looks=row.looks,
+        look_after=row.look_after,
     )
 
 

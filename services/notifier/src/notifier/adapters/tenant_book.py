@@ -8,7 +8,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.adapters.brake import HOUR, pull_brake, sent_since
+from notifier.adapters.brake import pull_brake, sent_since
 from notifier.adapters.sql import LEFT, find_intents, to_intent, to_stage, upsert
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt
@@ -17,7 +17,6 @@ from shared.contracts.messages import MessageKind, MessageState
 
 WEEK = timedelta(days=7)
 MONTH = timedelta(days=30)
-LOOK_AGAIN = timedelta(seconds=60)
 
 
 class SqlTenantBook:
@@ -37,6 +36,7 @@ class SqlTenantBook:
         values: dict[str, object] = {"announced": True, "connected_at": min(row.connected_at, connected_at)}
         if row.heard_at is None or connected_at >= row.heard_at:
             values |= {"lost_at": None, "heard_at": connected_at}
+            await self._forget_looks()
         await self._update_tenant(values)
 
     async def lose(self, lost_at: datetime) -> None:
@@ -72,6 +72,11 @@ class SqlTenantBook:
                 where=snapshots.c.read_at <= insert.excluded.read_at,
             )
         )
+        await self._forget_looks(intents.c.invoice_id == snapshot.invoice.invoice_id)
+
+    async def _forget_looks(self, *which: sa.ColumnElement[bool]) -> None:
+        asked = sa.update(intents).where(intents.c.tenant_id == self._tenant_id, intents.c.looks > 0, *which)
+        await self._db.execute(asked.values(looks=0, look_after=None))
 
     async def history(self, snapshot: Snapshot, now: datetime, *, leaving: Intent | None = None) -> History:
         invoice_id, phone = snapshot.invoice.invoice_id, snapshot.contact.phone
@@ -184,15 +189,8 @@ class SqlTenantBook:
     async def postpone(self, intent: Intent, due_at: datetime, now: datetime) -> None:
         await self._change(intent, due_at=due_at, changed_at=now, looks=0, look_after=None)
 
-    async def ask_again(self, intent: Intent, now: datetime) -> bool:
-        asked = await self._db.execute(
-            sa.select(intents.c.looks, intents.c.look_after).where(intents.c.intent_id == intent.intent_id)
-        )
-        row = asked.one()
-        if row.look_after is not None and row.look_after > now:
-            return False
-        wait = min(LOOK_AGAIN * 2**row.looks, HOUR)
-        return await self._change(intent, looks=min(row.looks + 1, 6), look_after=now + wait)
+    async def ask_again(self, intent: Intent, look_after: datetime) -> bool:
+        return await self._change(intent, looks=intent.looks + 1, look_after=look_after)
 
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
         claimed = await self._change(
