@@ -91,3 +91,19 @@ async def test_a_reminder_that_can_be_read_again_is_planned_again(database_url: 
         await notifier.take_in(invoice=invoice)
         await notifier.sender.run_once()
         assert await notifier.states() == ["accepted"]
+
+
+async def test_a_look_is_asked_for_under_the_id_of_the_message_that_waits_for_it(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        for number in range(2):
+            await notifier.take_in(
+                invoice={"invoice_id": f"i{number}"},
+                contact={"contact_id": f"c{number}", "phone": f"+9198765432{number:02}"},
+                correlation_id=f"webhook-{number}",
+            )
+            notifier.clock.forward(seconds=1)
+        notifier.clock.forward(minutes=11)
+        await notifier.sender.run_once()
+        (request,) = notifier.events.of(InvoiceLookRequestedV1)
+        assert request.invoice_ids == ("i0", "i1")
+        assert notifier.events.correlation_ids == ["webhook-0"]

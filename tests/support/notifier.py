@@ -29,6 +29,7 @@ from shared.contracts.messages import MessageChangedV1
 from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
 from shared.policy import Policy
 from shared.runtime.database import create_engine, migrate
+from shared.telemetry.correlation import correlation_id
 from support.builders import NOON, make_enriched
 
 CATALOGUE = Path(__file__).parents[2] / "config" / "policy.yaml"
@@ -80,9 +81,11 @@ class FakeProvider:
 class FakeEvents:
     def __init__(self) -> None:
         self.published: list[Event] = []
+        self.correlation_ids: list[str | None] = []
 
     async def publish(self, event: Event, *, deadline: float | None = None) -> None:
         self.published.append(event)
+        self.correlation_ids.append(correlation_id())
 
     def of(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.published if isinstance(event, kind)]
@@ -120,10 +123,12 @@ class World:
             log=SenderLog(Figures(CollectorRegistry())),
         )
 
-    async def take_in(self, event: InvoiceEnrichedV1 | None = None, **changes: Any) -> list[MessageChangedV1]:
+    async def take_in(
+        self, event: InvoiceEnrichedV1 | None = None, *, correlation_id: str = "correlation-1", **changes: Any
+    ) -> list[MessageChangedV1]:
         intake = Intake(self.ledger, self.policy, clock=self.clock, wake=_nothing, count=_ignored)
         changes.setdefault("read_at", self.clock.now)
-        return list(await intake(event or make_enriched(**changes), "correlation-1"))
+        return list(await intake(event or make_enriched(**changes), correlation_id))
 
     async def look_answered(self, **changes: Any) -> list[MessageChangedV1]:
         return await self.take_in(cause={"kind": CauseKind.LOOK}, **changes)

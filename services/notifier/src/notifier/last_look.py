@@ -38,6 +38,14 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """A request for fresh snapshots, under the correlation id of the first message that waits for one."""
+
+    request: InvoiceLookRequestedV1
+    correlation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class LastLook:
     """What came of it: a claim, or changes, or neither when the message waits. ``braked`` when a wave was held."""
 
@@ -98,31 +106,26 @@ class LookLast:
             return LastLook()
         return LastLook(Claimed(attempt, message, intent.tries + 1))
 
-    async def ask_again(
-        self, stale: Sequence[Due]
-    ) -> tuple[Sequence[InvoiceLookRequestedV1], Sequence[MessageChangedV1]]:
+    async def ask_again(self, stale: Sequence[Due]) -> tuple[Sequence[Look], Sequence[MessageChangedV1]]:
         """Requests for fresh snapshots, and the cancellations of what time alone has made pointless."""
         now = self._clock()
-        requests: list[InvoiceLookRequestedV1] = []
+        looks: list[Look] = []
         changes: list[MessageChangedV1] = []
         by_tenant = sorted(stale, key=lambda due: due.tenant_id)
         for tenant_id, dues in groupby(by_tenant, key=lambda due: due.tenant_id):
             async with self._ledger.open(tenant_id, now) as book:
-                wanted = []
+                wanted: dict[str, str | None] = {}
                 for due in dues:
                     asked, cancelled = await self._ask_about(book, due, now)
                     changes += cancelled
-                    wanted += [due.invoice_id] if asked else []
-            unique = list(dict.fromkeys(wanted))
-            requests += [
-                InvoiceLookRequestedV1(
-                    tenant_id=tenant_id,
-                    invoice_ids=tuple(unique[start : start + LOOKS_AT_ONCE]),
-                    reason="before_sending",
-                )
-                for start in range(0, len(unique), LOOKS_AT_ONCE)
-            ]
-        return requests, changes
+                    if asked:
+                        wanted.setdefault(due.invoice_id, due.correlation_id)
+            ids = list(wanted)
+            for start in range(0, len(ids), LOOKS_AT_ONCE):
+                some = tuple(ids[start : start + LOOKS_AT_ONCE])
+                request = InvoiceLookRequestedV1(tenant_id=tenant_id, invoice_ids=some, reason="before_sending")
+                looks.append(Look(request, wanted[some[0]]))
+        return looks, changes
 
     async def _ask_about(self, book: TenantBook, due: Due, now: datetime) -> tuple[bool, Sequence[MessageChangedV1]]:
         intent, snapshot = await book.intent(due.intent_id), await book.snapshot(due.invoice_id)

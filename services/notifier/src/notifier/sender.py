@@ -78,9 +78,10 @@ class Sender:
         if self._queue or await self._ledger.paused_until(now) is not None:
             return
         due = await self._ledger.due(now, BATCH)
-        requests, changes = await self._look_last.ask_again([item for item in due if item.stale])
-        for request in requests:
-            await self._events.publish(request)
+        looks, changes = await self._look_last.ask_again([item for item in due if item.stale])
+        for look in looks:
+            with correlated(look.correlation_id):
+                await self._events.publish(look.request)
         await self._tell(changes)
         taken = set(self._running.values())
         self._queue.extend(item for item in due if not item.stale and item.intent_id not in taken)
