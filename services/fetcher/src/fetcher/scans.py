@@ -24,8 +24,7 @@ class ScanTenant:
     """Reads page after page and gives every invoice on as soon as its contact is known.
 
     ``seconds`` is how long one delivery may take and ``at_once`` how many scans one process runs; beyond either the
-    request is tried again later. Contacts that were read are kept, so the next try gets further; invoices that were
-    published are published again, which harms nobody.
+    request is tried again later; invoices that were published are published again, which harms nobody.
     """
 
     def __init__(
@@ -128,7 +127,9 @@ class ScanTenant:
     async def _events(
         self, tenant_id: str, organisation: Organisation, page: InvoicePage, kind: CauseKind
     ) -> AsyncGenerator[InvoiceEnrichedV1]:
-        async for reading in self._reader.complete(tenant_id, organisation, page):
+        # Reminders come of scans, and may leave at once: their contacts are as fresh as their invoices.
+        anew = kind is CauseKind.SCAN
+        async for reading in self._reader.complete(tenant_id, organisation, page, contacts_anew=anew):
             yield reading.event(tenant_id, Cause(kind=kind))
 
 
