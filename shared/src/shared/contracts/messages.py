@@ -14,7 +14,10 @@ class MessageKind(StrEnum):
 
 
 class MessageState(StrEnum):
-    """Forward only: planned → held or sending → accepted → sent → delivered → read; or one of the ends."""
+    """Forward: planned → held or sending → accepted → sent → delivered → read; or one of the ends.
+
+    The one way back is to planned: after a fault of the WhatsApp account, or when a person resends what is unknown.
+    """
 
     PLANNED = "planned"
     HELD = "held"

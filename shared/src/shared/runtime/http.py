@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import httpx
 
 CONNECT_TIMEOUT_SECONDS = 5.0
-KEEPALIVE_SECONDS = 60.0
+KEEPALIVE_SECONDS = 5.0
+"""Short: a request on a connection that the server is just closing has an unknown outcome."""
 USER_AGENT = "duebell/0.1"
 
 
