@@ -91,6 +91,22 @@ async def answers(town: Town) -> bool:
     return town.process("rabbitmq").state == "ready"
 
 
+async def test_redis_killed_remembers_what_its_scripts_wrote(town: Town) -> None:
+    import redis.asyncio
+
+    tenant, numbers = await a_hundred_events(town)
+    await eventually(town.sent, seconds=30, what="the first message")
+    async with redis.asyncio.Redis.from_url(town.stack.redis_url) as client:
+        before = {key async for key in client.scan_iter("duebell:fetcher:*")}
+        await town.kill("redis", Signals.SIGKILL)
+        after = {key async for key in client.scan_iter("duebell:fetcher:*")}
+    assert before
+    # The file is written once a second; keys that lapse by themselves within seconds may be gone.
+    assert len(before & after) >= len(before) - 2
+    lost, doubled = await outcome(town, tenant, numbers)
+    assert (lost, doubled) == (set(), set())
+
+
 async def test_redis_emptied_at_any_moment_loses_and_doubles_none(town: Town) -> None:
     import redis.asyncio
 

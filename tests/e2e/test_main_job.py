@@ -112,6 +112,11 @@ async def test_a_thousand_forged_webhooks_are_refused(town: Town) -> None:
     assert await town.handled(RECEIVED) == before
 
 
+async def test_a_scan_of_an_organisation_that_is_not_connected_is_refused_in_words(town: Town) -> None:
+    with pytest.raises(AssertionError, match="is not a connected organisation"):
+        await town.command("scan", str(uuid4()))
+
+
 async def test_handshakes_of_both_sides_succeed(town: Town) -> None:
     assert (await town.sandbox.handshake())["ok"]
     assert (await town.sandbox.verify_whatsapp())["ok"]

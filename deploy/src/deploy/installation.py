@@ -8,14 +8,19 @@ from pathlib import Path
 from deploy import doubles
 from deploy.errors import StackError
 from deploy.files import read_table, write_table
+from deploy.paths import ROOT
 from deploy.ports import LOOPBACK
 from deploy.program import Program
 from deploy.servers.private import PrivateServers
 from deploy.services import SERVICES, ServiceKind, service_program
+from shared.errors import ConfigurationError
+from shared.policy import load_policy
 from shared.settings.base import variable
+from shared.settings.groups import PolicySettings
 
 AMQP = "DUEBELL_AMQP_URL"
 REDIS = "DUEBELL_REDIS_URL"
+POLICY = "DUEBELL_POLICY_FILE"
 
 
 class Installation:
@@ -73,9 +78,17 @@ class Installation:
         ]
 
     def check(self, scale: Mapping[str, int], *, sandbox: bool) -> None:
-        """Raises :class:`StackError` when variables are missing, before anything is installed or started."""
+        """Before anything is installed or started.
+
+        Raises:
+            StackError: variables are missing, or the policy is wrong.
+        """
         variables = self._variables("http://sandbox" if sandbox else "", "")
         check_required({kind: variables for kind in SERVICES if scale[kind.name]})
+        try:
+            load_policy(ROOT / variables.get(POLICY, PolicySettings.model_fields["policy_file"].default))
+        except ConfigurationError as error:
+            raise StackError(str(error)) from None
 
     def sandbox_program(self) -> Program:
         wish = doubles.DEFAULT_PORT if self._fixed_ports else None

@@ -35,6 +35,7 @@ def test_rabbitmq_and_redis_get_hashes_of_what_the_services_use() -> None:
     assert "password" not in definitions["users"][0]
     assert "password-of" not in HOLDERS["redis"]["users.acl"]
     assert re.findall(r"^user ([\w-]+) on", HOLDERS["redis"]["users.acl"], re.MULTILINE) == [
+        "default",
         "administrator",
         "token-broker",
         "fetcher",

@@ -157,6 +157,11 @@ def test_no_json_gets_further_than_unreadable(value: Any) -> None:
             continue
 
 
+def test_a_contact_that_became_another_is_not_active() -> None:
+    assert contact_card(contact_json(1)).status == "ACTIVE"
+    assert contact_card({**contact_json(1), "MergedToContactID": guid(9002)}).status == "MERGED"
+
+
 def test_contacts_survive_missing_and_strange_phones() -> None:
     raw = contact_json(1)
     assert contact_card({**raw, "Phones": None}).phones == ()

@@ -226,7 +226,7 @@ async def test_a_token_near_its_end_is_not_used() -> None:
     ("refusal", "error", "reason", "retry_after"),
     [
         (TokenRefused(reason=TokenRefusal.UNKNOWN_TENANT), PermanentError, "unknown_tenant", None),
-        (TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED), RetryableError, "reconnect_needed", 300),
+        (TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED), RetryableError, "reconnect_needed", 60),
         (TokenRefused(reason=TokenRefusal.TRY_LATER, retry_after=7), RetryableError, "token_unavailable", 7),
     ],
 )

@@ -83,8 +83,13 @@ def render_config(folder: Path, port: int) -> str:
 
 
 def render_users(passwords: dict[str, str], services: Iterable[str]) -> str:
-    """An ACL file: the administrator, each service within its own keys, and nobody without a password."""
-    lines = ["user default off", f"user {ADMINISTRATOR} on {redis_hash(passwords[ADMINISTRATOR])} ~* &* +@all"]
+    """An ACL file: the administrator, each service within its own keys, and nobody without a password.
+
+    The default user is the administrator once more. Redis reads its own file back as that user: were it off, everything
+    that scripts had written would be refused at a restart, and the limiters would begin anew.
+    """
+    everything = f"on {redis_hash(passwords[ADMINISTRATOR])} ~* &* +@all"
+    lines = [f"user default {everything}", f"user {ADMINISTRATOR} {everything}"]
     lines += [
         f"user {service} on {redis_hash(passwords[service])} ~duebell:{service}:* &duebell:{service}:* "
         "+@all -@admin -@dangerous +info"

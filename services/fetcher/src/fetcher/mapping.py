@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 UNKNOWN_STATUS = "UNKNOWN"
 """The status of a contact that an invoice names but Xero does not show."""
+MERGED = "MERGED"
+"""The status of a contact that became another one; Xero leaves it ACTIVE."""
 
 
 def invoice_page(envelope: Json, read_at: datetime, *, single: bool = False) -> InvoicePage:
@@ -78,10 +80,11 @@ def contact_card(raw: object) -> ContactCard:
     """Read one contact. Raises Unreadable."""
     source = record(raw, "Contact")
     phones = source.get("Phones")
+    status = free_text(source, "ContactStatus").upper() or UNKNOWN_STATUS
     return ContactCard(
         contact_id=needed(source, "ContactID", "Contact.ContactID").lower(),
         name=free_text(source, "Name"),
-        status=free_text(source, "ContactStatus").upper() or UNKNOWN_STATUS,
+        status=MERGED if source.get("MergedToContactID") else status,
         phones=tuple(
             Phone(
                 free_text(phone, "PhoneType").upper(),

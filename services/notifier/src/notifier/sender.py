@@ -17,6 +17,8 @@ from shared.telemetry.correlation import correlated
 
 IN_FLIGHT = 4
 BATCH = 200
+TURN = 2 * IN_FLIGHT
+"""How many are taken before the ledger is asked again, which takes turns between organisations each time."""
 POLL_SECONDS = 1.0
 SENDER_GONE_AFTER = timedelta(seconds=60)
 """Far longer than the provider's deadline: whoever claimed a message this long ago is not there any more."""
@@ -57,7 +59,7 @@ class Sender:
         try:
             while not stop.is_set():
                 self._woken.clear()
-                await self._fill()
+                await self._fill(TURN)
                 self._start()
                 await self._pause(stopping)
         finally:
@@ -66,13 +68,13 @@ class Sender:
 
     async def run_once(self) -> None:
         """Everything that can leave now, and no more."""
-        await self._fill()
+        await self._fill(BATCH)
         while self._queue or self._running:
             self._start()
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             self._reap()
 
-    async def _fill(self) -> None:
+    async def _fill(self, most: int) -> None:
         now = self._clock()
         await self._tell(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
         if self._queue or await self._ledger.paused_until(now) is not None:
@@ -84,7 +86,8 @@ class Sender:
                 await self._events.publish(look.request)
         await self._tell(changes)
         taken = set(self._running.values())
-        self._queue.extend(item for item in due if not item.stale and item.intent_id not in taken)
+        fresh = [item for item in due if not item.stale and item.intent_id not in taken]
+        self._queue.extend(fresh[:most])
 
     def _start(self) -> None:
         while self._queue and len(self._running) < IN_FLIGHT:

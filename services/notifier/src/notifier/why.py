@@ -41,7 +41,7 @@ def table(found: Sequence[answers.Answer]) -> str:
 def _row(item: answers.Answer) -> tuple[str, ...]:
     return (
         item.invoice_number or item.invoice_id,
-        item.contact_name or item.contact_id,
+        " ".join((item.contact_name or item.contact_id).split()),
         item.due_on.isoformat() if item.due_on else "-",
         message_name(item.kind, item.stage),
         item.verdict,

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from scheduler.adapters.time_zones import RedisTimeZones
 from scheduler.due import request_of
 from scheduler.settings import SchedulerSettings
+from shared.clients.token_broker import open_token_broker_client
 from shared.contracts.scans import ScanKind
 from shared.errors import ConfigurationError, DuebellError
 from shared.policy import load_policy
@@ -22,7 +23,10 @@ _KINDS = {"scan": ScanKind.RECEIVABLES, "reconcile": ScanKind.RECONCILE}
 
 
 async def ask(settings: SchedulerSettings, kind: ScanKind, tenant_id: str) -> str:
-    """Publish the request, confirmed; one line that says what was asked."""
+    """Publish the request, confirmed; one line that says what was asked.
+
+    Raises ConfigurationError for an organisation that is not connected, RetryableError when nobody can tell.
+    """
     policy = load_policy(settings.policy_file)
     async with create_redis(settings.redis_url.get_secret_value()) as redis:
         zone = (await RedisTimeZones(redis).all()).get(tenant_id, UTC)
@@ -30,10 +34,18 @@ async def ask(settings: SchedulerSettings, kind: ScanKind, tenant_id: str) -> st
     async with (
         open_connection(settings.amqp_url.get_secret_value(), "scheduler.request") as connection,
         open_publisher(connection, "scheduler.request") as events,
+        open_token_broker_client(connection) as token_broker,
     ):
+        connected = {connection.tenant_id for connection in (await token_broker.connections()).connections}
+        if tenant_id not in connected:
+            raise ConfigurationError(f"{tenant_id} is not a connected organisation; these are: {_listed(connected)}")
         await events.publish(request, deadline=10)
     until = f", due before {request.due_before}" if request.due_before else ""
     return f"asked for {kind} of {tenant_id}, {request.local_date}{until}"
+
+
+def _listed(tenants: set[str]) -> str:
+    return ", ".join(sorted(tenants)) or "none"
 
 
 def main() -> None:

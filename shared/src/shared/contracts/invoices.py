@@ -45,7 +45,7 @@ class NoPhoneReason(StrEnum):
 class Contact(Contract):
     """Whom the invoice is for. Exactly one of ``phone`` (E.164, with ``+``) and ``no_phone_reason`` is set.
 
-    ``status`` is Xero's word: ACTIVE, ARCHIVED or GDPRREQUEST.
+    ``status`` is Xero's word (ACTIVE, ARCHIVED, GDPRREQUEST), or MERGED for a contact that became another one.
     """
 
     contact_id: Identifier

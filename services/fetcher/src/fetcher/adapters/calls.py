@@ -18,7 +18,7 @@ from shared.errors import PermanentError, RetryableError
 CALL_SECONDS = 30.0
 """For the whole call, from connecting to the last byte."""
 _MOST_SENDS = 3
-_HELD_TENANT_SECONDS = 1800.0
+_HELD_TENANT_SECONDS = 300.0
 _DAY_HOLD_SECONDS = 3600.0
 _CONCURRENT_HOLD_SECONDS = 1.0
 _MINUTE_HOLD_SECONDS = 10.0

@@ -12,7 +12,7 @@ from shared.errors import PermanentError, RetryableError
 
 MARGIN = timedelta(minutes=2)
 """More than a call may wait for its permit and take."""
-RECONNECT_SECONDS = 300.0
+RECONNECT_SECONDS = 60.0
 
 
 class AsksForTokens(Protocol):
