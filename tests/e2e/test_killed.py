@@ -96,10 +96,14 @@ async def test_redis_killed_remembers_what_its_scripts_wrote(town: Town) -> None
 
     tenant, numbers = await a_hundred_events(town)
     await eventually(town.sent, seconds=30, what="the first message")
-    async with redis.asyncio.Redis.from_url(town.stack.redis_url) as client:
-        before = {key async for key in client.scan_iter("duebell:fetcher:*")}
-        await town.kill("redis", Signals.SIGKILL)
-        after = {key async for key in client.scan_iter("duebell:fetcher:*")}
+
+    async def remembered() -> set[bytes]:
+        async with redis.asyncio.Redis.from_url(town.stack.redis_url) as client:
+            return {key async for key in client.scan_iter("duebell:fetcher:*")}
+
+    before = await remembered()
+    await town.kill("redis", Signals.SIGKILL)
+    after = await remembered()
     assert before
     # The file is written once a second; keys that lapse by themselves within seconds may be gone.
     assert len(before & after) >= len(before) - 2
