@@ -57,7 +57,7 @@ async def test_a_hundred_and_twenty_ids_are_three_calls(source: FakeSource) -> N
 
 async def test_the_batch_is_cut_when_the_permit_comes(source: FakeSource) -> None:
     source.gate.clear()
-    gatherer = Gatherer[str](source.read, linger_seconds=0)
+    gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=0)
     first = asyncio.create_task(gatherer.load(TENANT, guid(1)))
     await _settled()
     second = asyncio.create_task(gatherer.load(TENANT, guid(2)))
@@ -67,9 +67,34 @@ async def test_the_batch_is_cut_when_the_permit_comes(source: FakeSource) -> Non
     assert source.calls == [(TENANT, (guid(1), guid(2)))]
 
 
+async def test_a_trickle_of_questions_shares_calls(source: FakeSource) -> None:
+    gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=0.2)
+    await gatherer.load(TENANT, guid(0))
+    asked = []
+    for number in range(1, 11):
+        asked.append(asyncio.create_task(gatherer.load(TENANT, guid(number))))
+        await _settled()
+    await asyncio.gather(*asked)
+    assert [len(ids) for _, ids in source.calls] == [1, 10]
+
+
+async def test_a_whole_batch_does_not_wait_for_more(source: FakeSource) -> None:
+    gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=60)
+    source.answering.clear()
+    first = asyncio.create_task(gatherer.load(TENANT, guid(0)))
+    await _settled()
+    asked = [asyncio.create_task(gatherer.load(TENANT, guid(number))) for number in range(1, 51)]
+    await _settled()
+    source.answering.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(first, *asked)
+    assert [len(ids) for _, ids in source.calls] == [1, 50]
+    await gatherer.close()
+
+
 async def test_an_id_that_is_being_read_is_read_again(source: FakeSource) -> None:
     source.answering.clear()
-    gatherer = Gatherer[str](source.read, linger_seconds=0)
+    gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=0)
     first = asyncio.create_task(gatherer.load(TENANT, guid(1)))
     await _settled()
     second = asyncio.create_task(gatherer.load(TENANT, guid(1)))
@@ -86,7 +111,7 @@ async def test_a_tenant_that_waits_holds_up_no_other(source: FakeSource) -> None
     async def read(tenant_id: str, cut: Cut) -> Mapping[str, str | Exception]:
         return await (source if tenant_id == "busy" else quick).read(tenant_id, cut)
 
-    gatherer = Gatherer[str](read, linger_seconds=0)
+    gatherer = Gatherer[str](read, linger_seconds=0, pause_seconds=0)
     held = asyncio.create_task(gatherer.load("busy", guid(1)))
     assert await gatherer.load("quiet", guid(2)) == f"read {guid(2)}"
     source.gate.set()
@@ -95,7 +120,7 @@ async def test_a_tenant_that_waits_holds_up_no_other(source: FakeSource) -> None
 
 async def test_a_cancelled_handler_does_not_cancel_its_neighbours_call(source: FakeSource) -> None:
     source.answering.clear()
-    gatherer = Gatherer[str](source.read, linger_seconds=0)
+    gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=0)
     leaving = asyncio.create_task(gatherer.load(TENANT, guid(1)))
     staying = asyncio.create_task(gatherer.load(TENANT, guid(1)))
     await _settled()
@@ -137,7 +162,7 @@ async def test_a_refusal_before_the_cut_holds_for_all_that_wait(source: FakeSour
 
 
 async def test_an_idle_tenant_keeps_no_task(source: FakeSource) -> None:
-    gatherer = Gatherer[str](source.read)
+    gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=0)
     await gatherer.load(TENANT, guid(1))
     await _settled()
     assert gatherer.busy_tenants == 0
@@ -146,7 +171,7 @@ async def test_an_idle_tenant_keeps_no_task(source: FakeSource) -> None:
 
 async def test_closing_lets_nobody_wait_for_ever(source: FakeSource) -> None:
     source.answering.clear()
-    gatherer = Gatherer[str](source.read, linger_seconds=0)
+    gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=0)
     cut = asyncio.create_task(gatherer.load(TENANT, guid(1)))
     await _settled()
     waiting = asyncio.create_task(gatherer.load(TENANT, guid(2)))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
-from fetcher.batches import first_batch
+from fetcher.batches import MOST_IDS, first_batch
 from fetcher.ports import Cut
 
 T = TypeVar("T")
@@ -17,11 +17,15 @@ class Gatherer(Generic[T]):
 
     The call belongs to that task: a handler that is cancelled leaves its neighbours' call alone. The batch is cut when
     the call may be made, so ids pile up while the tenant waits for its permit, and each id is asked once.
+
+    An idle tenant's first id waits ``linger_seconds`` for company. A busy tenant's batches stand ``pause_seconds``
+    apart, unless a whole one waits: a trickle of events would otherwise spend a call each, and the minute with them.
     """
 
-    def __init__(self, read: Read[T], *, linger_seconds: float = 0.02) -> None:
+    def __init__(self, read: Read[T], *, linger_seconds: float = 0.02, pause_seconds: float = 0.5) -> None:
         self._read = read
         self._linger_seconds = linger_seconds
+        self._pause_seconds = pause_seconds
         self._waiting: dict[str, dict[str, asyncio.Future[T]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -50,9 +54,11 @@ class Gatherer(Generic[T]):
 
     async def _serve(self, tenant_id: str, waiting: dict[str, asyncio.Future[T]]) -> None:
         try:
+            await asyncio.sleep(self._linger_seconds)
             while waiting:
-                await asyncio.sleep(self._linger_seconds)
                 await self._ask(tenant_id, waiting)
+                if len(waiting) < MOST_IDS:
+                    await asyncio.sleep(self._pause_seconds)
         finally:
             del self._tasks[tenant_id], self._waiting[tenant_id]
             for future in waiting.values():
