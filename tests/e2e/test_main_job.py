@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from support.town import Town, today
+from support.town import Town, next_month, today
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -137,10 +137,10 @@ async def test_signed_garbage_and_unknown_tenants_are_kept(town: Town) -> None:
 async def test_an_opt_out_is_honoured_at_once(town: Town) -> None:
     tenant = await town.organisation()
     contact = await town.sandbox.contact(tenant, "Asha Traders", phone="98765 43210")
-    await town.sandbox.invoice(tenant, contact["contact_id"], issue_date=today(), due_date=today())
+    await town.sandbox.invoice(tenant, contact["contact_id"], issue_date=today(), due_date=next_month())
     await eventually(town.sandbox.messages, seconds=20)
     await town.sandbox.inbound("+919876543210", "STOP")
-    second = await town.sandbox.invoice(tenant, contact["contact_id"], issue_date=today(), due_date=today())
+    second = await town.sandbox.invoice(tenant, contact["contact_id"], issue_date=today(), due_date=next_month())
 
     async def decided() -> Any:
         return [row for row in await town.decisions(tenant) if row["invoice_number"] == second["invoice_number"]]
