@@ -49,14 +49,16 @@ class TokenBrokerClient:
         await queue.consume(self._on_reply, no_ack=True)
 
     async def access(
-        self, tenant_id: str, refused: str | None = None, timeout: float = 10.0
+        self, tenant_id: str, refused: str | None = None, forbidden: bool = False, timeout: float = 10.0
     ) -> TokenGranted | TokenRefused:
         """An access token for the tenant, or the typed reason why there is none.
+
+        ``refused`` and ``forbidden`` are those of :class:`~shared.contracts.tokens.TokenAccessRequest`.
 
         Raises:
             RetryableError: ``token_broker_silent`` when no answer came within ``timeout`` seconds.
         """
-        request = TokenAccessRequest(tenant_id=tenant_id, refused=refused)
+        request = TokenAccessRequest(tenant_id=tenant_id, refused=refused, forbidden=forbidden)
         return _ANSWER.validate_json(await self._ask(TokenAccessRequest.key, request, timeout))
 
     async def connections(self, timeout: float = 5.0) -> ConnectionsList:

@@ -9,12 +9,17 @@ from shared.contracts.base import Contract, Identifier, UtcTime
 
 
 class TokenAccessRequest(Contract):
-    """``refused`` is the fingerprint of a token Xero has just answered 401 to; the same one is not given again."""
+    """``refused`` is the fingerprint of a token Xero has just answered 401 to; the same one is not given again.
+
+    ``forbidden``: Xero answered 403 to this tenant with a valid token. The token-broker then looks whether the
+    organisation is still connected.
+    """
 
     key: ClassVar[str] = "token.access"
 
     tenant_id: Identifier
     refused: str | None = None
+    forbidden: bool = False
 
 
 class TokenGranted(Contract):
