@@ -17,6 +17,9 @@ _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
+UNREADABLE = "?"
+"""Stands for the key id of a text that names none."""
+
 
 class SealBroken(PermanentError):  # noqa: N818 - states what was found
     """A stored ciphertext is damaged, stands where it does not belong, or was made with a key that the ring lacks."""
@@ -51,6 +54,11 @@ class KeyRing:
         return cls(keys)
 
     @property
+    def first(self) -> str:
+        """The id of the key that seals."""
+        return self._first
+
+    @property
     def ids(self) -> frozenset[str]:
         return frozenset(self._ciphers)
 
@@ -58,7 +66,7 @@ class KeyRing:
         """The secret as ``key id.base64``; only ``open`` with the same ``context`` gives it back."""
         nonce = self._randomness(_NONCE_BYTES)
         sealed = self._ciphers[self._first].encrypt(nonce, secret.get_secret_value().encode(), context.encode())
-        return f"{self._first}.{base64.urlsafe_b64encode(nonce + sealed).decode()}"
+        return f"{self._first}.{_written(nonce + sealed)}"
 
     def open(self, sealed: str, context: str) -> SecretStr:
         """Raises:
@@ -69,7 +77,7 @@ class KeyRing:
         if cipher is None:
             raise SealBroken("DUEBELL_TOKEN_KEYS lacks the key it was sealed with")
         try:
-            raw = base64.b64decode(encoded, altchars=b"-_", validate=True)
+            raw = _read(encoded)
             return SecretStr(cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], context.encode()).decode())
         except (InvalidTag, ValueError):
             raise SealBroken("it was changed, or belongs elsewhere") from None
@@ -78,6 +86,23 @@ class KeyRing:
 def key_id(sealed: str) -> str:
     """The id of the key that a ciphertext was made with."""
     return sealed.partition(".")[0]
+
+
+def shown_key_id(name: str) -> str:
+    """``name`` when it can be the id of a key, else ``UNREADABLE``: a damaged ciphertext is not to be shown."""
+    return name if _KEY_ID.fullmatch(name) else UNREADABLE
+
+
+def _written(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode()
+
+
+def _read(encoded: str) -> bytes:
+    """Raises ValueError for all but what ``_written`` writes: base64 alone takes several texts for the same bytes."""
+    raw = base64.b64decode(encoded, altchars=b"-_", validate=True)
+    if _written(raw) != encoded:
+        raise ValueError("not as it was written")
+    return raw
 
 
 def _decoded(name: str, encoded: str) -> bytes:
