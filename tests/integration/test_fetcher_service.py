@@ -14,6 +14,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from pydantic import SecretStr
 
+from fetcher.adapters.cursors import RedisCursors
 from fetcher.app import create_app
 from fetcher.settings import FetcherSettings
 from sandbox.client import Sandbox
@@ -25,8 +26,11 @@ from shared.contracts import (
     ScanRequestedV1,
     XeroEventReceivedV1,
 )
+from shared.contracts.invoices import CauseKind
 from shared.contracts.scans import ScanKind
-from shared.runtime.dead_letters import REASON
+from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, REASON
+from shared.runtime.publisher import Outgoing
+from shared.runtime.redis import create_redis
 from shared.runtime.rpc import Replies
 from shared.runtime.service import Stop, running
 from shared.topology import exchanges, queues
@@ -214,6 +218,51 @@ async def test_a_new_connection_makes_the_organisation_known(stage: Stage) -> No
     )
     read = await stage.broker.take(queues.SCHEDULER_ORGANISATION_READ.name)
     assert OrganisationReadV1.model_validate_json(read.body).organisation.name == "Sharma Traders"
+
+
+async def test_what_a_disconnected_organisation_needs_waits_uncounted_and_ever_less_often(stage: Stage) -> None:
+    [row] = await stage.invoices(1)
+    await stage.sandbox.disconnect(stage.tenant_id)
+    stage.consent.lost = True
+    await stage.event(row["invoice_id"])
+    await eventually(lambda: stage.broker.depth("duebell.delay.60s"), what="a hold of a minute")
+    asked = stage.consent.forbidden
+    await stage.broker.events.send(_long_ago(stage, row["invoice_id"]))
+    held = await stage.broker.take("duebell.delay.300s")
+    assert (held.headers[REASON], held.headers[ATTEMPT]) == ("reconnect_needed", 0)
+    assert (asked, stage.consent.forbidden) == (1, 2)
+    assert await stage.broker.depth("fetcher.dead") == 0
+
+
+async def test_a_reconnected_organisation_is_read_from_where_its_last_reconcile_ended(
+    stage: Stage, redis_url: str
+) -> None:
+    await stage.broker.events.publish(_scan(stage, ScanKind.RECONCILE))
+    async with create_redis(redis_url) as redis:
+        await eventually(lambda: RedisCursors(redis).find(stage.tenant_id), what="the end of a reconcile")
+    [row] = await stage.invoices(1)
+    await stage.broker.events.publish(
+        ConnectionEstablishedV1(tenant_id=stage.tenant_id, tenant_name="x", connected_at=datetime.now(UTC))
+    )
+    [found] = await stage.next(1)
+    assert (found.invoice.invoice_id, found.cause.kind) == (row["invoice_id"], CauseKind.RECONCILE)
+
+
+def _long_ago(stage: Stage, invoice_id: str) -> Outgoing:
+    """The event of an invoice as it comes off the delay ladder for the eighth time, an hour after its first."""
+    now = datetime.now(UTC)
+    event = XeroEventReceivedV1(
+        event_id="e",
+        tenant_id=stage.tenant_id,
+        category="INVOICE",
+        event_type="UPDATE",
+        resource_id=invoice_id,
+        event_at=now,
+        received_at=now,
+    )
+    headers: dict[str, str | int] = {ATTEMPT: 7, FIRST_SEEN: (now - timedelta(hours=1)).isoformat()}
+    queue = queues.FETCHER_XERO_EVENT_RECEIVED.name
+    return Outgoing(event.model_dump_json().encode(), exchange="", routing_key=queue, headers=headers)
 
 
 async def _phones(stage: Stage) -> dict[str, str | None]:

@@ -49,6 +49,9 @@ class Consent:
     refresh_token: str = ""
     access_token: str = ""
     unknown: set[str] = field(default_factory=set)
+    lost: bool = False
+    """Whether an organisation that Xero forbids is told to be disconnected."""
+    forbidden: int = 0
     asked: int = 0
 
     async def given(self) -> None:
@@ -63,6 +66,9 @@ class Consent:
         self.asked += 1
         if request.tenant_id in self.unknown:
             return TokenRefused(reason=TokenRefusal.UNKNOWN_TENANT)
+        self.forbidden += request.forbidden
+        if self.lost and request.forbidden:
+            return TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED)
         if request.refused:
             await self._token({"grant_type": "refresh_token", "refresh_token": self.refresh_token})
         return TokenGranted(

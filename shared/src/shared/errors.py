@@ -2,7 +2,8 @@
 
 DuebellError
 ├── RetryableError      try again later, on the delay ladder; ``retry_after`` when the remote said when
-│   └── PublishFailed   the broker did not confirm in time: the outcome is unknown, publishing again is safe
+│   ├── PublishFailed   the broker did not confirm in time: the outcome is unknown, publishing again is safe
+│   └── PersonNeededError  held until somebody acts, for as long as that takes
 ├── PermanentError      trying again cannot help: dead-lettered at once with the reason
 └── ConfigurationError  start-up stops with this one line
 """
@@ -30,6 +31,13 @@ class RetryableError(DuebellError):
 
 class PublishFailed(RetryableError):  # noqa: N818 - a fact about the publish, read as such in handlers
     """RabbitMQ did not confirm within the deadline, or refused. The message may still have arrived."""
+
+
+class PersonNeededError(RetryableError):
+    """Only a person can end it, in minutes or in months: it uses up no attempt, and the pauses grow."""
+
+    def __init__(self, reason: str, text: str = "") -> None:
+        super().__init__(reason, text, counts=False)
 
 
 class PermanentError(DuebellError):

@@ -190,3 +190,19 @@ async def test_the_cursor_does_not_pass_what_was_not_published() -> None:
     await events.aclose()
     assert first.invoice.invoice_id == guid(1)
     assert rig.cursors.kept == [since]
+
+
+async def test_a_reconnected_organisation_is_caught_up_with_from_its_cursor() -> None:
+    since = NOW - timedelta(days=40)
+    rig = Scanning(FakeCursors(since))
+    rig.xero.lists = [page_of([invoice_json(1)])]
+    events = [event async for event in rig.scan.catch_up(TENANT)]
+    assert [event.cause.kind for event in events] == [CauseKind.RECONCILE]
+    assert rig.xero.list_calls == [(since, 1)]
+    assert rig.cursors.kept[-1] == NOW - timedelta(minutes=10)
+
+
+async def test_a_new_organisation_has_nothing_to_catch_up_with() -> None:
+    rig = Scanning()
+    assert [event async for event in rig.scan.catch_up(TENANT)] == []
+    assert rig.xero.list_calls == []

@@ -15,7 +15,7 @@ from fetcher.adapters.tokens import AccessTokens
 from fetcher.adapters.xero import Xero
 from shared.clients.token_broker import fingerprint
 from shared.contracts.tokens import TokenGranted, TokenRefusal, TokenRefused
-from shared.errors import PermanentError, RetryableError
+from shared.errors import PermanentError, PersonNeededError, RetryableError
 from unit.fetcher.samples import NOW, TENANT, SteppingClock, contact_json, guid, invoice_json
 
 _PAGED = {"where", "order", "IDs", "page", "includeArchived", "summaryOnly", "pageSize", "searchTerm"}
@@ -36,11 +36,18 @@ class FakeBroker:
         self.serial = 1
         self.asked: list[str | None] = []
         self.refusal: TokenRefused | None = None
+        self.forbidden: list[TokenRefused | None] = []
+        """Answers to the questions after a 403, in order; None grants."""
+        self.asked_forbidden = 0
 
     async def access(
-        self, tenant_id: str, refused: str | None = None, timeout: float = 10.0
+        self, tenant_id: str, refused: str | None = None, forbidden: bool = False, timeout: float = 10.0
     ) -> TokenGranted | TokenRefused:
         self.asked.append(refused)
+        if forbidden:
+            self.asked_forbidden += 1
+            if refusal := self.forbidden.pop(0):
+                return refusal
         if self.refusal:
             return self.refusal
         if refused == fingerprint(SecretStr(f"token-{self.serial}")):
@@ -226,7 +233,7 @@ async def test_a_token_near_its_end_is_not_used() -> None:
     ("refusal", "error", "reason", "retry_after"),
     [
         (TokenRefused(reason=TokenRefusal.UNKNOWN_TENANT), PermanentError, "unknown_tenant", None),
-        (TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED), RetryableError, "reconnect_needed", 60),
+        (TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED), PersonNeededError, "reconnect_needed", None),
         (TokenRefused(reason=TokenRefusal.TRY_LATER, retry_after=7), RetryableError, "token_unavailable", 7),
     ],
 )
@@ -241,6 +248,50 @@ async def test_without_a_token_nothing_is_sent(
     assert rig.permits.granted == 0
     assert getattr(failure.value, "retry_after", None) == retry_after
     assert not getattr(failure.value, "counts", False)
+
+
+def forbidden() -> httpx.Response:
+    return httpx.Response(403, json={**PROBLEM, "Status": 403, "Detail": "AuthenticationUnsuccessful"})
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "reason"),
+    [
+        (TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED), PersonNeededError, "reconnect_needed"),
+        (TokenRefused(reason=TokenRefusal.TRY_LATER, retry_after=7), RetryableError, "token_unavailable"),
+        (TokenRefused(reason=TokenRefusal.UNKNOWN_TENANT), PermanentError, "unknown_tenant"),
+        (None, RetryableError, "forbidden"),
+    ],
+)
+async def test_a_forbidden_tenant_is_asked_about_once_and_its_work_is_held(
+    answer: TokenRefused | None, error: type[Exception], reason: str
+) -> None:
+    rig = Rig(forbidden())
+    rig.broker.forbidden = [answer]
+    with pytest.raises(error, match=reason) as failure:
+        await rig.read()
+    assert not getattr(failure.value, "counts", False)
+    assert (len(rig.requests), rig.broker.asked_forbidden, len(rig.broker.asked)) == (1, 1, 2)
+    assert rig.permits.inside == 0
+
+
+async def test_after_the_reconnection_a_forbidden_tenants_token_is_asked_for_anew() -> None:
+    rig = Rig(forbidden(), one_invoice())
+    rig.broker.forbidden = [TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED)]
+    with pytest.raises(PersonNeededError):
+        await rig.read()
+    assert (await rig.read()).page is not None
+    assert (rig.broker.asked, rig.broker.asked_forbidden) == ([None, None, None], 1)
+
+
+async def test_other_tenants_keep_their_tokens_when_one_is_forbidden() -> None:
+    rig = Rig(one_invoice(), forbidden(), one_invoice())
+    rig.broker.forbidden = [TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED)]
+    await rig.xero.invoices("another", lambda: [guid(1)])
+    with pytest.raises(PersonNeededError):
+        await rig.read()
+    await rig.xero.invoices("another", lambda: [guid(1)])
+    assert len(rig.broker.asked) == 3
 
 
 def limited(**headers: str) -> httpx.Response:
@@ -310,7 +361,6 @@ async def test_xeros_count_of_the_day_is_handed_on() -> None:
         (httpx.Response(200, json=[1]), "xero_answer_unreadable"),
         (httpx.Response(200, json={"Invoices": {}}), "xero_answer_unreadable"),
         (httpx.Response(400, text="Bad Request"), "xero_answer_unreadable"),
-        (httpx.Response(403, json={**PROBLEM, "Status": 403, "Detail": "AuthenticationUnsuccessful"}), "disconnected"),
         (httpx.RemoteProtocolError("cut"), "xero_unreachable"),
         (httpx.ConnectError("refused"), "xero_unreachable"),
         (TimeoutError(), "xero_timeout"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.errors import PermanentError, PublishFailed, RetryableError
+from shared.errors import PermanentError, PersonNeededError, PublishFailed, RetryableError
 from shared.runtime.outcomes import Bury, Delay, Outcome, outcome_of
 from shared.topology.delays import LADDER
 
@@ -30,3 +30,13 @@ def test_an_error_has_one_outcome(error: Exception, attempts: int, expected: Out
 
 def test_an_unreadable_body_is_never_tried_again() -> None:
     assert outcome_of(ValueError("whatever"), 0, unreadable=True) == Bury("unreadable_body")
+
+
+@pytest.mark.parametrize(("waited_seconds", "pause"), [(-1, 60), (0, 60), (599, 60), (600, 300), (90 * 86400, 300)])
+@pytest.mark.parametrize("attempts", [0, 7])
+def test_what_waits_for_a_person_is_never_buried_and_tried_less_often(
+    waited_seconds: float, pause: int, attempts: int
+) -> None:
+    outcome = outcome_of(PersonNeededError("reconnect_needed"), attempts, waited_seconds=waited_seconds)
+    assert isinstance(outcome, Delay)
+    assert (outcome.rung.seconds, outcome.attempt, outcome.reason) == (pause, 0, "reconnect_needed")

@@ -41,8 +41,9 @@ def build_router(
 
     @router.subscriber(queues.FETCHER_CONNECTION_ESTABLISHED.subscription())
     async def on_connection_established(event: ConnectionEstablishedV1) -> None:
-        """Read the organisation, which tells everyone where it is and what time it is there."""
+        """Read the organisation, which tells everyone where it is and what time it is there, and catch up."""
         await organisations.read(event.tenant_id)
+        await _publish_all(scan.catch_up(event.tenant_id), events)
 
     return router
 

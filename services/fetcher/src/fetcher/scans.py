@@ -70,6 +70,18 @@ class ScanTenant:
                     if self._clock() >= deadline:
                         raise RetryableError("scan_unfinished", retry_after=1)
 
+    async def catch_up(self, tenant_id: str) -> AsyncGenerator[InvoiceEnrichedV1]:
+        """What changed while an organisation was disconnected; nothing of one that was never reconciled.
+
+        Raises as a reconciliation does.
+        """
+        if await self._cursors.find(tenant_id) is None:
+            return
+        request = ScanRequestedV1(tenant_id=tenant_id, kind=ScanKind.RECONCILE, local_date=self._clock().date())
+        async with aclosing(self(request)) as events:
+            async for event in events:
+                yield event
+
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
         try:

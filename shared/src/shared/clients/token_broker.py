@@ -35,8 +35,10 @@ def fingerprint(token: SecretStr) -> str:
 class TokenBrokerClient:
     """Many questions may be open at once; each has its own correlation id and deadline."""
 
-    def __init__(self, channel: aio_pika.abc.AbstractRobustChannel) -> None:
+    def __init__(self, channel: aio_pika.abc.AbstractRobustChannel, user: str | None = None) -> None:
+        """``user`` is the name the channel's connection logged in with; RabbitMQ vouches for it to the answerer."""
         self._channel = channel
+        self._user = user
         self._waiting: dict[str, asyncio.Future[bytes]] = {}
 
     async def start(self) -> None:
@@ -77,6 +79,7 @@ class TokenBrokerClient:
             correlation_id=identifier,
             message_id=identifier,
             reply_to=_REPLY_TO,
+            user_id=self._user,
             expiration=seconds,
         )
         try:
@@ -101,7 +104,8 @@ async def open_token_broker_client(connection: AbstractRobustConnection) -> Asyn
     channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
     if not isinstance(channel, aio_pika.abc.AbstractRobustChannel):
         raise TypeError("the connection is not robust")
-    client = TokenBrokerClient(channel)
+    user = connection.url.user if isinstance(connection, aio_pika.Connection) else None
+    client = TokenBrokerClient(channel, user)
     await client.start()
     try:
         yield client

@@ -37,11 +37,16 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Delivery:
-    """The message being handled, for the few that need more than its body."""
+    """The message being handled, for the few that need more than its body.
+
+    ``user_id`` is the sender's RabbitMQ user, which RabbitMQ has verified; ``app_id`` is only what the sender said.
+    """
 
     queue: str
     correlation_id: str | None
     reply_to: str | None
+    user_id: str | None = None
+    app_id: str | None = None
 
 
 _current: ContextVar[Delivery] = ContextVar("duebell_delivery")
@@ -123,6 +128,14 @@ def _first_seen(message: AbstractIncomingMessage) -> str:
     return str(message.headers.get(FIRST_SEEN) or datetime.now(UTC).isoformat())
 
 
+def _waited_seconds(message: AbstractIncomingMessage) -> float:
+    try:
+        first_seen = datetime.fromisoformat(_first_seen(message))
+        return (datetime.now(UTC) - first_seen).total_seconds()
+    except (ValueError, TypeError):
+        return 0.0
+
+
 def _unreadable(error: Exception) -> bool:
     """Whether the body could not be made into what the handler takes; the same errors inside it are our own bugs."""
     frames = traceback.walk_tb(error.__traceback__)
@@ -164,7 +177,7 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
     async def on_receive(self) -> None:
         self._started = time.perf_counter()
         identifier = self._bound.enter_context(correlated(self.msg.correlation_id, queue=self._queue))
-        _current.set(Delivery(self._queue, identifier, self.msg.reply_to))
+        _current.set(Delivery(self._queue, identifier, self.msg.reply_to, self.msg.user_id, self.msg.app_id))
 
     async def after_processed(
         self,
@@ -187,7 +200,12 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
     def _decide(self, error: Exception) -> Outcome:
         if self._queue in _RPC_QUEUES:
             return Drop(f"unanswered_{type(error).__name__}")
-        return outcome_of(error, attempts_of(self.msg), unreadable=_unreadable(error))
+        return outcome_of(
+            error,
+            attempts_of(self.msg),
+            waited_seconds=_waited_seconds(self.msg),
+            unreadable=_unreadable(error),
+        )
 
     def _note(self, outcome: str, reason: str | None, error: Exception | None = None) -> None:
         seconds = time.perf_counter() - self._started

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
-from shared.errors import PermanentError, RetryableError
+from shared.errors import PermanentError, PersonNeededError, RetryableError
 from shared.topology.delays import MAX_ATTEMPTS, Rung, rung_for_attempt, rung_for_delay
+
+_SOON_SECONDS = 60.0
+_SOON_FOR_SECONDS = 600.0
+_LATER_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,21 @@ class Drop:
 Outcome = Delay | Bury | Drop
 
 
-def outcome_of(error: BaseException, attempts: int, *, unreadable: bool = False) -> Outcome:
-    """``attempts`` failed before this one; ``unreadable`` says that the body is not what the queue carries."""
+def outcome_of(
+    error: BaseException, attempts: int, *, waited_seconds: float = 0.0, unreadable: bool = False
+) -> Outcome:
+    """``attempts`` failed before this one, the first of them ``waited_seconds`` ago.
+
+    ``unreadable`` says that the body is not what the queue carries.
+    """
     if unreadable:
         return Bury("unreadable_body")
     if isinstance(error, PermanentError):
         return Bury(error.reason)
+    if isinstance(error, PersonNeededError):
+        # Counted anew: in a hold of weeks, the unrelated faults of some of its tries would add up.
+        pause = _SOON_SECONDS if waited_seconds < _SOON_FOR_SECONDS else _LATER_SECONDS
+        return Delay(rung_for_delay(pause), 0, error.reason)
     reason = error.reason if isinstance(error, RetryableError) else f"unexpected_{type(error).__name__}"
     retry_after = error.retry_after if isinstance(error, RetryableError) else None
     if isinstance(error, RetryableError) and not error.counts:

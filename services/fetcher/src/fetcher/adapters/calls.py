@@ -48,6 +48,7 @@ class Answer:
 class Tokens(Protocol):
     async def access(self, tenant_id: str) -> SecretStr: ...
     async def replace(self, tenant_id: str, refused: SecretStr) -> SecretStr: ...
+    async def check_connected(self, tenant_id: str) -> None: ...
 
 
 class Permits(Protocol):
@@ -105,6 +106,9 @@ class XeroCalls:
             if response.status_code == 401 and refused is None and not _lacks_scope(response):
                 refused = token
                 continue
+            if response.status_code == 403:
+                # Raises where the organisation was disconnected; else the hold below is all there is to do.
+                await self._tokens.check_connected(tenant_id)
             return _answer(response, sent_at)
         raise RetryableError("xero_rate_limited", retry_after=60, counts=False)
 
@@ -164,7 +168,7 @@ def _answer(response: httpx.Response, sent_at: datetime) -> Answer | None:
         case 401:
             raise RetryableError("token_refused")
         case 403:
-            raise RetryableError("disconnected", retry_after=_HELD_TENANT_SECONDS, counts=False)
+            raise RetryableError("forbidden", retry_after=_HELD_TENANT_SECONDS, counts=False)
         case 404:
             return None
         case status:

@@ -8,16 +8,15 @@ from pydantic import SecretStr
 from fetcher.ports import Clock
 from shared.clients.token_broker import fingerprint
 from shared.contracts.tokens import TokenGranted, TokenRefusal, TokenRefused
-from shared.errors import PermanentError, RetryableError
+from shared.errors import PermanentError, PersonNeededError, RetryableError
 
 MARGIN = timedelta(minutes=2)
 """More than a call may wait for its permit and take."""
-RECONNECT_SECONDS = 60.0
 
 
 class AsksForTokens(Protocol):
     async def access(
-        self, tenant_id: str, refused: str | None = None, timeout: float = 10.0
+        self, tenant_id: str, refused: str | None = None, forbidden: bool = False, timeout: float = 10.0
     ) -> TokenGranted | TokenRefused: ...
 
 
@@ -32,7 +31,8 @@ class AccessTokens:
 
         Raises:
             PermanentError: ``unknown_tenant``.
-            RetryableError: ``reconnect_needed``, ``token_unavailable`` or ``token_broker_silent``.
+            PersonNeededError: ``reconnect_needed``.
+            RetryableError: ``token_unavailable`` or ``token_broker_silent``.
         """
         kept = self._kept.get(tenant_id)
         if kept is not None and kept.expires_at - MARGIN > self._clock():
@@ -46,9 +46,17 @@ class AccessTokens:
             return await self.access(tenant_id)
         return await self._ask(tenant_id, fingerprint(refused))
 
-    async def _ask(self, tenant_id: str, refused: str | None) -> SecretStr:
+    async def check_connected(self, tenant_id: str) -> None:
+        """Return when a tenant that Xero answered 403 to is connected all the same.
+
+        Raises as :meth:`access` does.
+        """
+        self._kept.pop(tenant_id, None)
+        await self._ask(tenant_id, None, forbidden=True)
+
+    async def _ask(self, tenant_id: str, refused: str | None, *, forbidden: bool = False) -> SecretStr:
         self._forget_expired(self._clock())
-        answer = await self._broker.access(tenant_id, refused=refused)
+        answer = await self._broker.access(tenant_id, refused=refused, forbidden=forbidden)
         if isinstance(answer, TokenRefused):
             self._kept.pop(tenant_id, None)
             raise _refusal(answer)
@@ -64,6 +72,6 @@ def _refusal(answer: TokenRefused) -> Exception:
         case TokenRefusal.UNKNOWN_TENANT:
             return PermanentError("unknown_tenant")
         case TokenRefusal.RECONNECT_NEEDED:
-            return RetryableError("reconnect_needed", retry_after=RECONNECT_SECONDS, counts=False)
+            return PersonNeededError("reconnect_needed")
         case TokenRefusal.TRY_LATER:
             return RetryableError("token_unavailable", retry_after=answer.retry_after, counts=False)
