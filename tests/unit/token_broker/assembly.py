@@ -22,13 +22,16 @@ from token_broker.adapters.consent_store import SqlConsents
 from token_broker.adapters.grant_store import SqlGrants
 from token_broker.adapters.transactions import Database
 from token_broker.adapters.xero_identity import XeroIdentity
+from token_broker.ahead import RefreshAhead
 from token_broker.announce import Announcer
 from token_broker.consent import Application, FinishConsent, StartConsent
 from token_broker.handout import HandOut
 from token_broker.http import consent_routes
+from token_broker.keeper import Keeper
 from token_broker.keyring import KeyRing
 from token_broker.links import Link, LinkSigner
-from token_broker.ports import RefreshLock
+from token_broker.ports import Grant, RefreshLock
+from token_broker.reconcile import Reconcile
 from token_broker.refresh import Refresher
 from token_broker.timing import Pacing, RefreshTiming
 from unit.token_broker.strict_xero import StrictXero
@@ -93,8 +96,8 @@ class FakeFigures:
     def __init__(self) -> None:
         self.seen: list[tuple[str, ...]] = []
 
-    def refreshed(self, grant_id: str, generation: int, seconds: float) -> None:
-        self.seen.append(("refreshed", grant_id, str(generation)))
+    def refreshed(self, grant_id: str, generation: int, seconds: float, *, recovered: bool = False) -> None:
+        self.seen.append(("recovered" if recovered else "refreshed", grant_id, str(generation)))
 
     def refresh_failed(self, grant_id: str, outcome: str, reason: str) -> None:
         self.seen.append(("failed", outcome, reason))
@@ -102,8 +105,14 @@ class FakeFigures:
     def grant_lost(self, grant_id: str, reason: str) -> None:
         self.seen.append(("lost", grant_id, reason))
 
-    def answered(self, outcome: str) -> None:
-        self.seen.append(("answered", outcome))
+    def answered(self, tenant_id: str, outcome: str, grant: Grant | None = None) -> None:
+        self.seen.append(("answered", tenant_id, outcome))
+
+    def connection_changed(self, tenant_id: str, grant_id: str, change: str) -> None:
+        self.seen.append(("connection", tenant_id, change))
+
+    def look_failed(self, grant_id: str, reason: str) -> None:
+        self.seen.append(("look failed", grant_id, reason))
 
     def consented(self, outcome: str, organisations: int = 0) -> None:
         self.seen.append(("consented", outcome, str(organisations)))
@@ -128,6 +137,8 @@ class Replica:
     connections: SqlConnections
     refresher: Refresher
     hand_out: HandOut
+    ahead: RefreshAhead
+    keeper: Keeper
     announce: Announcer
     browser: httpx.AsyncClient
     events: FakeEvents
@@ -136,8 +147,10 @@ class Replica:
     xero: StrictXero
     nonces: Iterator[int] = field(default_factory=count)
 
-    async def ask(self, tenant_id: str = ACME[0], refused: str | None = None) -> TokenGranted | TokenRefused:
-        return await self.hand_out(TokenAccessRequest(tenant_id=tenant_id, refused=refused))
+    async def ask(
+        self, tenant_id: str = ACME[0], refused: str | None = None, *, forbidden: bool = False
+    ) -> TokenGranted | TokenRefused:
+        return await self.hand_out(TokenAccessRequest(tenant_id=tenant_id, refused=refused, forbidden=forbidden))
 
     def link(self, hours: float = 24) -> str:
         expires_at = (self.time.clock() + timedelta(hours=hours)).replace(microsecond=0)
@@ -195,7 +208,10 @@ async def open_replica(
             new_owner=lambda: f"owner-{id(figures)}-{next(ids)}",
         )
         stack.push_async_callback(refresher.drain)
-        hand_out = HandOut(grants, refresher, figures, pacing=pacing, fingerprint=fingerprint)
+        reconcile = Reconcile(connections, identity, figures, announce, pacing)
+        ahead = RefreshAhead(refresher, pacing)
+        keeper = Keeper(grants, refresher, reconcile, figures, pacing)
+        hand_out = HandOut(grants, refresher, reconcile, ahead, figures, pacing=pacing, fingerprint=fingerprint)
         application = Application(
             "https://login.test/identity/connect/authorize", "client", "https://broker.test/callback", SCOPES
         )
@@ -209,7 +225,7 @@ async def open_replica(
             figures,
             announce,
             asked_scopes=frozenset(SCOPES),
-            monotonic=pacing.monotonic,
+            pacing=pacing,
             new_id=lambda: f"id-{id(figures)}-{next(ids)}",
         )
         transport = httpx.ASGITransport(Starlette(routes=consent_routes(start, finish, correlated)))
@@ -223,6 +239,8 @@ async def open_replica(
             connections,
             refresher,
             hand_out,
+            ahead,
+            keeper,
             announce,
             browser,
             events,

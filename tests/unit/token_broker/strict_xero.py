@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qs
 
 import httpx
@@ -62,7 +63,7 @@ class StrictXero:
         return [family for family in self.families if family.user == user][-1]
 
     def client(self, base_url: str = "https://xero.test") -> httpx.AsyncClient:
-        return httpx.AsyncClient(base_url=base_url, transport=httpx.MockTransport(self._answer))
+        return httpx.AsyncClient(base_url=base_url, transport=Wire(self._answer))
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/connections":
@@ -134,6 +135,16 @@ class StrictXero:
     def _next(self) -> int:
         self._number += 1
         return self._number
+
+
+class Wire(httpx.MockTransport):
+    """Tells of a request's departure, as a real connection does."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        trace: Any = request.extensions.get("trace")
+        if trace is not None:
+            await trace("http11.send_request_headers.started", {})
+        return await super().handle_async_request(request)
 
 
 def _refusal() -> httpx.Response:

@@ -136,7 +136,7 @@ async def test_a_callback_that_was_overtaken_stores_nothing(replica: Replica) ->
     replica.time.advance(61)
     await replica.consents.begin(state, "quick", 60)
     with pytest.raises(ConsentRefused) as caught:
-        await replica.consents.complete(slow, "user-1", PAIR, [Organisation(*ACME)], 0)
+        await replica.consents.complete(slow, "user-1", PAIR, [Organisation(*ACME)], 0, 900)
     assert caught.value.problem is Problem.STATE_USED
     assert await replica.grants.read("user-1") is None
     assert await replica.connections.connected() == []

@@ -20,6 +20,7 @@ from token_broker.ports import (
     TokenPair,
 )
 from token_broker.problems import ConsentRefused, Problem
+from token_broker.timing import Pacing
 
 _STATE_LIFE_SECONDS = 3600.0
 _CLAIM_LIFE_SECONDS = 120.0
@@ -96,7 +97,7 @@ class FinishConsent:
         announce: Callable[[], Awaitable[object]],
         *,
         asked_scopes: frozenset[str],
-        monotonic: Callable[[], float],
+        pacing: Pacing,
         new_id: Callable[[], str],
     ) -> None:
         self._consents = consents
@@ -105,7 +106,7 @@ class FinishConsent:
         self._figures = figures
         self._announce = announce
         self._needed = asked_scopes - _ABOUT_THE_PERSON
-        self._monotonic = monotonic
+        self._pacing = pacing
         self._new_id = new_id
 
     async def __call__(self, query: Mapping[str, str]) -> Sequence[Organisation]:
@@ -127,15 +128,16 @@ class FinishConsent:
         consent = await self._consents.begin(query.get("state", ""), self._new_id(), _CLAIM_LIFE_SECONDS)
         async with self._given_back_on_failure(consent):
             code = _code(query)
-            asked_at = self._monotonic()
+            asked_at = self._pacing.monotonic()
             pair = await self._identity.exchange(code)
             self._check(pair)
             organisations = await self._identity.organisations(pair.access_token)
             if not organisations:
                 raise ConsentRefused(Problem.NO_ORGANISATION)
             grant_id = xero_user(pair.access_token, pair.id_token) or self._new_id()
-            age = self._monotonic() - asked_at
-            await self._consents.complete(consent, grant_id, pair, organisations, age)
+            age = self._pacing.monotonic() - asked_at
+            look = self._pacing.timing.next_look(self._pacing.chance())
+            await self._consents.complete(consent, grant_id, pair, organisations, age, look)
         return organisations
 
     @asynccontextmanager

@@ -1,8 +1,8 @@
 """Single flight: many callers of the same key share one task, and may leave it without ending it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -33,6 +33,28 @@ class Flights(Generic[T]):
         error = None if task.cancelled() else task.exception()
         if error is not None and self._landed is not None:
             self._landed(key, error)
+
+
+async def outcome_within(flight: "asyncio.Task[Any]", seconds: float) -> bool:
+    """Wait for a flight without ending it; whether it landed in time. Raises what the flight raised."""
+    await asyncio.wait({flight}, timeout=max(seconds, 0))
+    if not flight.done():
+        return False
+    flight.result()
+    return True
+
+
+async def for_each(items: Iterable[T], work: Callable[[T], Awaitable[None]], at_once: int) -> None:
+    """Do ``work`` for every item, some at a time: one that hangs delays those behind it by one place only."""
+    places = asyncio.Semaphore(at_once)
+
+    async def in_turn(item: T) -> None:
+        async with places:
+            await work(item)
+
+    async with asyncio.TaskGroup() as group:
+        for item in items:
+            group.create_task(in_turn(item))
 
 
 async def _run(start: Callable[[], Awaitable[T]]) -> T:

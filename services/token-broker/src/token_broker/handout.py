@@ -7,12 +7,18 @@ from enum import Enum
 from pydantic import SecretStr
 
 from shared.contracts.tokens import TokenAccessRequest, TokenGranted, TokenRefusal, TokenRefused
+from shared.errors import DuebellError, RetryableError
+from token_broker.ahead import RefreshAhead
 from token_broker.flights import Flights
 from token_broker.ports import Figures, Grant, Grants
+from token_broker.reconcile import Reconcile
 from token_broker.refresh import Refresher
 from token_broker.timing import Pacing, RefreshTiming
 
 _ASK_AGAIN_SECONDS = 2.0
+_AFTER_A_FAULT_SECONDS = 5.0
+_AFTER_OUR_FAULT_SECONDS = 300.0
+"""A record that cannot be opened stays so until a person has put the key ring right."""
 
 
 class Verdict(Enum):
@@ -49,6 +55,8 @@ class HandOut:
         self,
         grants: Grants,
         refresher: Refresher,
+        reconcile: Reconcile,
+        ahead: RefreshAhead,
         figures: Figures,
         *,
         pacing: Pacing,
@@ -56,6 +64,8 @@ class HandOut:
     ) -> None:
         self._grants = grants
         self._refresher = refresher
+        self._reconcile = reconcile
+        self._ahead = ahead
         self._figures = figures
         self._timing = pacing.timing
         self._monotonic = pacing.monotonic
@@ -63,26 +73,39 @@ class HandOut:
         self._looks: Flights[Grant | None] = Flights()
 
     async def __call__(self, request: TokenAccessRequest) -> TokenGranted | TokenRefused:
-        answer = await self._answer(request)
-        self._figures.answered("granted" if isinstance(answer, TokenGranted) else answer.reason)
+        try:
+            answer, grant = await self._answer(request)
+        except DuebellError as error:
+            answer, grant = _out_of_order(error), None
+            self._figures.look_failed(request.tenant_id, error.reason)
+        outcome = "granted" if isinstance(answer, TokenGranted) else answer.reason
+        self._figures.answered(request.tenant_id, outcome, grant)
         return answer
 
-    async def _answer(self, request: TokenAccessRequest) -> TokenGranted | TokenRefused:
+    async def _answer(self, request: TokenAccessRequest) -> tuple[TokenGranted | TokenRefused, Grant | None]:
         until = self._monotonic() + self._timing.patience_seconds
+        wondering = request.forbidden
         grant = await self._look(request.tenant_id)
         while grant is not None:
             match verdict(grant, self._fingerprint(grant.access_token) == request.refused, self._timing):
+                case Verdict.GIVE if wondering:
+                    if not await self._reconcile.recently(grant, until - self._monotonic()):
+                        return _later(grant), grant
+                    wondering = False
+                    grant = await self._grants.of_tenant(request.tenant_id)
+                    continue
                 case Verdict.GIVE:
-                    return TokenGranted(access_token=grant.access_token, expires_at=grant.expires_at)
+                    self._ahead.note(grant)
+                    return TokenGranted(access_token=grant.access_token, expires_at=grant.expires_at), grant
                 case Verdict.RECONNECT:
-                    return TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED)
+                    return TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED), grant
                 case Verdict.LATER:
-                    return _later(grant)
+                    return _later(grant), grant
             newer = await self._refresher.newer_than(grant, until - self._monotonic())
             if newer is None:
-                return _later(grant)
+                return _later(grant), grant
             grant = newer
-        return TokenRefused(reason=TokenRefusal.UNKNOWN_TENANT)
+        return TokenRefused(reason=TokenRefusal.UNKNOWN_TENANT), None
 
     async def _look(self, tenant_id: str) -> Grant | None:
         """Callers of one tenant share a look at the record; what it shows is at most as old as the look itself."""
@@ -91,3 +114,8 @@ class HandOut:
 
 def _later(grant: Grant) -> TokenRefused:
     return TokenRefused(reason=TokenRefusal.TRY_LATER, retry_after=seconds_to_wait(grant))
+
+
+def _out_of_order(error: DuebellError) -> TokenRefused:
+    asked = error.retry_after if isinstance(error, RetryableError) else _AFTER_OUR_FAULT_SECONDS
+    return TokenRefused(reason=TokenRefusal.TRY_LATER, retry_after=asked or _AFTER_A_FAULT_SECONDS)

@@ -14,6 +14,14 @@ from token_broker.links import Link
 
 Clock = Callable[[], datetime]
 
+INVALID_GRANT = "invalid_grant"
+ANSWER_LOST = "answer_lost"
+DISCONNECTED = "disconnected"
+DISCONNECTED_HERE = "disconnected_here"
+REVOKED_HERE = "revoked_here"
+"""Why a connection was lost: the user withdrew the consent or it grew too old; a refresh whose end nobody knows could
+not be tried again; the organisation was disconnected inside Xero; by our command; the whole grant by our command."""
+
 
 class GrantRefused(PermanentError):  # noqa: N818 - states what Xero said
     """Xero answered ``invalid_grant``: the code or refresh token is not accepted."""
@@ -27,9 +35,16 @@ class IdentitySilent(RetryableError):  # noqa: N818 - as above
     """No readable answer came in time. Xero may have acted."""
 
 
+class NotSent(RetryableError):  # noqa: N818 - as above
+    """The claim had become too old by the time the request could begin, so it was not made."""
+
+
 @dataclass(frozen=True)
 class Grant:
-    """One Xero user's consent as it stood at ``read_at``, by the clock that all replicas share."""
+    """One Xero user's consent as it stood at ``read_at``, by the clock that all replicas share.
+
+    The access token of a lost grant is empty.
+    """
 
     id: str
     generation: int
@@ -45,7 +60,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to use one generation's refresh token; it ends by itself when its life is over."""
+    """The right to use one generation's refresh token; it ends by itself when its life is over.
+
+    ``unknown_seconds`` is how long ago a request with this token began whose end nobody knows; None when there is none.
+    """
 
     grant_id: str
     generation: int
@@ -53,6 +71,7 @@ class Claim:
     refresh_token: SecretStr
     failures: int
     refusals: int
+    unknown_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +87,11 @@ class TokenPair:
 
 @dataclass(frozen=True)
 class Organisation:
+    """As Xero lists it; ``connection_id`` names the permission to reach it."""
+
     tenant_id: str
     name: str
+    connection_id: str = ""
 
 
 class Grants(Protocol):
@@ -98,12 +120,52 @@ class Grants(Protocol):
         ...
 
     async def lose(self, claim: Claim, reason: str) -> bool:
-        """Mark the grant and its connections as lost; False when the claim is no longer ours."""
+        """Mark the grant and its connections as lost and forget its tokens; False when the claim is not ours."""
         ...
+
+    async def unsettled(self, limit: int) -> Sequence[str]:
+        """Ids of active grants whose claim lapsed: whoever held it died, or never heard the answer."""
+        ...
+
+    async def unlooked(self, limit: int) -> Sequence[str]:
+        """Ids of active grants that nobody has looked at for about a day."""
+        ...
+
+    async def begin_look(self, grant_id: str, lease_seconds: float) -> bool:
+        """Take one look for this replica; another may take it when the lease is over. False when it was taken."""
+        ...
+
+    async def look_in(self, grant_id: str, seconds: float) -> None:
+        """Say when the grant is looked at next."""
+        ...
+
+
+@dataclass(frozen=True)
+class Held:
+    """An organisation as our record has it; ``revision`` is which change of that tenant's this is."""
+
+    tenant_id: str
+    tenant_name: str
+    grant_id: str
+    revision: int
+    connected: bool
+    reason: str
 
 
 class Connections(Protocol):
     async def connected(self) -> Sequence[Connection]: ...
+
+    async def held_by(self, grant_id: str) -> Sequence[Held]: ...
+
+    async def lose(self, held: Held, reason: str) -> bool:
+        """Mark it as lost, unless it changed since it was read."""
+        ...
+
+    async def restore(self, held: Held) -> bool:
+        """Mark it as connected again, unless it changed since it was read."""
+        ...
+
+    async def rename(self, held: Held, name: str) -> None: ...
 
 
 class RefreshLock(Protocol):
@@ -117,11 +179,27 @@ class RefreshLock(Protocol):
 class Identity(Protocol):
     """Xero's identity service. Every call ends within its deadline, and raises one of the three errors above."""
 
-    async def refresh(self, refresh_token: SecretStr) -> TokenPair: ...
+    async def refresh(self, refresh_token: SecretStr, may_send: Callable[[], bool]) -> TokenPair:
+        """``may_send`` is asked at the last moment, just before the first byte leaves.
+
+        Raises:
+            NotSent: it said no; Xero has seen nothing.
+        """
+        ...
 
     async def exchange(self, code: str) -> TokenPair: ...
 
-    async def organisations(self, access_token: SecretStr) -> Sequence[Organisation]: ...
+    async def organisations(self, access_token: SecretStr) -> Sequence[Organisation]:
+        """All that this token's user has connected."""
+        ...
+
+    async def disconnect(self, access_token: SecretStr, connection_id: str) -> None:
+        """End the permission for one organisation; one that has ended already is no error."""
+        ...
+
+    async def revoke(self, refresh_token: SecretStr) -> None:
+        """End the grant and all permissions of its user."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -157,8 +235,11 @@ class Consents(Protocol):
         pair: TokenPair,
         organisations: Sequence[Organisation],
         age_seconds: float,
+        look_seconds: float,
     ) -> None:
         """Use up the link, store the grant as its next generation and connect the organisations, all or nothing.
+
+        What the same user connected before and Xero no longer lists is lost. ``look_seconds``: until the next look.
 
         Raises:
             ConsentRefused: another callback finished first.
@@ -187,15 +268,19 @@ class Announcements(Protocol):
 
 
 class Figures(Protocol):
-    """Where refreshes and consents are counted and logged."""
+    """Where refreshes, answers and consents are counted and logged; its lines are the audit trail."""
 
-    def refreshed(self, grant_id: str, generation: int, seconds: float) -> None: ...
+    def refreshed(self, grant_id: str, generation: int, seconds: float, *, recovered: bool = False) -> None: ...
 
     def refresh_failed(self, grant_id: str, outcome: str, reason: str) -> None: ...
 
     def grant_lost(self, grant_id: str, reason: str) -> None: ...
 
-    def answered(self, outcome: str) -> None: ...
+    def answered(self, tenant_id: str, outcome: str, grant: Grant | None = None) -> None: ...
+
+    def connection_changed(self, tenant_id: str, grant_id: str, change: str) -> None: ...
+
+    def look_failed(self, grant_id: str, reason: str) -> None: ...
 
     def consented(self, outcome: str, organisations: int = 0) -> None: ...
 

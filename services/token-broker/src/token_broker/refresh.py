@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from shared.errors import RetryableError
 from token_broker.flights import Flights
 from token_broker.ports import (
+    ANSWER_LOST,
     Claim,
     Figures,
     Grant,
@@ -15,6 +16,7 @@ from token_broker.ports import (
     Identity,
     IdentitySilent,
     IdentityUnavailable,
+    NotSent,
     RefreshLock,
     TokenPair,
 )
@@ -108,17 +110,20 @@ class Refresher:
             claim = await self._grants.claim(seen, self._new_owner(), self._timing.claim_seconds)
             if claim is None:
                 return
-            if self._timing.may_send(self._monotonic() - claimed_at):
-                await self._send(claim)
+            if claim.unknown_seconds is None or self._timing.may_repeat(claim.unknown_seconds):
+                await self._send(claim, lambda: self._timing.may_send(self._monotonic() - claimed_at))
             else:
-                await self._grants.put_off(claim, 0, failures=claim.failures, refusals=claim.refusals)
+                await self._lose(claim, ANSWER_LOST)
 
-    async def _send(self, claim: Claim) -> None:
+    async def _send(self, claim: Claim, may_send: Callable[[], bool]) -> None:
         sent_at = self._monotonic()
         try:
-            pair = await self._identity.refresh(claim.refresh_token)
+            pair = await self._identity.refresh(claim.refresh_token, may_send)
         except GrantRefused as error:
             await self._judge_refusal(claim, error.reason)
+        except NotSent as error:
+            await self._grants.put_off(claim, 0, failures=claim.failures, refusals=claim.refusals)
+            self._figures.refresh_failed(claim.grant_id, "not_sent", error.reason)
         except IdentityUnavailable as error:
             wait = self._timing.backoff(claim.failures, error.retry_after, self._chance())
             await self._grants.put_off(claim, wait, failures=claim.failures + 1, refusals=claim.refusals)
@@ -142,20 +147,29 @@ class Refresher:
                     raise
                 await self._pause(self._timing.poll_seconds)
         if saved:
-            self._figures.refreshed(claim.grant_id, claim.generation + 1, self._monotonic() - sent_at)
+            seconds = self._monotonic() - sent_at
+            recovered = claim.unknown_seconds is not None
+            self._figures.refreshed(claim.grant_id, claim.generation + 1, seconds, recovered=recovered)
         else:
             self._figures.refresh_failed(claim.grant_id, "superseded", "claim_lost")
 
     async def _judge_refusal(self, claim: Claim, reason: str) -> None:
-        """One refusal may be a stray; the grant is lost when the next attempt, seconds later, is refused too."""
+        """One refusal may be a stray; the grant is lost when the next attempt, seconds later, is refused too.
+
+        After a request whose end nobody knows a refusal explains itself, and asking again would be one use too many.
+        """
         grant = await self._grants.read(claim.grant_id)
         if grant is None or grant.generation != claim.generation:
             self._figures.refresh_failed(claim.grant_id, "superseded", reason)
             return
-        if not claim.refusals:
+        if not claim.refusals and claim.unknown_seconds is None:
             await self._grants.put_off(claim, self._timing.confirm_seconds, failures=claim.failures, refusals=1)
             self._figures.refresh_failed(claim.grant_id, "refused", reason)
-        elif await self._grants.lose(claim, reason):
+        else:
+            await self._lose(claim, reason)
+
+    async def _lose(self, claim: Claim, reason: str) -> None:
+        if await self._grants.lose(claim, reason):
             self._figures.grant_lost(claim.grant_id, reason)
             await self._announce()
 

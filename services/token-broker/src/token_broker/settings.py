@@ -80,3 +80,9 @@ class TokenBrokerSettings(LinkSettings, AmqpSettings, RedisSettings, TelemetrySe
     xero_api_url: str = Field(default="https://api.xero.com", description="Xero's API")
     xero_identity_url: str = Field(default="https://identity.xero.com", description="Xero's token endpoint")
     xero_login_url: str = Field(default="https://login.xero.com", description="Xero's login page")
+    xero_refresh_grace_seconds: float = Field(
+        default=1800.0,
+        ge=0,
+        le=86_400,
+        description="How long a refresh token whose answer was lost is taken again; 0: never, as strict providers do",
+    )

@@ -17,10 +17,13 @@ grants = sa.Table(
     sa.Column("refreshed_at", UtcDateTime, nullable=False),
     sa.Column("expires_at", UtcDateTime, nullable=False),
     sa.Column("claim", sa.String(64)),
+    sa.Column("claimed_at", UtcDateTime),
     sa.Column("claim_until", UtcDateTime),
+    sa.Column("unknown_since", UtcDateTime),
     sa.Column("not_before", UtcDateTime),
     sa.Column("failures", sa.Integer, nullable=False),
     sa.Column("refusals", sa.Integer, nullable=False),
+    sa.Column("look_at", UtcDateTime),
 )
 
 connections = sa.Table(

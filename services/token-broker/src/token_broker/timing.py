@@ -12,7 +12,8 @@ class RefreshTiming:
 
     A claim must outlive the request that it covers: were it to lapse while the request is still under way, another
     replica would send the same refresh token. ``margin_seconds`` covers pauses of the process between looking and
-    sending.
+    sending. ``grace_seconds`` is how long the provider takes a used refresh token again when its answer was lost: Xero
+    thirty minutes, a provider that revokes on reuse never (0).
 
     Raises:
         ConfigurationError: the claim or the lock could lapse during a request.
@@ -21,14 +22,16 @@ class RefreshTiming:
     deadline_seconds: float = 20.0
     margin_seconds: float = 5.0
     lock_seconds: float = 30.0
-    claim_seconds: float = 60.0
+    claim_seconds: float = 50.0
     patience_seconds: float = 8.0
     poll_seconds: float = 0.1
     confirm_seconds: float = 5.0
-    first_backoff_seconds: float = 5.0
+    first_backoff_seconds: float = 30.0
     longest_backoff_seconds: float = 300.0
     fresh_seconds: float = 120.0
     rest_seconds: float = 5.0
+    grace_seconds: float = 1800.0
+    look_seconds: float = 86_400.0
 
     def __post_init__(self) -> None:
         needed = self.deadline_seconds + self.margin_seconds
@@ -42,9 +45,25 @@ class RefreshTiming:
         """Whether a request sent now ends before the claim can lapse."""
         return claim_age_seconds + self.deadline_seconds + self.margin_seconds < self.claim_seconds
 
+    def may_repeat(self, unknown_seconds: float) -> bool:
+        """Whether a token that may have been used ``unknown_seconds`` ago can be sent again within the grace."""
+        return unknown_seconds + self.deadline_seconds + self.margin_seconds < self.grace_seconds
+
     def freshness(self, lifetime_seconds: float) -> float:
         """How much life a token must have left to be given: two minutes of thirty, in proportion for shorter ones."""
         return min(self.fresh_seconds, lifetime_seconds / 15)
+
+    def ahead(self, lifetime_seconds: float, chance: float) -> float:
+        """How much life a token in use has left when it is replaced: five to ten minutes of thirty, by chance."""
+        return lifetime_seconds * (1 + chance) / 6
+
+    def warm(self, lifetime_seconds: float) -> float:
+        """For how long after it was last asked for a grant counts as in use: an hourly question keeps it so."""
+        return lifetime_seconds * 2.5
+
+    def next_look(self, chance: float) -> float:
+        """When a grant is looked at again: after most of a day, spread by chance."""
+        return self.look_seconds * (3 + chance) / 4
 
     def rest(self, lifetime_seconds: float) -> float:
         """How long a grant is left alone after a refresh, even when its new token is said to be refused."""

@@ -11,16 +11,24 @@ USER_AGENT = "duebell/0.1"
 
 
 def create_http_client(
-    base_url: str, *, timeout_seconds: float, max_connections: int = 20, headers: Mapping[str, str] | None = None
+    base_url: str,
+    *,
+    timeout_seconds: float,
+    max_connections: int = 20,
+    headers: Mapping[str, str] | None = None,
+    keepalive_seconds: float = KEEPALIVE_SECONDS,
 ) -> httpx.AsyncClient:
-    """A client that talks to ``base_url`` alone, takes no proxy from the environment and never retries by itself."""
+    """A client that talks to ``base_url`` alone, takes no proxy from the environment and never retries by itself.
+
+    ``keepalive_seconds``: how long an idle connection may be used again; 0 opens one for every request.
+    """
     return httpx.AsyncClient(
         base_url=base_url,
         timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)),
         limits=httpx.Limits(
             max_connections=max_connections,
-            max_keepalive_connections=max_connections,
-            keepalive_expiry=KEEPALIVE_SECONDS,
+            max_keepalive_connections=max_connections if keepalive_seconds else 0,
+            keepalive_expiry=keepalive_seconds,
         ),
         headers={"User-Agent": USER_AGENT, **(headers or {})},
         follow_redirects=False,

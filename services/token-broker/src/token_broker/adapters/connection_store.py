@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from shared.contracts.tokens import Connection
+from token_broker.adapters.grant_store import lose_connections, untold_change
 from token_broker.adapters.transactions import Database
-from token_broker.ports import Announcement
+from token_broker.ports import Announcement, Held
 from token_broker.tables import CONNECTED, LOST, connections
 
 
@@ -23,6 +24,39 @@ class SqlConnections:
         async with self._database.transaction() as work:
             rows = (await work.connection.execute(query)).mappings().all()
         return [Connection.model_validate(dict(row)) for row in rows]
+
+    async def held_by(self, grant_id: str) -> Sequence[Held]:
+        query = sa.select(connections).where(connections.c.grant_id == grant_id).order_by(connections.c.tenant_id)
+        async with self._database.transaction() as work:
+            rows = (await work.connection.execute(query)).mappings().all()
+        return [
+            Held(
+                tenant_id=row["tenant_id"],
+                tenant_name=row["tenant_name"],
+                grant_id=row["grant_id"],
+                revision=row["revision"],
+                connected=row["status"] == CONNECTED,
+                reason=row["reason"],
+            )
+            for row in rows
+        ]
+
+    async def lose(self, held: Held, reason: str) -> bool:
+        async with self._database.transaction() as work:
+            return await lose_connections(work, reason, *_unchanged(held)) == 1
+
+    async def restore(self, held: Held) -> bool:
+        async with self._database.transaction() as work:
+            result = await work.connection.execute(
+                sa.update(connections)
+                .where(connections.c.status == LOST, *_unchanged(held))
+                .values(status=CONNECTED, reason="", connected_at=work.now, **untold_change(work))
+            )
+            return result.rowcount == 1
+
+    async def rename(self, held: Held, name: str) -> None:
+        async with self._database.transaction() as work:
+            await work.connection.execute(sa.update(connections).where(*_unchanged(held)).values(tenant_name=name))
 
     async def due(self, limit: int) -> Sequence[Announcement]:
         query = (
@@ -57,3 +91,11 @@ class SqlConnections:
                 )
                 .values(announced_at=work.now)
             )
+
+
+def _unchanged(held: Held) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        connections.c.tenant_id == held.tenant_id,
+        connections.c.grant_id == held.grant_id,
+        connections.c.revision == held.revision,
+    )

@@ -8,12 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.runtime.database import UtcDateTime
-from shared.telemetry.correlation import correlation_id
-from token_broker.adapters.grant_store import lifetime, sealed_pair
+from token_broker.adapters.grant_store import NO_CLAIM, lifetime, lose_connections, sealed_pair, untold_change
 from token_broker.adapters.transactions import Database, Transaction
 from token_broker.keyring import KeyRing
 from token_broker.links import Link
-from token_broker.ports import Consent, Organisation, TokenPair
+from token_broker.ports import DISCONNECTED, Consent, Organisation, TokenPair
 from token_broker.problems import ConsentRefused, Problem
 from token_broker.tables import ACTIVE, CONNECTED, connections, consents, grants
 
@@ -79,6 +78,7 @@ class SqlConsents:
         pair: TokenPair,
         organisations: Sequence[Organisation],
         age_seconds: float,
+        look_seconds: float,
     ) -> None:
         async with self._database.transaction() as work:
             used = await work.connection.execute(
@@ -90,12 +90,21 @@ class SqlConsents:
             )
             if used.rowcount != 1:
                 raise ConsentRefused(Problem.STATE_USED)
-            await self._store_grant(work, grant_id, pair, age_seconds)
+            await self._store_grant(work, grant_id, pair, age_seconds, look_seconds)
             for organisation in sorted(organisations, key=lambda each: each.tenant_id):
                 await _connect(work, organisation, grant_id)
+            # Xero has just listed all that this user connected; what it left out was disconnected there.
+            listed = [organisation.tenant_id for organisation in organisations]
+            await lose_connections(
+                work, DISCONNECTED, connections.c.grant_id == grant_id, connections.c.tenant_id.not_in(listed)
+            )
 
-    async def _store_grant(self, work: Transaction, grant_id: str, pair: TokenPair, age_seconds: float) -> None:
-        state = {"status": ACTIVE, "failures": 0, "refusals": 0, **lifetime(work, pair, age_seconds)}
+    async def _store_grant(
+        self, work: Transaction, grant_id: str, pair: TokenPair, age_seconds: float, look_seconds: float
+    ) -> None:
+        look_at = work.now + timedelta(seconds=look_seconds)
+        state = {"status": ACTIVE, "failures": 0, "refusals": 0, "look_at": look_at}
+        state |= lifetime(work, pair, age_seconds)
         first = {"id": grant_id, **sealed_pair(self._ring, grant_id, 1, pair), **state}
         if await _insert_unless_there(work, grants, first):
             return
@@ -105,7 +114,7 @@ class SqlConsents:
         await work.connection.execute(
             sa.update(grants)
             .where(grants.c.id == grant_id)
-            .values(claim=None, claim_until=None, not_before=None, **values)
+            .values(**NO_CLAIM, unknown_since=None, not_before=None, **values)
         )
 
 
@@ -116,11 +125,9 @@ async def _connect(work: Transaction, organisation: Organisation, grant_id: str)
         "grant_id": grant_id,
         "status": CONNECTED,
         "reason": "",
-        "changed_at": work.now,
-        "announced_at": None,
-        "correlation_id": correlation_id(),
+        **untold_change(work),
     }
-    first = {"tenant_id": organisation.tenant_id, "connected_at": work.now, "revision": 1, **change}
+    first = {**change, "tenant_id": organisation.tenant_id, "connected_at": work.now, "revision": 1}
     if await _insert_unless_there(work, connections, first):
         return
     since = sa.case(
@@ -129,7 +136,7 @@ async def _connect(work: Transaction, organisation: Organisation, grant_id: str)
     await work.connection.execute(
         sa.update(connections)
         .where(connections.c.tenant_id == organisation.tenant_id)
-        .values(connected_at=since, revision=connections.c.revision + 1, **change)
+        .values(connected_at=since, **change)
     )
 
 

@@ -1,5 +1,6 @@
 """Grants in SQL: every change is compared with the generation and the claim that it was decided on."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -24,7 +25,8 @@ class SqlGrants:
         ConfigurationError: a stored grant was sealed with a key that is not in the ring.
         """
         async with self._database.transaction() as work:
-            sealed = (await work.connection.execute(sa.select(grants.c.refresh_token))).scalars()
+            query = sa.select(grants.c.refresh_token).where(grants.c.status == ACTIVE)
+            sealed = (await work.connection.execute(query)).scalars()
             missing = {key_id(text) for text in sealed} - self._ring.ids
         if missing:
             names = ", ".join(sorted(missing))
@@ -47,11 +49,12 @@ class SqlGrants:
             row = (await work.connection.execute(query)).mappings().first()
         if row is None:
             return None
+        lost = row["status"] != ACTIVE or row["connection_status"] != CONNECTED
         return Grant(
             id=row["id"],
             generation=row["generation"],
-            lost=row["status"] != ACTIVE or row["connection_status"] != CONNECTED,
-            access_token=self._ring.open(row["access_token"], context("access", row["id"], row["generation"])),
+            lost=lost,
+            access_token=SecretStr("") if lost else self._access_token(row),
             refreshed_at=row["refreshed_at"],
             expires_at=row["expires_at"],
             not_before=row["not_before"],
@@ -60,36 +63,43 @@ class SqlGrants:
             read_at=work.now,
         )
 
+    def _access_token(self, row: Mapping[Any, Any]) -> SecretStr:
+        return self._ring.open(row["access_token"], context("access", row["id"], row["generation"]))
+
     async def claim(self, seen: Grant, owner: str, life_seconds: float) -> Claim | None:
+        """A lapsed claim that is taken over leaves a trace: its request may have been made."""
         async with self._database.transaction() as work:
-            row = (
-                (
-                    await work.connection.execute(
-                        sa.update(grants)
-                        .where(
-                            grants.c.id == seen.id,
-                            grants.c.generation == seen.generation,
-                            grants.c.status == ACTIVE,
-                            sa.or_(grants.c.claim.is_(None), grants.c.claim_until < work.now),
-                            sa.or_(grants.c.not_before.is_(None), grants.c.not_before <= work.now),
-                        )
-                        .values(claim=owner, claim_until=work.now + timedelta(seconds=life_seconds))
-                        .returning(grants.c.refresh_token, grants.c.failures, grants.c.refusals)
-                    )
+            statement = (
+                sa.update(grants)
+                .where(
+                    grants.c.id == seen.id,
+                    grants.c.generation == seen.generation,
+                    grants.c.status == ACTIVE,
+                    sa.or_(grants.c.claim.is_(None), grants.c.claim_until < work.now),
+                    sa.or_(grants.c.not_before.is_(None), grants.c.not_before <= work.now),
                 )
-                .mappings()
-                .first()
+                .values(
+                    claim=owner,
+                    claimed_at=work.now,
+                    claim_until=work.now + timedelta(seconds=life_seconds),
+                    unknown_since=_UNKNOWN_SINCE,
+                )
+                .returning(grants.c.refresh_token, grants.c.failures, grants.c.refusals, grants.c.unknown_since)
             )
+            row = (await work.connection.execute(statement)).mappings().first()
         if row is None:
             return None
         refresh_token = self._ring.open(row["refresh_token"], context("refresh", seen.id, seen.generation))
-        return Claim(seen.id, seen.generation, owner, refresh_token, row["failures"], row["refusals"])
+        since = row["unknown_since"]
+        unknown = None if since is None else (work.now - since).total_seconds()
+        return Claim(seen.id, seen.generation, owner, refresh_token, row["failures"], row["refusals"], unknown)
 
     async def renew(self, claim: Claim, pair: TokenPair, *, age_seconds: float, rest_seconds: float) -> bool:
         async with self._database.transaction() as work:
             values = sealed_pair(self._ring, claim.grant_id, claim.generation + 1, pair, claim.refresh_token)
             values |= lifetime(work, pair, age_seconds)
-            values |= {"failures": 0, "refusals": 0, "not_before": work.now + timedelta(seconds=rest_seconds)}
+            values |= {"failures": 0, "refusals": 0, "unknown_since": None}
+            values |= {"not_before": work.now + timedelta(seconds=rest_seconds)}
             return await _change(work, claim, values)
 
     async def put_off(self, claim: Claim, seconds: float, *, failures: int, refusals: int) -> None:
@@ -99,21 +109,72 @@ class SqlGrants:
 
     async def lose(self, claim: Claim, reason: str) -> bool:
         async with self._database.transaction() as work:
-            if not await _change(work, claim, {"status": RECONNECT_NEEDED}):
+            forgotten = {"status": RECONNECT_NEEDED, "access_token": "", "refresh_token": "", "unknown_since": None}
+            if not await _change(work, claim, forgotten):
                 return False
-            await work.connection.execute(
-                sa.update(connections)
-                .where(connections.c.grant_id == claim.grant_id, connections.c.status == CONNECTED)
-                .values(
-                    status=LOST,
-                    reason=reason,
-                    changed_at=work.now,
-                    revision=connections.c.revision + 1,
-                    announced_at=None,
-                    correlation_id=correlation_id(),
-                )
-            )
+            await lose_connections(work, reason, connections.c.grant_id == claim.grant_id)
             return True
+
+    async def unsettled(self, limit: int) -> Sequence[str]:
+        """A claim that lapsed while its grant may not be tried yet waits until it may."""
+        async with self._database.transaction() as work:
+            return await self._ids(
+                work,
+                limit,
+                grants.c.claim_until < work.now,
+                sa.or_(grants.c.not_before.is_(None), grants.c.not_before <= work.now),
+            )
+
+    async def unlooked(self, limit: int) -> Sequence[str]:
+        async with self._database.transaction() as work:
+            return await self._ids(work, limit, sa.or_(grants.c.look_at.is_(None), grants.c.look_at <= work.now))
+
+    async def _ids(self, work: Transaction, limit: int, *conditions: sa.ColumnElement[bool]) -> Sequence[str]:
+        query = sa.select(grants.c.id).where(grants.c.status == ACTIVE, *conditions).limit(limit)
+        return (await work.connection.execute(query)).scalars().all()
+
+    async def begin_look(self, grant_id: str, lease_seconds: float) -> bool:
+        async with self._database.transaction() as work:
+            due = sa.or_(grants.c.look_at.is_(None), grants.c.look_at <= work.now)
+            result = await work.connection.execute(
+                sa.update(grants)
+                .where(grants.c.id == grant_id, due)
+                .values(look_at=work.now + timedelta(seconds=lease_seconds))
+            )
+            return result.rowcount == 1
+
+    async def look_in(self, grant_id: str, seconds: float) -> None:
+        async with self._database.transaction() as work:
+            await work.connection.execute(
+                sa.update(grants).where(grants.c.id == grant_id).values(look_at=work.now + timedelta(seconds=seconds))
+            )
+
+
+_UNKNOWN_SINCE = sa.case(
+    (grants.c.claim.is_not(None), sa.func.coalesce(grants.c.unknown_since, grants.c.claimed_at, grants.c.claim_until)),
+    else_=grants.c.unknown_since,
+)
+"""In an UPDATE these are the values before it: a claim that still stands was not given back."""
+
+
+async def lose_connections(work: Transaction, reason: str, *which: sa.ColumnElement[bool]) -> int:
+    """Mark connected organisations as lost, to be announced; how many there were."""
+    result = await work.connection.execute(
+        sa.update(connections)
+        .where(connections.c.status == CONNECTED, *which)
+        .values(status=LOST, reason=reason, **untold_change(work))
+    )
+    return result.rowcount
+
+
+def untold_change(work: Transaction) -> dict[str, Any]:
+    """The columns of a connection whose change is now to be told."""
+    return {
+        "changed_at": work.now,
+        "revision": connections.c.revision + 1,
+        "announced_at": None,
+        "correlation_id": correlation_id(),
+    }
 
 
 def context(purpose: str, grant_id: str, generation: int) -> str:
@@ -140,11 +201,14 @@ def lifetime(work: Transaction, pair: TokenPair, age_seconds: float) -> dict[str
     return {"refreshed_at": asked_at, "expires_at": asked_at + timedelta(seconds=pair.lifetime_seconds)}
 
 
+NO_CLAIM = {"claim": None, "claimed_at": None, "claim_until": None}
+
+
 async def _change(work: Transaction, claim: Claim, values: dict[str, Any]) -> bool:
     """Write and release at once, if the generation did not move and the claim is still ours."""
     result = await work.connection.execute(
         sa.update(grants)
         .where(grants.c.id == claim.grant_id, grants.c.generation == claim.generation, grants.c.claim == claim.owner)
-        .values(claim=None, claim_until=None, **values)
+        .values(**NO_CLAIM, **values)
     )
     return result.rowcount == 1

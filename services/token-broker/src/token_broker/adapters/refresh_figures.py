@@ -1,14 +1,20 @@
-"""Counts and logs what becomes of refreshes, answers and consents; ids, outcomes and durations only."""
+"""Counts and logs what becomes of refreshes, answers and consents: the audit trail, in ids, outcomes and durations."""
+
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from shared.telemetry.logging import get_logger
+from token_broker.ports import Grant
 
 _log = get_logger(__name__)
 
 
 class BrokerFigures:
-    def __init__(self, registry: CollectorRegistry) -> None:
+    """``caller`` names the RabbitMQ user behind the question being answered."""
+
+    def __init__(self, registry: CollectorRegistry, caller: Callable[[], str | None]) -> None:
+        self._caller = caller
         self._refreshes = Counter(
             "duebell_token_broker_refreshes_total", "Refreshes, by outcome", ["outcome"], registry=registry
         )
@@ -24,11 +30,21 @@ class BrokerFigures:
         self._lost = Counter(
             "duebell_token_broker_grants_lost_total", "Grants that need a new consent", registry=registry
         )
+        self._changes = Counter(
+            "duebell_token_broker_connections_changed_total",
+            "Connections found changed at Xero, by change",
+            ["change"],
+            registry=registry,
+        )
+        self._failed_looks = Counter(
+            "duebell_token_broker_looks_failed_total", "Records or lists that could not be read", registry=registry
+        )
 
-    def refreshed(self, grant_id: str, generation: int, seconds: float) -> None:
-        self._refreshes.labels("refreshed").inc()
+    def refreshed(self, grant_id: str, generation: int, seconds: float, *, recovered: bool = False) -> None:
+        outcome = "recovered" if recovered else "refreshed"
+        self._refreshes.labels(outcome).inc()
         self._seconds.observe(seconds)
-        _log.info("grant.refreshed", grant_id=grant_id, generation=generation, seconds=round(seconds, 3))
+        _log.info(f"grant.{outcome}", grant_id=grant_id, generation=generation, seconds=round(seconds, 3))
 
     def refresh_failed(self, grant_id: str, outcome: str, reason: str) -> None:
         self._refreshes.labels(outcome).inc()
@@ -39,8 +55,18 @@ class BrokerFigures:
         self._lost.inc()
         _log.error("grant.lost", grant_id=grant_id, reason=reason)
 
-    def answered(self, outcome: str) -> None:
+    def answered(self, tenant_id: str, outcome: str, grant: Grant | None = None) -> None:
         self._answers.labels(outcome).inc()
+        found = {} if grant is None else {"grant_id": grant.id, "generation": grant.generation}
+        _log.info("token.answered", tenant_id=tenant_id, outcome=outcome, caller=self._caller(), **found)
+
+    def connection_changed(self, tenant_id: str, grant_id: str, change: str) -> None:
+        self._changes.labels(change).inc()
+        _log.warning("connection.changed_at_xero", tenant_id=tenant_id, grant_id=grant_id, change=change)
+
+    def look_failed(self, grant_id: str, reason: str) -> None:
+        self._failed_looks.inc()
+        _log.warning("grant.look_failed", grant_id=grant_id, reason=reason)
 
     def consented(self, outcome: str, organisations: int = 0) -> None:
         self._consents.labels(outcome).inc()
