@@ -35,7 +35,7 @@ _PREFETCH = 400
 """Questions wait for refreshes, so many must be able to wait at once."""
 
 
-def _unchanged(adapters: Adapters) -> Adapters:
+def unchanged(adapters: Adapters) -> Adapters:
     return adapters
 
 
@@ -45,7 +45,7 @@ async def create_app(
     core: Core,
     *,
     timing: RefreshTiming | None = None,
-    around: Callable[[Adapters], Adapters] = _unchanged,
+    around: Callable[[Adapters], Adapters] = unchanged,
 ) -> AsyncIterator[Service]:
     """``timing`` and ``around`` are for whoever runs the service in other circumstances, with the same wiring."""
     timing = replace(timing or RefreshTiming(), grace_seconds=settings.xero_refresh_grace_seconds)
