@@ -1,0 +1,61 @@
+"""Many callers of many processes meet an expired token: one refresh, one token, nobody turned away."""
+
+import asyncio
+import json
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from proof.scene import Answer, Scene, Verdict, open_scene, token_of
+from support.infra import DatabaseKind, Infra
+from support.sizes import rounds
+
+pytestmark = pytest.mark.proof
+
+REPLICAS = 4
+CALLERS = 50
+LATENCY_SECONDS = 0.2
+WISHED_SECONDS = LATENCY_SECONDS + 0.3
+LONGEST_SECONDS = 8.0
+"""What a test may insist on while other work slows the machine; speed itself is measured in the benchmarks."""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_one_expiry_is_one_refresh_for_two_hundred_callers_of_four_processes(
+    infra: Infra, tmp_path: Path, kind: DatabaseKind
+) -> None:
+    expiries = rounds(100, 10)
+    async with open_scene(infra, tmp_path, kind, "strict", replicas=REPLICAS, connections_of_askers=REPLICAS) as scene:
+        tenant = await scene.connect()
+        await scene.sandbox.fault("xero.token", "latency", seconds=LATENCY_SECONDS, times=None)
+        waits: list[float] = []
+        tokens = []
+        for _ in range(expiries):
+            await scene.expire(tenant)
+            answers = await asyncio.gather(*(_timed(scene, tenant, waits) for _ in range(REPLICAS * CALLERS)))
+            [token] = {token_of(answer) for answer in answers}
+            tokens.append(token)
+        assert await scene.verdict() == Verdict(accepted=expiries, reuse=0, breaches=0)
+        assert len(set(tokens)) == expiries
+        assert await scene.generation(tenant) == 1 + expiries
+    _report(kind, expiries, sorted(waits))
+    assert max(waits) < LONGEST_SECONDS
+
+
+async def _timed(scene: Scene, tenant: str, waits: list[float]) -> Answer:
+    asked_at = monotonic()
+    answer = await scene.ask(tenant)
+    waits.append(monotonic() - asked_at)
+    return answer
+
+
+def _report(kind: str, expiries: int, waits: list[float]) -> None:
+    p50, p99 = (waits[int(len(waits) * share)] for share in (0.5, 0.99))
+    figures = {"expiries": expiries, "callers": REPLICAS * CALLERS, "p50": round(p50, 3), "p99": round(p99, 3)}
+    figures |= {"wished": WISHED_SECONDS, "reached": p99 <= WISHED_SECONDS}
+    folder = Path("var/proof")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"expiry_herd_{kind}.json").write_text(json.dumps(figures) + "\n")
+    print(f"{kind}: {figures}")
