@@ -106,8 +106,12 @@ class StrictXero:
         return answer
 
     def _connections(self, request: httpx.Request) -> httpx.Response:
+        self.counts["listed"] += 1
         if self.connections_reply is not None:
             return self.connections_reply(request)
+        return self.connections_list(request)
+
+    def connections_list(self, request: httpx.Request) -> httpx.Response:
         user = self._owners[request.headers["authorization"].removeprefix("Bearer ")]
         rows = [
             {"id": f"connection-{tenant}", "tenantId": tenant, "tenantType": "ORGANISATION", "tenantName": name}
