@@ -1,4 +1,4 @@
-"""The admin API's frame, and its addresses for settings, journal, summary and faults."""
+"""The admin API's frame, and its addresses for settings, journal, summary, tokens and faults."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -80,6 +80,16 @@ async def summary(_request: Request, world: World) -> Any:
     return summary_of(world)
 
 
+async def tokens(_request: Request, world: World) -> Any:
+    """`GET /sandbox/tokens`: every code and token issued, plain, for tests that look where they must not be."""
+    identity = world.identity
+    return {
+        "codes": list(identity.codes),
+        "access_tokens": identity.access_tokens,
+        "refresh_tokens": list(identity.refresh_tokens),
+    }
+
+
 async def set_faults(request: Request, world: World) -> Any:
     """`GET` lists faults, `PUT` replaces all, `POST` adds one, `DELETE` removes all."""
     if request.method == "POST":
@@ -98,7 +108,7 @@ def admin_routes(prefix: str, table: Sequence[tuple[str, str, Handler]]) -> list
 
 
 def state_routes() -> list[Route]:
-    """The addresses for settings, journal, summary and faults."""
+    """The addresses for settings, journal, summary, tokens and faults."""
     return admin_routes(
         "/sandbox",
         [
@@ -108,6 +118,7 @@ def state_routes() -> list[Route]:
             ("GET", "/journal", journal),
             ("DELETE", "/journal", clear_journal),
             ("GET", "/summary", summary),
+            ("GET", "/tokens", tokens),
             ("PUT POST DELETE GET", "/faults", set_faults),
         ],
     )

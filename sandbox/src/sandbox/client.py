@@ -121,6 +121,10 @@ class Sandbox:
         """Decide on an authorize address as a person would; returns the redirect to follow."""
         return str((await self._call("POST", "/consent", {"url": url, "allow": allow, **fields}))["redirect"])
 
+    async def tokens(self) -> dict[str, list[str]]:
+        """All that was issued, plain: `codes`, `access_tokens`, `refresh_tokens`."""
+        return await self._call("GET", "/tokens")
+
     async def expire_tokens(self) -> None:
         """Every access token issued so far expires now."""
         await self._call("POST", "/tokens/expire")

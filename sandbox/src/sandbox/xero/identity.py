@@ -67,6 +67,7 @@ class Identity:
     key: str = field(default_factory=lambda: secrets.token_hex(32))
     users: dict[str, str] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
+    access_tokens: list[str] = field(default_factory=list)
     refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
     revoked_families: set[str] = field(default_factory=set)
     connections: dict[str, Connection] = field(default_factory=dict)
@@ -194,8 +195,9 @@ class Identity:
             "scope": list(token.scopes),
             "amr": ["pwd"],
         }
+        self.access_tokens.append(jwt.encode(access, self.key, algorithm="HS256"))
         answer: dict[str, Any] = {
-            "access_token": jwt.encode(access, self.key, algorithm="HS256"),
+            "access_token": self.access_tokens[-1],
             "expires_in": int(settings.token_life),
             "token_type": "Bearer",
             "scope": " ".join(token.scopes),
