@@ -266,7 +266,7 @@ async def open_scene(
 ) -> AsyncIterator[Scene]:
     """Everything is new: a virtual host, a database, a Redis database, a sandbox, and ``replicas`` processes."""
     async with AsyncExitStack() as stack:
-        folder.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         amqp_url = stack.enter_context(fresh_vhost(infra))
         await declare(amqp_url)
         users = service_urls(infra, amqp_url)

@@ -1,12 +1,12 @@
 """Many callers of many processes meet an expired token: one refresh, one token, nobody turned away."""
 
 import asyncio
-import json
 from pathlib import Path
 from time import monotonic
 
 import pytest
 
+from proof.figures import percentile, report
 from proof.scene import Answer, Scene, Verdict, open_scene, token_of
 from support.infra import DatabaseKind, Infra
 from support.sizes import rounds
@@ -40,7 +40,9 @@ async def test_one_expiry_is_one_refresh_for_two_hundred_callers_of_four_process
         assert await scene.verdict() == Verdict(accepted=expiries, reuse=0, breaches=0)
         assert len(set(tokens)) == expiries
         assert await scene.generation(tenant) == 1 + expiries
-    _report(kind, expiries, sorted(waits))
+    p50, p99 = percentile(waits, 0.5), percentile(waits, 0.99)
+    seconds = {"p50": p50, "p99": p99, "wished": WISHED_SECONDS, "reached": p99 <= WISHED_SECONDS}
+    report(f"expiry_herd_{kind}", expiries=expiries, callers=REPLICAS * CALLERS, **seconds)
     assert max(waits) < LONGEST_SECONDS
 
 
@@ -49,13 +51,3 @@ async def _timed(scene: Scene, tenant: str, waits: list[float]) -> Answer:
     answer = await scene.ask(tenant)
     waits.append(monotonic() - asked_at)
     return answer
-
-
-def _report(kind: str, expiries: int, waits: list[float]) -> None:
-    p50, p99 = (waits[int(len(waits) * share)] for share in (0.5, 0.99))
-    figures = {"expiries": expiries, "callers": REPLICAS * CALLERS, "p50": round(p50, 3), "p99": round(p99, 3)}
-    figures |= {"wished": WISHED_SECONDS, "reached": p99 <= WISHED_SECONDS}
-    folder = Path("var/proof")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"expiry_herd_{kind}.json").write_text(json.dumps(figures) + "\n")
-    print(f"{kind}: {figures}")

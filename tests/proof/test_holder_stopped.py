@@ -1,4 +1,4 @@
-"""The process that holds a claim is stopped for longer than the claim lives, and then goes on as if nothing had been."""
+"""The process that holds a claim is stopped for longer than the claim lives, and then goes on as if nothing was."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from proof.scene import SHORT, Mode, Scene, Verdict, open_scene, token_of
+from proof.scene import SHORT, Mode, Scene, Verdict, open_scene
 from support.dying import Point
 from support.infra import Infra
 from support.sizes import rounds

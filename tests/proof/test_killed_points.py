@@ -1,4 +1,4 @@
-"""A process dies at each point of a refresh: the grant recovers by itself, or its loss is said, and never anything else."""
+"""A process dies at each point of a refresh: the grant recovers by itself or its loss is said, and nothing else."""
 
 import asyncio
 from pathlib import Path

@@ -1,5 +1,6 @@
 """Redis forgets the lock while a refresh is under way: the claim in the record still lets nobody else send."""
 
+import asyncio
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ class OwnRedis:
         self.process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        self.process = await asyncio.to_thread(subprocess.Popen, self._command, stdout=subprocess.DEVNULL)
         await eventually(self._answers, what="Redis")
 
     def kill(self) -> None:

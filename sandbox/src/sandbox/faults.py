@@ -113,6 +113,7 @@ class FaultMiddleware:
                 if scope["path"].startswith(DEFERRED):
                     scope["sandbox.delay"] = fault.seconds  # slept inside, so that the call counts as in flight
                 else:
+                    receive = await _heard(receive)
                     await asyncio.sleep(fault.seconds)
                 await self.app(scope, receive, send)
             case "reset":
@@ -142,6 +143,19 @@ def _refusal(fault: Fault, scope: Scope) -> Response:
     if fault.effect == "status503":
         return PlainTextResponse("The Xero API is currently offline for maintenance", 503)
     return JSONResponse({"Title": "An error occurred", "Detail": "Made to fail", "Status": 500, "Instance": ""}, 500)
+
+
+async def _heard(receive: Receive) -> Receive:
+    """The request as it came, to be read later: it has its effect even when the client leaves in the meantime."""
+    messages = [await receive()]
+    while messages[-1].get("more_body"):
+        messages.append(await receive())
+    kept = iter(messages)
+
+    async def again() -> Message:
+        return next(kept, None) or await receive()
+
+    return again
 
 
 def _swallow(scope: Scope) -> Send:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from sandbox.client import Sandbox
+from support.waiting import eventually
 from unit.sandbox.playing import BEARER
 from unit.sandbox.test_whatsapp import MESSAGES, message
 
@@ -49,6 +50,18 @@ async def test_connections_are_cut_before_during_and_after_the_effect(running: R
                 await http.post(MESSAGES, json=message())
             assert (await admin.summary())["messages_accepted"] == accepted
         assert (await http.post(MESSAGES, json=message())).status_code == 200
+
+
+async def test_what_is_slow_has_its_effect_after_the_client_has_left(running: Running) -> None:
+    async with Sandbox(running.url) as admin, httpx.AsyncClient(base_url=running.url, headers=BEARER) as http:
+        await admin.fault("whatsapp.message", "latency", seconds=0.3)
+        with pytest.raises(httpx.ReadTimeout):
+            await http.post(MESSAGES, json=message(), timeout=0.1)
+
+        async def accepted() -> bool:
+            return bool((await admin.summary())["messages_accepted"] == 1)
+
+        await eventually(accepted, what="the late effect")
 
 
 async def test_two_slow_calls_overlap(running: Running) -> None:
