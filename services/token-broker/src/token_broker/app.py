@@ -14,6 +14,9 @@ from shared.clients.token_broker import fingerprint
 from shared.runtime.database import answers
 from shared.runtime.service import Core, Loop, Service, Stop
 from shared.telemetry.correlation import correlated
+from token_broker.admin_calls import CallSigner, Gate
+from token_broker.admin_desk import admin_commands
+from token_broker.admin_http import admin_routes
 from token_broker.ahead import RefreshAhead
 from token_broker.announce import Announcer
 from token_broker.consent import Application, FinishConsent, StartConsent
@@ -82,9 +85,11 @@ async def create_app(
             pacing=pacing,
             new_id=_new_id,
         )
+        commands = admin_commands(adapters, refresher, announce, pacing, _new_id)
+        gate = Gate(CallSigner(settings.admin_secret), core.clock)
         try:
             yield Service(
-                routes=consent_routes(start, finish, correlated),
+                routes=[*consent_routes(start, finish, correlated), *admin_routes(gate, commands, correlated)],
                 routers=[build_router(hand_out, connections, core.replies)],
                 prefetch=_PREFETCH,
                 loops={

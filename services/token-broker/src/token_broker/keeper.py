@@ -2,8 +2,8 @@
 
 from shared.errors import DuebellError
 from token_broker.flights import for_each
-from token_broker.handout import Verdict, verdict
-from token_broker.ports import Figures, Grant, Grants
+from token_broker.fresh import with_fresh_token
+from token_broker.ports import Figures, Grants
 from token_broker.reconcile import Reconcile
 from token_broker.refresh import Refresher
 from token_broker.timing import Pacing
@@ -49,20 +49,10 @@ class Keeper:
         try:
             if not await self._grants.begin_look(grant_id, _LEASE_SECONDS):
                 return
-            grant = await self._with_fresh_token(grant_id)
+            grant = await with_fresh_token(grant_id, self._grants, self._refresher, self._pacing.timing)
             if grant is None:
                 return
             await self._reconcile(grant)
             await self._grants.look_in(grant_id, self._pacing.timing.next_look(self._pacing.chance()))
         except DuebellError as error:
             self._figures.look_failed(grant_id, error.reason)
-
-    async def _with_fresh_token(self, grant_id: str) -> Grant | None:
-        """None when the grant was lost, or cannot be refreshed at this moment."""
-        grant = await self._grants.read(grant_id)
-        if grant is None or verdict(grant, False, self._pacing.timing) is Verdict.GIVE:
-            return grant
-        newer = await self._refresher.newer_than(grant, self._pacing.timing.patience_seconds)
-        if newer is None or verdict(newer, False, self._pacing.timing) is not Verdict.GIVE:
-            return None
-        return newer

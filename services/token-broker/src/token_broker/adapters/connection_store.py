@@ -21,13 +21,13 @@ class SqlConnections:
             .where(connections.c.status == CONNECTED)
             .order_by(connections.c.tenant_id)
         )
-        async with self._database.transaction() as work:
+        async with self._database.reading() as work:
             rows = (await work.connection.execute(query)).mappings().all()
         return [Connection.model_validate(dict(row)) for row in rows]
 
     async def held_by(self, grant_id: str) -> Sequence[Held]:
         query = sa.select(connections).where(connections.c.grant_id == grant_id).order_by(connections.c.tenant_id)
-        async with self._database.transaction() as work:
+        async with self._database.reading() as work:
             rows = (await work.connection.execute(query)).mappings().all()
         return [
             Held(
@@ -65,7 +65,7 @@ class SqlConnections:
             .order_by(connections.c.changed_at, connections.c.tenant_id)
             .limit(limit)
         )
-        async with self._database.transaction() as work:
+        async with self._database.reading() as work:
             rows = (await work.connection.execute(query)).mappings().all()
         return [
             Announcement(

@@ -24,7 +24,7 @@ class SqlGrants:
         """Raises:
         ConfigurationError: a stored grant was sealed with a key that is not in the ring.
         """
-        async with self._database.transaction() as work:
+        async with self._database.reading() as work:
             query = sa.select(grants.c.refresh_token).where(grants.c.status == ACTIVE)
             sealed = (await work.connection.execute(query)).scalars()
             missing = {key_id(text) for text in sealed} - self._ring.ids
@@ -45,7 +45,7 @@ class SqlGrants:
         return await self._first(query)
 
     async def _first(self, query: sa.Select[Any]) -> Grant | None:
-        async with self._database.transaction() as work:
+        async with self._database.reading() as work:
             row = (await work.connection.execute(query)).mappings().first()
         if row is None:
             return None
@@ -117,7 +117,7 @@ class SqlGrants:
 
     async def unsettled(self, limit: int) -> Sequence[str]:
         """A claim that lapsed while its grant may not be tried yet waits until it may."""
-        async with self._database.transaction() as work:
+        async with self._database.reading() as work:
             return await self._ids(
                 work,
                 limit,
@@ -126,7 +126,7 @@ class SqlGrants:
             )
 
     async def unlooked(self, limit: int) -> Sequence[str]:
-        async with self._database.transaction() as work:
+        async with self._database.reading() as work:
             return await self._ids(work, limit, sa.or_(grants.c.look_at.is_(None), grants.c.look_at <= work.now))
 
     async def _ids(self, work: Transaction, limit: int, *conditions: sa.ColumnElement[bool]) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """Transactions that carry the time all replicas agree on, and one error for a database that does not answer."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.errors import RetryableError
 from shared.runtime.clock import Clock
-from shared.runtime.database import UtcDateTime
+from shared.runtime.database import UtcDateTime, for_reading
 
 _UNREACHABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, OSError)
 
@@ -29,17 +29,25 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
         self._engine = engine
+        self._reading = for_reading(engine)
         self._clock = clock
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Commit when the block ends well, else roll back.
 
         Raises:
             RetryableError: ``database_unavailable``; after a write, whether it was kept is unknown.
         """
+        return self._begin(self._engine)
+
+    def reading(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction that must not write. Raises as :meth:`transaction` does."""
+        return self._begin(self._reading)
+
+    @asynccontextmanager
+    async def _begin(self, engine: AsyncEngine) -> AsyncIterator[Transaction]:
         try:
-            async with self._engine.begin() as connection:
+            async with engine.begin() as connection:
                 yield Transaction(connection, await self._now(connection))
         except _UNREACHABLE as error:
             raise RetryableError("database_unavailable", type(error).__name__) from error
