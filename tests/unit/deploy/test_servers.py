@@ -3,17 +3,20 @@
 import base64
 import hashlib
 import json
+import re
 import socket
 import stat
 import threading
 from pathlib import Path
 
 import pytest
+from redis.asyncio.lock import Lock
 
 from deploy.passwords import ADMINISTRATOR, load_passwords, rabbitmq_hash, redis_hash
+from deploy.paths import ROOT
 from deploy.ports import PortBook
 from deploy.servers.broker import PORTS, PrivateBroker, amqp_url, answers_amqp, node_environment
-from deploy.servers.cache import render_config, render_users
+from deploy.servers.cache import COMMANDS, render_config, render_users
 
 
 @pytest.fixture
@@ -39,9 +42,20 @@ def test_a_rabbitmq_hash_is_salt_and_digest() -> None:
 
 def test_each_redis_user_reaches_only_its_own_keys() -> None:
     lines = render_users({ADMINISTRATOR: "a", "fetcher": "f"}, ["fetcher"]).splitlines()
-    assert lines[0].startswith("user default on #")
-    assert f"user fetcher on {redis_hash('f')} ~duebell:fetcher:* " in lines[2]
-    assert "-@dangerous" in lines[2]
+    assert lines[0] == "user default on resetpass ~* &* +@all"
+    assert lines[2].startswith(f"user fetcher on {redis_hash('f')} resetchannels ~duebell:fetcher:* -@all +ping ")
+    assert "+@" not in lines[2]
+
+
+def test_a_redis_user_may_say_whatever_the_services_say() -> None:
+    sources = [path.read_text() for path in (ROOT / "services").glob("*/src/**/*.py")]
+    lock = [Lock.LUA_RELEASE_SCRIPT, Lock.LUA_EXTEND_SCRIPT, Lock.LUA_REACQUIRE_SCRIPT]
+    scripts = {word.lower() for text in (*sources, *lock) for word in re.findall(r"redis\.call\(['\"](\w+)", text)}
+    methods = {word for text in sources for word in re.findall(r"\b_?redis\.(\w+)\(", text)}
+    assert {"zadd", "pexpire", "get"} <= scripts
+    assert scripts <= set(COMMANDS)
+    made_of_scripts = {"register_script", "lock", "pipeline", "call"}
+    assert {"del" if word == "delete" else word for word in methods} - made_of_scripts <= set(COMMANDS)
 
 
 def test_redis_listens_on_the_loopback_address_and_evicts_nothing() -> None:

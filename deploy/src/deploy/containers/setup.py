@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import sqlalchemy as sa
 
-from deploy.containers.databases import set_database
+from deploy.containers.databases import set_databases
 from deploy.containers.holders import DATABASES, of_server, postgres_url
 from deploy.files import read_table
 from deploy.passwords import ADMINISTRATOR
@@ -58,10 +58,7 @@ async def set_up_databases(passwords: Mapping[str, str]) -> None:
     engine = create_engine(postgres_url("postgres", passwords[ADMINISTRATOR], "postgres"))
     try:
         async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            for service, database in DATABASES.items():
-                await set_database(connection, database, passwords[service])
-            for database in ("postgres", "template1"):
-                await connection.execute(sa.text(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"))
+            await set_databases(connection, {database: passwords[service] for service, database in DATABASES.items()})
     finally:
         await engine.dispose()
 

@@ -14,6 +14,14 @@ from deploy.program import Program
 
 PORTS = {"redis": 20679}
 
+COMMANDS = (
+    *("ping", "time", "exists", "get", "mget", "set", "del", "expire", "pexpire", "ttl", "pttl"),
+    *("hget", "hset", "hdel", "hgetall", "hincrby"),
+    *("zadd", "zcard", "zrange", "zrangebyscore", "zrem", "zremrangebyscore", "zscore"),
+    *("evalsha", "script|exists", "script|load"),
+)
+"""All that a service may say: each names its keys, so that none can look at, or reach, the keys of another."""
+
 
 class PrivateRedis:
     """Lives in ``folder``. Each of ``services`` reaches only keys that begin with ``duebell:‹service›:``."""
@@ -83,16 +91,19 @@ def render_config(folder: Path, port: int) -> str:
 
 
 def render_users(passwords: dict[str, str], services: Iterable[str]) -> str:
-    """An ACL file: the administrator, each service within its own keys, and nobody without a password.
+    """An ACL file: the administrator, each service with :data:`COMMANDS` on its own keys, and nobody else.
 
-    The default user is the administrator once more. Redis reads its own file back as that user: were it off, everything
-    that scripts had written would be refused at a restart, and the limiters would begin anew.
+    The default user has every right and no password, so that nobody can be it. Redis reads its own file back as that
+    user: were it off, everything that scripts had written would be refused at a restart, and the limiters would begin
+    anew.
     """
-    everything = f"on {redis_hash(passwords[ADMINISTRATOR])} ~* &* +@all"
-    lines = [f"user default {everything}", f"user {ADMINISTRATOR} {everything}"]
+    allowed = " ".join(f"+{command}" for command in COMMANDS)
+    lines = [
+        "user default on resetpass ~* &* +@all",
+        f"user {ADMINISTRATOR} on {redis_hash(passwords[ADMINISTRATOR])} ~* &* +@all",
+    ]
     lines += [
-        f"user {service} on {redis_hash(passwords[service])} ~duebell:{service}:* &duebell:{service}:* "
-        "+@all -@admin -@dangerous +info"
+        f"user {service} on {redis_hash(passwords[service])} resetchannels ~duebell:{service}:* -@all {allowed}"
         for service in services
     ]
     return "\n".join(lines) + "\n"
