@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from shared.errors import ConfigurationError
 
 _BUSY_SECONDS = 10
+_READING = "duebell_reading"
 _MIGRATION_LOCK = 0x64756562
 """Held in PostgreSQL while migrating, so that replicas starting at once do not race."""
 
@@ -25,7 +26,7 @@ def create_engine(url: str) -> AsyncEngine:
     """An engine for ``sqlite://`` or ``postgresql://``, whichever driver the URL names or omits.
 
     SQLite runs in WAL mode, and every transaction takes its write lock at the start: two that read and then write would
-    otherwise fail on each other instead of waiting.
+    otherwise fail on each other instead of waiting. Those that never write go through :func:`for_reading`.
     """
     parsed = _normalised(url)
     if parsed.get_backend_name() == "postgresql":
@@ -36,7 +37,7 @@ def create_engine(url: str) -> AsyncEngine:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(parsed, connect_args={"timeout": _BUSY_SECONDS}, pool_timeout=30, hide_parameters=True)
     sa.event.listen(engine.sync_engine, "connect", _configure_sqlite)
-    sa.event.listen(engine.sync_engine, "begin", _begin_immediate)
+    sa.event.listen(engine.sync_engine, "begin", _begin)
     return engine
 
 
@@ -60,8 +61,14 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
     cursor.close()
 
 
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(_READING)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def for_reading(engine: AsyncEngine) -> AsyncEngine:
+    """The same connections for transactions that only read: on SQLite they wait for nobody, and nobody for them."""
+    return engine.execution_options(**{_READING: True})
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
