@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 from sandbox.client import Sandbox
 from shared.clients.token_broker import TokenBrokerClient, open_token_broker_client
 from shared.contracts.connections import ConnectionLostV1
-from shared.contracts.tokens import TokenGranted, TokenRefused
+from shared.contracts.tokens import TokenGranted, TokenRefusal, TokenRefused
 from shared.errors import RetryableError
 from shared.runtime.clock import utc_now
 from shared.runtime.database import create_engine
@@ -82,7 +82,7 @@ class Scene:
     replicas: Sequence[Replica]
     database: Database
     redis: Redis
-    redirect_uri: str
+    environment: Mapping[str, str]
     points: Points
     lost: "asyncio.Queue[AbstractIncomingMessage]"
     _turns: Iterator[int] = field(default_factory=itertools.count)
@@ -143,6 +143,17 @@ class Scene:
             return await asker.access(tenant, timeout=timeout)
         except RetryableError as error:
             return error
+
+    async def persist(self, tenant: str, seconds: float = 60) -> Answer:
+        """What one caller hears who asks again when told to, as the services do."""
+        end = asyncio.get_running_loop().time() + seconds
+        while True:
+            answer = await self.ask(tenant)
+            if not isinstance(answer, TokenRefused) or answer.reason is not TokenRefusal.TRY_LATER:
+                return answer
+            if asyncio.get_running_loop().time() > end:
+                return answer
+            await asyncio.sleep(answer.retry_after or _ASK_AGAIN_SECONDS)
 
     async def ask_many(self, tenant: str, callers: int, timeout: float = 10) -> list[Answer]:
         """All at once. RabbitMQ spreads them evenly over the replicas that consume."""
@@ -220,6 +231,10 @@ class Scene:
             each.process.join()
             each.start()
         await asyncio.gather(*(each.ready(self.http) for each in dead))
+
+    @property
+    def redirect_uri(self) -> str:
+        return self.environment["DUEBELL_XERO_REDIRECT_URI"]
 
     def dead(self) -> list[Replica]:
         return [each for each in self.replicas if not each.is_alive()]
@@ -313,9 +328,7 @@ async def open_scene(
             asker = await stack.enter_async_context(open_broker(users["fetcher"]))
             askers.append(await stack.enter_async_context(open_token_broker_client(asker.connection)))
         lost = await broker.collect(exchanges.EVENTS, ConnectionLostV1.key)
-        yield Scene(
-            sandbox, http, broker, askers, running, Database(engine, utc_now), redis, redirect_uri, points, lost
-        )
+        yield Scene(sandbox, http, broker, askers, running, Database(engine, utc_now), redis, environment, points, lost)
 
 
 def _free_port() -> int:
