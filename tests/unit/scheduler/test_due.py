@@ -64,8 +64,17 @@ def test_receivables_reach_to_the_farthest_stage_before_the_due_date() -> None:
     assert request.due_before == date(2026, 6, 27)
 
 
-@pytest.mark.parametrize(("minutes", "slots"), [(0, []), (59, []), (60, ["1"]), (119, ["1"]), (120, ["2"])])
-def test_a_tenant_is_reconciled_every_hour_after_its_connection(minutes: int, slots: list[str]) -> None:
-    connection = Connection(tenant_id="new", tenant_name="new", connected_at=at(1))
-    due = moments_due([connection], ZONES, POLICY, at(1) + timedelta(minutes=minutes))
-    assert [moment.slot for moment, request in due if request.kind is ScanKind.RECONCILE] == slots
+def reconciled(connected_at: datetime, now: datetime) -> list[str]:
+    connection = Connection(tenant_id="new", tenant_name="new", connected_at=connected_at)
+    due = moments_due([connection], ZONES, POLICY, now)
+    return [moment.slot for moment, request in due if request.kind is ScanKind.RECONCILE]
+
+
+@pytest.mark.parametrize(("minutes", "hour"), [(0, None), (59, None), (60, 2), (119, 2), (120, 3)])
+def test_a_tenant_is_reconciled_every_hour_after_its_connection(minutes: int, hour: int | None) -> None:
+    expected = [] if hour is None else [at(hour).isoformat(timespec="seconds")]
+    assert reconciled(at(1), at(1) + timedelta(minutes=minutes)) == expected
+
+
+def test_an_hour_before_a_disconnection_is_not_taken_for_one_after_it() -> None:
+    assert reconciled(at(1), at(2, 5)) != reconciled(at(2, 10), at(3, 10))

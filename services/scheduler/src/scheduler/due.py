@@ -36,7 +36,9 @@ def moments_due(
         local = now.astimezone(zones.get(tenant, UTC))
         hours = (now - connection.connected_at) // RECONCILE_EVERY
         if hours >= 1:
-            moment = Moment(tenant, ScanKind.RECONCILE, str(hours), 2 * RECONCILE_EVERY)
+            # The slot names its hour, so that one done before a disconnection is not taken for one after it.
+            slot = (connection.connected_at + hours * RECONCILE_EVERY).isoformat(timespec="seconds")
+            moment = Moment(tenant, ScanKind.RECONCILE, slot, 2 * RECONCILE_EVERY)
             due.append((moment, request_of(tenant, ScanKind.RECONCILE, local.date(), policy)))
         if local.time() >= policy.for_tenant(tenant).scan_at:
             moment = Moment(tenant, ScanKind.RECEIVABLES, local.date().isoformat(), timedelta(hours=36))
