@@ -6,13 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from shared.contracts.tokens import TokenGranted
 from shared.errors import RetryableError
 from token_broker.adapters.grant_store import SqlGrants
+from token_broker.keyring import SealBroken
 from token_broker.ports import Claim, Grant, Organisation, TokenPair
 from token_broker.problems import ConsentRefused, Problem
+from token_broker.tables import grants
 from unit.token_broker.assembly import ACME, Replica, open_replica
 from unit.token_broker.strict_xero import StrictXero
 
@@ -69,6 +72,14 @@ async def test_a_claim_that_somebody_else_took_over_writes_nothing(expired: Repl
     await expired.grants.put_off(first, 900, failures=9, refusals=1)
     assert await seen(expired) == before
     assert [each.tenant_id for each in await expired.connections.connected()] == [ACME[0]]
+
+
+async def test_a_refresh_token_that_does_not_open_leaves_no_claim(expired: Replica) -> None:
+    async with expired.database.transaction() as work:
+        await work.connection.execute(sa.update(grants).values(refresh_token="k1.AAAA"))
+    with pytest.raises(SealBroken):
+        await claimed(expired)
+    assert (await seen(expired)).claimed_until is None
 
 
 async def test_a_claim_on_a_passed_generation_writes_nothing(expired: Replica) -> None:

@@ -87,9 +87,10 @@ class SqlGrants:
                 .returning(grants.c.refresh_token, grants.c.failures, grants.c.refusals, grants.c.unknown_since)
             )
             row = (await work.connection.execute(statement)).mappings().first()
-        if row is None:
-            return None
-        refresh_token = self._ring.open(row["refresh_token"], context("refresh", seen.id, seen.generation))
+            if row is None:
+                return None
+            # Inside, so that a token that does not open leaves no claim behind, as if a request had been made.
+            refresh_token = self._ring.open(row["refresh_token"], context("refresh", seen.id, seen.generation))
         since = row["unknown_since"]
         unknown = None if since is None else (work.now - since).total_seconds()
         return Claim(seen.id, seen.generation, owner, refresh_token, row["failures"], row["refusals"], unknown)
