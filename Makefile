@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench docs demo up down ps logs scan reconcile connect-link dlq-list dlq-replay why release resolve
+.PHONY: help setup check test bench docs demo up down ps logs scan reconcile connect-link connections disconnect revoke rotate-keys dlq-list dlq-replay why release resolve
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -53,6 +53,20 @@ reconcile: setup ## look for all that changed in an organisation now; TENANT=…
 
 connect-link: setup ## print a link; who opens it connects a Xero organisation
 	$(DEPLOY) connect-link
+
+connections: setup ## the connected organisations and how their grants do; ARGS=--json
+	$(DEPLOY) connections $(ARGS)
+
+disconnect: setup ## end the access to an organisation, at Xero and here; TENANT=…
+	$(call need,TENANT)
+	$(DEPLOY) disconnect "$(TENANT)"
+
+revoke: setup ## end the whole grant behind an organisation; TENANT=… ARGS=--yes when it has several
+	$(call need,TENANT)
+	$(DEPLOY) revoke "$(TENANT)" $(ARGS)
+
+rotate-keys: setup ## seal all stored tokens with the first key of DUEBELL_TOKEN_KEYS
+	$(DEPLOY) rotate-keys
 
 dlq-list: setup ## the dead letters that wait
 	$(DEPLOY) dlq-list

@@ -23,14 +23,16 @@ Folder = Annotated[Path, typer.Option(help="Where the installation lies.")]
 Tenant = Annotated[str, typer.Argument(help="The Xero organisation's tenant id.")]
 
 FOLDER = ROOT / "var" / "stack"
+_ADMIN = "token_broker.admin"
 _EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def create_cli() -> typer.Typer:
     """All commands; a failure is one line on standard error, with what explains it below, and exit code 1."""
     cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-    plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, dlq_list, dlq_replay]
-    forwarding: list[Callable[..., None]] = [why, release, resolve, demo]
+    plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, disconnect, rotate_keys]
+    plain += [dlq_list, dlq_replay]
+    forwarding: list[Callable[..., None]] = [connections, revoke, why, release, resolve, demo]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -95,6 +97,26 @@ def reconcile(tenant: Tenant, folder: Folder = FOLDER) -> None:
 def connect_link(folder: Folder = FOLDER) -> None:
     """Print a link; who opens it connects a Xero organisation."""
     _in_service(folder, "token-broker", "token_broker.link", [])
+
+
+def connections(context: typer.Context, folder: Folder = FOLDER) -> None:
+    """The connected organisations and how their grants do; --json for machines."""
+    _in_service(folder, "token-broker", _ADMIN, ["connections", *context.args])
+
+
+def disconnect(tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """End the access to one organisation, at Xero and here."""
+    _in_service(folder, "token-broker", _ADMIN, ["disconnect", tenant])
+
+
+def revoke(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """End the whole grant behind an organisation; --yes when it has several."""
+    _in_service(folder, "token-broker", _ADMIN, ["revoke", tenant, *context.args])
+
+
+def rotate_keys(folder: Folder = FOLDER) -> None:
+    """Seal all stored tokens with the first key of DUEBELL_TOKEN_KEYS."""
+    _in_service(folder, "token-broker", _ADMIN, ["rotate-keys"])
 
 
 def dlq_list(folder: Folder = FOLDER) -> None:

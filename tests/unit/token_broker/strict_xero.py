@@ -38,6 +38,7 @@ class StrictXero:
         self.overlaps = 0
         self.replies: deque[Reply] = deque()
         self.connections_reply: Reply | None = None
+        self.disconnect_reply: Reply | None = None
         self.hold: asyncio.Event | None = None
         self.hold_user: str | None = None
         self.asked = asyncio.Event()
@@ -66,7 +67,7 @@ class StrictXero:
         return httpx.AsyncClient(base_url=base_url, transport=Wire(self._answer))
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/connections":
+        if request.url.path.startswith("/connections"):
             return self._connections(request)
         if self.replies:
             self.counts["replaced"] += 1
@@ -74,13 +75,18 @@ class StrictXero:
         form = {name: values[0] for name, values in parse_qs(request.content.decode()).items()}
         if not request.headers["authorization"].startswith("Basic "):
             return httpx.Response(401, json={"error": "invalid_client"})
+        if request.url.path == "/connect/revocation":
+            return self._revocation(form["token"])
         if form["grant_type"] == "authorization_code":
-            user = self._codes.pop(form["code"], None)
-            if user is None:
-                return _refusal()
-            self.families.append(family := Family(user, self._token("refresh")))
-            return httpx.Response(200, json=self._pair(family, id_token=True))
+            return self._exchange(form["code"])
         return await self._refresh(form["refresh_token"])
+
+    def _exchange(self, code: str) -> httpx.Response:
+        user = self._codes.pop(code, None)
+        if user is None:
+            return _refusal()
+        self.families.append(family := Family(user, self._token("refresh")))
+        return httpx.Response(200, json=self._pair(family, id_token=True))
 
     async def _refresh(self, token: str) -> httpx.Response:
         family = next((each for each in self.families if token == each.good or token in each.used), None)
@@ -106,6 +112,8 @@ class StrictXero:
         return answer
 
     def _connections(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE":
+            return (self.disconnect_reply or self.disconnect)(request)
         self.counts["listed"] += 1
         if self.connections_reply is not None:
             return self.connections_reply(request)
@@ -119,6 +127,22 @@ class StrictXero:
         ]
         practice = {"id": "practice", "tenantId": "practice", "tenantType": "PRACTICE", "tenantName": "Books & Co"}
         return httpx.Response(200, json=[practice, *rows])
+
+    def disconnect(self, request: httpx.Request) -> httpx.Response:
+        user = self._owners[request.headers["authorization"].removeprefix("Bearer ")]
+        tenant = request.url.path.removeprefix("/connections/connection-")
+        listed = self.organisations[user]
+        self.organisations[user] = [each for each in listed if each[0] != tenant]
+        self.counts["disconnected"] += len(listed) - len(self.organisations[user])
+        return httpx.Response(204 if len(listed) != len(self.organisations[user]) else 404)
+
+    def _revocation(self, token: str) -> httpx.Response:
+        family = next((each for each in self.families if token == each.good or token in each.used), None)
+        if family is not None:
+            self.counts["revoked"] += 1
+            self.revoke(family.user)
+            self.organisations[family.user] = []
+        return httpx.Response(200)
 
     def _pair(self, family: Family, id_token: bool = False) -> dict[str, object]:
         claims: dict[str, object] = {"xero_userid": family.user, "jti": self._next()}
