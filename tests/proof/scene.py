@@ -85,6 +85,8 @@ class Scene:
     environment: Mapping[str, str]
     points: Points
     lost: "asyncio.Queue[AbstractIncomingMessage]"
+    sent_away: int = 0
+    """How often callers that persist had to ask again."""
     _turns: Iterator[int] = field(default_factory=itertools.count)
     _users: dict[str, str] = field(default_factory=dict)
     _names: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -145,15 +147,16 @@ class Scene:
             return error
 
     async def persist(self, tenant: str, seconds: float = 60) -> Answer:
-        """What one caller hears who asks again when told to, as the services do."""
+        """What one caller hears who asks again as the services do: when told to, and when there was no answer."""
         end = asyncio.get_running_loop().time() + seconds
         while True:
             answer = await self.ask(tenant)
-            if not isinstance(answer, TokenRefused) or answer.reason is not TokenRefusal.TRY_LATER:
+            later = isinstance(answer, TokenRefused) and answer.reason is TokenRefusal.TRY_LATER
+            silent = isinstance(answer, RetryableError)
+            if not (later or silent) or asyncio.get_running_loop().time() > end:
                 return answer
-            if asyncio.get_running_loop().time() > end:
-                return answer
-            await asyncio.sleep(answer.retry_after or _ASK_AGAIN_SECONDS)
+            self.sent_away += 1
+            await asyncio.sleep(getattr(answer, "retry_after", None) or _ASK_AGAIN_SECONDS)
 
     async def ask_many(self, tenant: str, callers: int, timeout: float = 10) -> list[Answer]:
         """All at once. RabbitMQ spreads them evenly over the replicas that consume."""
