@@ -1,7 +1,4 @@
-"""A stolen service at the token-broker's queues, keys and tables: the servers themselves refuse it.
-
-Routing keys in CC and BCC headers are not tried here: RabbitMQ checks them from 4.0.3 on only.
-"""
+"""A stolen service at the token-broker's queues, keys and tables: the servers themselves refuse it."""
 
 import re
 import secrets

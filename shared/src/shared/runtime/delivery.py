@@ -7,6 +7,7 @@ middleware, so a failed message is first published on (delayed or buried, confir
 import json
 import time
 import traceback
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from typing import Any
 from aio_pika.abc import AbstractIncomingMessage
 from faststream import BaseMiddleware, ContextRepo
 from faststream.exceptions import NackMessage
+from faststream.message import StreamMessage
+from faststream.rabbit.subscriber import RabbitSubscriber
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from pydantic import ValidationError
 
-from shared.errors import PublishFailed
+from shared.errors import PermanentError, PublishFailed
 from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, REASON, SOURCE, DeadLetter
 from shared.runtime.outcomes import Bury, Delay, Drop, Outcome, outcome_of
 from shared.runtime.publisher import EventPublisher, Outgoing
@@ -144,7 +147,7 @@ def _unreadable(error: Exception) -> bool:
 
 
 def queue_of(service: str, routing_key: str) -> str:
-    """The queue a delivery came from: it arrives with the queue's key, or its name when it comes off the ladder."""
+    """The queue a delivery was meant for: it has the queue's key, or its name when it comes off the ladder."""
     return routing_key if routing_key.startswith(f"{service}.") else f"{service}.{routing_key}"
 
 
@@ -170,14 +173,26 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
         super().__init__(message, context=context)
         self._settlement = settlement
         self._figures = figures
-        self._queue = queue_of(service, message.routing_key or "")
+        self._meant_for = queue_of(service, message.routing_key or "")
+        self._queue = self._meant_for
         self._bound = ExitStack()
         self._started = 0.0
 
     async def on_receive(self) -> None:
         self._started = time.perf_counter()
+        subscriber = self.context.get_local("handler_")
+        if isinstance(subscriber, RabbitSubscriber):
+            self._queue = subscriber.queue.name
         identifier = self._bound.enter_context(correlated(self.msg.correlation_id, queue=self._queue))
         _current.set(Delivery(self._queue, identifier, self.msg.reply_to, self.msg.user_id, self.msg.app_id))
+
+    async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
+        """RabbitMQ before 4.0.3 lets a sender reach any queue by a CC or BCC header, past the rights of its user; the
+        routing key that a delivery shows is the one whose right was checked.
+        """
+        if self._meant_for != self._queue:
+            raise PermanentError("misrouted")
+        return await call_next(msg)
 
     async def after_processed(
         self,
