@@ -68,7 +68,7 @@ async def test_an_organisation_is_disconnected_connected_anew_and_revoked(town: 
             return row["invoice_number"] in await town.sent()
 
         await eventually(sent, seconds=30, what="the message after the reconnection")
-        assert "Revoked; 1 organisations ended." in await town.command("revoke", tenant)
+        assert "Revoked. Organisations ended: 1." in await town.command("revoke", tenant)
         await ended(tenant, "revoked_here")
         await reconnect(town, tenant)
         assert await status(town, tenant) == ("connected", "")

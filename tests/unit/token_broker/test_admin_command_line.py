@@ -198,7 +198,7 @@ async def test_disconnecting_says_what_is_done(client: AdminClient, fake: FakeCo
 async def test_revoking_lists_what_ended(client: AdminClient, fake: FakeCommands) -> None:
     said: list[str] = []
     await admin.revoke(client, ACME[0], True, said.append)
-    assert said[1:] == ["  Acme Ltd (tenant-acme)", "  Brio GmbH (tenant-brio)", "Revoked; 2 organisations ended."]
+    assert said[1:] == ["  Acme Ltd (tenant-acme)", "  Brio GmbH (tenant-brio)", "Revoked. Organisations ended: 2."]
 
 
 async def test_keys_are_rotated_until_nothing_is_left(client: AdminClient, fake: FakeCommands) -> None:

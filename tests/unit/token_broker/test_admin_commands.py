@@ -1,7 +1,7 @@
 """Disconnecting and revoking by our own wish: Xero first, then the record, and what happens between the two."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import count
@@ -16,7 +16,7 @@ from token_broker.adapters.overview_store import SqlOverview
 from token_broker.adapters.xero_identity import XeroIdentity
 from token_broker.disconnect import Disconnect, Disconnected
 from token_broker.overview import Shown
-from token_broker.ports import DISCONNECTED, DISCONNECTED_HERE, REVOKED_HERE, Claim
+from token_broker.ports import DISCONNECTED, DISCONNECTED_HERE, INVALID_GRANT, REVOKED_HERE, Claim
 from token_broker.refusals import Affected, CommandRefused, Refusal
 from token_broker.revoke import EndGrant, Revoke, Revoked
 from token_broker.timing import Pacing, RefreshTiming
@@ -28,8 +28,21 @@ ACME_ENDED, BRIO_ENDED = Affected(*ACME), Affected(*BRIO)
 RECONNECT = TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED)
 
 
+class Interrupted(XeroIdentity):
+    """Lets something happen just before a revocation is sent, once."""
+
+    before_revoking: Callable[[], Awaitable[object]] | None = None
+
+    async def revoke(self, refresh_token: SecretStr) -> None:
+        happening, self.before_revoking = self.before_revoking, None
+        if happening is not None:
+            await happening()
+        await super().revoke(refresh_token)
+
+
 @dataclass
 class Desk:
+    identity: Interrupted
     disconnect: Disconnect
     revoke: Revoke
     overview: SqlOverview
@@ -40,7 +53,7 @@ async def desk(replica: Replica, xero: StrictXero) -> AsyncIterator[Desk]:
     owners = count()
     pacing = Pacing(RefreshTiming(), replica.time.monotonic, replica.time.pause, lambda: 0.0)
     async with AsyncExitStack() as stack:
-        identity = XeroIdentity(
+        identity = Interrupted(
             await stack.enter_async_context(xero.client()),
             await stack.enter_async_context(xero.client()),
             client_id="client",
@@ -59,6 +72,7 @@ async def desk(replica: Replica, xero: StrictXero) -> AsyncIterator[Desk]:
             new_owner=lambda: f"operator-{next(owners)}",
         )
         yield Desk(
+            identity,
             Disconnect(
                 grants,
                 connections,
@@ -286,13 +300,34 @@ async def test_a_revocation_that_only_xero_knows_of_ends_as_a_refused_refresh(
     await refused(desk.revoke(ACME[0], several=True), Refusal.ALREADY_REVOKED)
 
 
-async def test_a_consent_meanwhile_wins_over_the_revocation_of_what_was_before(
+async def test_a_consent_in_the_midst_of_a_revocation_is_revoked_too(
+    connected: Replica, desk: Desk, xero: StrictXero
+) -> None:
+    desk.identity.before_revoking = lambda: connected.connect("user-1", ACME)
+    assert (await desk.revoke(ACME[0], several=True)).organisations[0] == ACME_ENDED
+    assert xero.counts["revoked"] == 2
+    assert all(family.revoked for family in xero.families)
+    assert await connected.ask(ACME[0]) == RECONNECT
+
+
+async def test_what_joins_a_grant_while_xero_revokes_it_is_ended_with_it(
+    connected: Replica, desk: Desk, xero: StrictXero
+) -> None:
+    await desk.disconnect(ACME[0])
+    desk.identity.before_revoking = lambda: connected.connect("user-1", ACME, BRIO)
+    assert await desk.revoke(BRIO[0], several=False) == Revoked((ACME_ENDED, BRIO_ENDED))
+    assert await connected.ask(ACME[0]) == RECONNECT
+
+
+async def test_the_database_going_away_after_a_revocation_leaves_a_grant_that_gives_nothing(
     connected: Replica, desk: Desk, xero: StrictXero
 ) -> None:
     claim = await claimed(connected)
-    assert (await connected.connect("user-1", ACME)).status_code == 200
-    assert not await connected.grants.lose(claim, REVOKED_HERE)
-    assert isinstance(await connected.ask(ACME[0]), TokenGranted)
+    await desk.identity.revoke(claim.refresh_token)
+    connected.time.advance(51)
+    await connected.keeper()
+    assert await connected.ask(ACME[0]) == RECONNECT
+    assert told(connected) == [(ACME[0], INVALID_GRANT), (BRIO[0], INVALID_GRANT)]
 
 
 async def test_the_overview_shows_how_each_grant_does(connected: Replica, desk: Desk, xero: StrictXero) -> None:

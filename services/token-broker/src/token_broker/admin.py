@@ -92,7 +92,7 @@ async def revoke(client: AdminClient, tenant_id: str, several: bool, say: Say) -
     done = await client.revoke(tenant_id, several=several)
     for each in done.organisations:
         say(f"  {named(each)}")
-    say(f"Revoked; {len(done.organisations)} organisations ended.")
+    say(f"Revoked. Organisations ended: {len(done.organisations)}.")
 
 
 async def rotate_keys(client: AdminClient, say: Say) -> int:

@@ -65,8 +65,12 @@ class EndGrant:
                 raise CommandRefused(Refusal.ALREADY_REVOKED, "The grant is lost already; nothing of it is kept.")
             may_end(await self._connected(grant_id))
             claim = await self._grants.claim(grant, self._new_owner(), timing.claim_seconds)
-            if claim is not None and (ended := await self._end(claim, may_end)) is not None:
-                return ended
+            if claim is not None:
+                ended = await self._end(claim, may_end)
+                if ended is not None:
+                    return ended
+                # Xero has ended all that this user granted, whatever joined meanwhile: now the record has to follow.
+                may_end = _without_asking
             if self._pacing.monotonic() + timing.poll_seconds > until:
                 raise CommandRefused(Refusal.BUSY, _busy(grant))
             await self._pacing.pause(timing.poll_seconds)
@@ -127,6 +131,10 @@ class Revoke:
                 raise CommandRefused(Refusal.SEVERAL, text, organisations)
 
         return await self._end_grant(grant.id, may_end)
+
+
+def _without_asking(_: Sequence[Affected]) -> None:
+    return
 
 
 def _busy(grant: Grant) -> str:
