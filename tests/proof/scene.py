@@ -18,6 +18,7 @@ from aio_pika.abc import AbstractIncomingMessage
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from proof.stage import Stage
 from sandbox.client import Sandbox
 from shared.clients.token_broker import TokenBrokerClient, open_token_broker_client
 from shared.contracts.connections import ConnectionLostV1
@@ -27,10 +28,9 @@ from shared.runtime.clock import utc_now
 from shared.runtime.database import create_engine
 from shared.runtime.redis import create_redis
 from shared.topology import exchanges
-from shared.topology.declare import declare
 from support.broker import Broker, open_broker
 from support.dying import Points
-from support.infra import DatabaseKind, Infra, fresh_database, fresh_redis, fresh_vhost, service_urls
+from support.infra import DatabaseKind, fresh_database, fresh_redis
 from support.replicas import Plan, Replica, replica, start_sandbox
 from support.waiting import eventually
 from token_broker.adapters.transactions import Database
@@ -59,6 +59,8 @@ SHORT = {
 """For tests that wait until something lapses."""
 
 _ASK_AGAIN_SECONDS = 0.1
+_LANE_SECONDS = 2.0
+"""Longer than the shortened patience of a replica; one that is stopped never answers."""
 
 
 @dataclass(frozen=True)
@@ -174,18 +176,28 @@ class Scene:
 
     async def served(self, tenant: str, seconds: float = 60) -> str:
         """The token that is handed out again, by whichever replica does so first."""
-        async with asyncio.timeout(seconds):
-            while True:
-                asks = [asyncio.create_task(self.ask(tenant)) for _ in self.replicas]
-                try:
-                    for answer in asyncio.as_completed(asks):
-                        if isinstance(granted := await answer, TokenGranted):
-                            return token_of(granted)
-                finally:
-                    for ask in asks:
-                        ask.cancel()
-                    await asyncio.gather(*asks, return_exceptions=True)
-                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+        async with self.wanted(tenant) as lanes:
+            done, _ = await asyncio.wait(lanes, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            assert done, "nobody was given a token"
+            return done.pop().result()
+
+    @asynccontextmanager
+    async def wanted(self, tenant: str) -> AsyncIterator[list["asyncio.Task[str]"]]:
+        """Meanwhile callers ask until they are given a token, as many as there are replicas."""
+        lanes = [asyncio.create_task(self._granted(tenant)) for _ in self.replicas]
+        try:
+            yield lanes
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+
+    async def _granted(self, tenant: str) -> str:
+        while True:
+            answer = await self.ask(tenant, timeout=_LANE_SECONDS)
+            if isinstance(answer, TokenGranted):
+                return token_of(answer)
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
     async def announced(self, tenant: str, seconds: float = 60) -> ConnectionLostV1:
         """The next connection.lost.v1 of the tenant."""
@@ -272,7 +284,7 @@ def token_of(answer: Answer) -> str:
 
 @asynccontextmanager
 async def open_scene(
-    infra: Infra,
+    stage: Stage,
     folder: Path,
     kind: DatabaseKind,
     mode: Mode,
@@ -282,14 +294,12 @@ async def open_scene(
     timing: Mapping[str, float] | None = None,
     redis_url: str | None = None,
 ) -> AsyncIterator[Scene]:
-    """Everything is new: a virtual host, a database, a Redis database, a sandbox, and ``replicas`` processes."""
+    """A virtual host of its own, and all else new: a database, a Redis database, a sandbox, ``replicas`` processes."""
     async with AsyncExitStack() as stack:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        amqp_url = stack.enter_context(fresh_vhost(infra))
-        await declare(amqp_url)
-        users = service_urls(infra, amqp_url)
-        redis_url = redis_url or stack.enter_context(fresh_redis(infra))
-        database_url = await stack.enter_async_context(fresh_database(infra, kind))
+        host = await stack.enter_async_context(stage.host())
+        redis_url = redis_url or stack.enter_context(fresh_redis(stage.infra))
+        database_url = await stack.enter_async_context(fresh_database(stage.infra, kind))
         child, xero = await start_sandbox(folder)
         stack.callback(child.end)
         sandbox = await stack.enter_async_context(Sandbox(xero))
@@ -298,7 +308,7 @@ async def open_scene(
         redirect_uri = f"http://localhost:{ports[0]}/callback"
         points = Points(folder / "points")
         environment = {
-            "DUEBELL_AMQP_URL": users["token-broker"],
+            "DUEBELL_AMQP_URL": host.users["token-broker"],
             "DUEBELL_REDIS_URL": redis_url,
             "DUEBELL_TOKEN_BROKER_DATABASE_URL": database_url,
             "DUEBELL_TOKEN_KEYS": TOKEN_KEYS,
@@ -325,10 +335,10 @@ async def open_scene(
         stack.push_async_callback(engine.dispose)
         redis = create_redis(redis_url)
         stack.push_async_callback(redis.aclose)
-        broker = await stack.enter_async_context(open_broker(amqp_url))
+        broker = await stack.enter_async_context(open_broker(host.url))
         askers = []
         for _ in range(connections_of_askers):
-            asker = await stack.enter_async_context(open_broker(users["fetcher"]))
+            asker = await stack.enter_async_context(open_broker(host.users["fetcher"]))
             askers.append(await stack.enter_async_context(open_token_broker_client(asker.connection)))
         lost = await broker.collect(exchanges.EVENTS, ConnectionLostV1.key)
         yield Scene(sandbox, http, broker, askers, running, Database(engine, utc_now), redis, environment, points, lost)

@@ -13,11 +13,11 @@ from uuid import uuid4
 import pytest
 
 from proof.scene import Scene, Verdict, open_scene
+from proof.stage import Stage
 from shared.clients.token_broker import fingerprint
 from shared.contracts.tokens import TokenAccessRequest
 from shared.runtime.service import Stop, running
 from shared.settings.base import PREFIX
-from support.infra import Infra
 from support.sizes import rounds
 from support.waiting import eventually
 from token_broker.ahead import RefreshAhead
@@ -38,11 +38,11 @@ SEED = 20260623
 
 @pytest.mark.timeout(900)
 async def test_a_refresh_outlives_the_callers_who_caused_it(
-    infra: Infra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half of the callers leave a process of its own, over RabbitMQ; half leave one that lives in the test."""
     count, dice, abandoned = rounds(1000, 50), random.Random(SEED), 0
-    async with open_scene(infra, tmp_path, "postgresql", "strict", replicas=1) as scene:
+    async with open_scene(stage, tmp_path, "postgresql", "strict", replicas=1) as scene:
         tenant = await scene.connect()
         await scene.sandbox.fault("xero.token", "latency", seconds=LATENCY_SECONDS, times=None)
         async with hand_out_beside(scene, monkeypatch) as hand_out:

@@ -8,7 +8,8 @@ import pytest
 
 from proof.figures import percentile, report
 from proof.scene import Answer, Scene, Verdict, open_scene, token_of
-from support.infra import DatabaseKind, Infra
+from proof.stage import Stage
+from support.infra import DatabaseKind
 from support.sizes import rounds
 
 pytestmark = pytest.mark.proof
@@ -24,10 +25,10 @@ LONGEST_SECONDS = 8.0
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_one_expiry_is_one_refresh_for_two_hundred_callers_of_four_processes(
-    infra: Infra, tmp_path: Path, kind: DatabaseKind
+    stage: Stage, tmp_path: Path, kind: DatabaseKind
 ) -> None:
     expiries = rounds(100, 10)
-    async with open_scene(infra, tmp_path, kind, "strict", replicas=REPLICAS, connections_of_askers=REPLICAS) as scene:
+    async with open_scene(stage, tmp_path, kind, "strict", replicas=REPLICAS, connections_of_askers=REPLICAS) as scene:
         tenant = await scene.connect()
         await scene.sandbox.fault("xero.token", "latency", seconds=LATENCY_SECONDS, times=None)
         waits: list[float] = []

@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 
 from proof.scene import SHORT, Mode, Scene, Verdict, open_scene
+from proof.stage import Stage
 from support.dying import Point
-from support.infra import Infra
 from support.sizes import rounds
 from token_broker.ports import ANSWER_LOST
 
@@ -37,16 +37,16 @@ STRICT = {
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", get_args(Mode))
-async def test_a_holder_that_slept_through_its_claim_changes_nothing(infra: Infra, tmp_path: Path, mode: Mode) -> None:
+async def test_a_holder_that_slept_through_its_claim_changes_nothing(stage: Stage, tmp_path: Path, mode: Mode) -> None:
     async with asyncio.TaskGroup() as group:
         for point in POINTS:
-            group.create_task(_stop_often(infra, tmp_path / point, mode, point), name=point)
+            group.create_task(_stop_often(stage, tmp_path / point, mode, point), name=point)
 
 
-async def _stop_often(infra: Infra, folder: Path, mode: Mode, point: Point) -> None:
+async def _stop_often(stage: Stage, folder: Path, mode: Mode, point: Point) -> None:
     count = rounds(50, 3)
     expected = (XERO if mode == "xero" else STRICT)[point]
-    async with open_scene(infra, folder, "postgresql", mode, timing=SHORT) as scene:
+    async with open_scene(stage, folder, "postgresql", mode, timing=SHORT) as scene:
         tenant = await scene.connect()
         for number in range(count):
             before = await scene.verdict()
@@ -70,7 +70,8 @@ async def _stop_once(scene: Scene, tenant: str, mode: Mode, point: Point) -> Non
             scene.points.arm(point, Signals.SIGSTOP)
         sleeper = await scene.one_stopped()
         if mode == "strict":
-            lost = await scene.announced(tenant)
+            async with scene.wanted(tenant):
+                lost = await scene.announced(tenant)
             assert lost.reason == ANSWER_LOST
             await scene.consent(tenant, lost.reconnect_url)
         winner = await scene.served(tenant)

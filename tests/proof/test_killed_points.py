@@ -8,8 +8,9 @@ from typing import Literal, get_args
 import pytest
 
 from proof.scene import SHORT, Mode, Scene, Verdict, open_scene
+from proof.stage import Stage
 from support.dying import Point
-from support.infra import DatabaseKind, Infra
+from support.infra import DatabaseKind
 from support.sizes import rounds
 from token_broker.ports import ANSWER_LOST
 
@@ -38,15 +39,15 @@ ENDS: dict[Mode, dict[Point, tuple[End, Verdict]]] = {
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", get_args(Mode))
-async def test_a_death_at_any_point_is_recovered_from_or_announced(infra: Infra, tmp_path: Path, mode: Mode) -> None:
+async def test_a_death_at_any_point_is_recovered_from_or_announced(stage: Stage, tmp_path: Path, mode: Mode) -> None:
     kind: DatabaseKind = "sqlite" if mode == "strict" else "postgresql"
     async with asyncio.TaskGroup() as group:
         for point in ENDS[mode]:
-            group.create_task(_kill_often(infra, tmp_path / point, kind, mode, point), name=point)
+            group.create_task(_kill_often(stage, tmp_path / point, kind, mode, point), name=point)
 
 
-async def _kill_often(infra: Infra, folder: Path, kind: DatabaseKind, mode: Mode, point: Point) -> None:
-    async with open_scene(infra, folder, kind, mode, timing=SHORT) as scene:
+async def _kill_often(stage: Stage, folder: Path, kind: DatabaseKind, mode: Mode, point: Point) -> None:
+    async with open_scene(stage, folder, kind, mode, timing=SHORT) as scene:
         tenant = await scene.connect()
         for number in range(rounds(20, 2)):
             before = await scene.verdict()

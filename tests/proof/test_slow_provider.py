@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from proof.scene import SHORT, Mode, Scene, Verdict, open_scene
-from support.infra import Infra
+from proof.stage import Stage
 from support.sizes import rounds
 from token_broker.ports import ANSWER_LOST
 
@@ -20,17 +20,17 @@ FACTORS = (0.5, 1.1, 3.0)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("mode", get_args(Mode))
 async def test_a_slow_provider_is_never_asked_twice_with_what_it_would_revoke(
-    infra: Infra, tmp_path: Path, mode: Mode
+    stage: Stage, tmp_path: Path, mode: Mode
 ) -> None:
     async with asyncio.TaskGroup() as group:
         for factor in FACTORS:
-            group.create_task(_be_slow_often(infra, tmp_path / str(factor), mode, factor), name=str(factor))
+            group.create_task(_be_slow_often(stage, tmp_path / str(factor), mode, factor), name=str(factor))
 
 
-async def _be_slow_often(infra: Infra, folder: Path, mode: Mode, factor: float) -> None:
+async def _be_slow_often(stage: Stage, folder: Path, mode: Mode, factor: float) -> None:
     seconds = factor * SHORT["deadline_seconds"]
     in_time = factor < 1
-    async with open_scene(infra, folder, "postgresql", mode, timing=SHORT) as scene:
+    async with open_scene(stage, folder, "postgresql", mode, timing=SHORT) as scene:
         tenant = await scene.connect()
         for number in range(rounds(10, 2)):
             before = await scene.verdict()

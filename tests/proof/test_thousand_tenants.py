@@ -10,27 +10,28 @@ import pytest
 from proof.figures import percentile, report
 from proof.minted import mint
 from proof.scene import Scene, Verdict, open_scene, token_of
+from proof.stage import Stage
 from shared.contracts.tokens import TokenRefusal, TokenRefused
-from support.infra import Infra
 from support.sizes import rounds
 
 pytestmark = pytest.mark.proof
 
 NEVER_SECONDS = 3600
+DEADLINE_SECONDS = rounds(15, 4)
 TIMING = {
-    "deadline_seconds": 5.0,
+    "deadline_seconds": DEADLINE_SECONDS,
     "margin_seconds": 0.5,
-    "lock_seconds": 6.0,
-    "claim_seconds": 6.5,
-    "patience_seconds": 3.0,
+    "lock_seconds": DEADLINE_SECONDS + 2,
+    "claim_seconds": DEADLINE_SECONDS + 2,
+    "patience_seconds": rounds(8, 3),
 }
 """Shorter than usual, so that the one that hangs is seen to be freed."""
 
 
 @pytest.mark.timeout(300)
-async def test_all_are_served_and_the_one_that_hangs_is_freed(infra: Infra, tmp_path: Path) -> None:
+async def test_all_are_served_and_the_one_that_hangs_is_freed(stage: Stage, tmp_path: Path) -> None:
     count = rounds(1000, 100)
-    async with open_scene(infra, tmp_path, "postgresql", "xero", connections_of_askers=4, timing=TIMING) as scene:
+    async with open_scene(stage, tmp_path, "postgresql", "xero", connections_of_askers=4, timing=TIMING) as scene:
         hung, *others = await mint(scene, count)
         await scene.hold_next_refresh(NEVER_SECONDS)
         await scene.expire()
