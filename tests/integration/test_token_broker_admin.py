@@ -26,8 +26,8 @@ from shared.runtime.web import WebServer
 from shared.topology import queues
 from support.broker import Broker, open_broker
 from support.infra import Infra, service_urls
-from token_broker import admin
-from token_broker.admin_calls import Call, CallSigner
+from token_broker.admin import command as admin
+from token_broker.admin.calls import Call, CallSigner
 from token_broker.app import create_app
 from token_broker.link import main as print_link
 from token_broker.links import LinkSigner

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from token_broker.admin_calls import MOST_BYTES, Call, CallSigner, Gate
+from token_broker.admin.calls import MOST_BYTES, Call, CallSigner, Gate
 from token_broker.links import LinkSigner
 
 NOON = datetime(2026, 6, 23, 12, 0, tzinfo=UTC)

@@ -11,16 +11,16 @@ from starlette.applications import Starlette
 
 from shared.errors import PermanentError, RetryableError
 from shared.telemetry.correlation import correlated
-from token_broker import admin
-from token_broker.admin_calls import MOST_BYTES, Call, CallSigner, Gate
-from token_broker.admin_client import AdminClient, Unreachable
-from token_broker.admin_http import Commands, admin_routes
-from token_broker.admin_texts import as_json, plain, table
-from token_broker.disconnect import Disconnected
-from token_broker.overview import Shown
-from token_broker.refusals import Affected, CommandRefused, Refusal
+from token_broker.admin import command as admin
+from token_broker.admin.calls import MOST_BYTES, Call, CallSigner, Gate
+from token_broker.admin.client import AdminClient, Unreachable
+from token_broker.admin.disconnect import Disconnected
+from token_broker.admin.http import Commands, admin_routes
+from token_broker.admin.overview import Shown
+from token_broker.admin.refusals import Affected, CommandRefused, Refusal
+from token_broker.admin.revoke import Revoked
+from token_broker.admin.texts import as_json, plain, table
 from token_broker.reseal import Resealed
-from token_broker.revoke import Revoked
 from unit.token_broker.assembly import ACME, BRIO, NOON
 
 SECRET = SecretStr("an admin secret for tests")

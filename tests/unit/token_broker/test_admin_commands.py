@@ -14,11 +14,11 @@ from shared.contracts.connections import ConnectionLostV1
 from shared.contracts.tokens import TokenGranted, TokenRefusal, TokenRefused
 from token_broker.adapters.overview_store import SqlOverview
 from token_broker.adapters.xero_identity import XeroIdentity
-from token_broker.disconnect import Disconnect, Disconnected
-from token_broker.overview import Shown
+from token_broker.admin.disconnect import Disconnect, Disconnected
+from token_broker.admin.overview import Shown
+from token_broker.admin.refusals import Affected, CommandRefused, Refusal
+from token_broker.admin.revoke import EndGrant, Revoke, Revoked
 from token_broker.ports import DISCONNECTED, DISCONNECTED_HERE, INVALID_GRANT, REVOKED_HERE, Claim
-from token_broker.refusals import Affected, CommandRefused, Refusal
-from token_broker.revoke import EndGrant, Revoke, Revoked
 from token_broker.timing import Pacing, RefreshTiming
 from unit.token_broker.assembly import ACME, BRIO, Replica
 from unit.token_broker.strict_xero import Reply, StrictXero, failing, status

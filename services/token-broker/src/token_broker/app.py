@@ -14,9 +14,9 @@ from shared.clients.token_broker import fingerprint
 from shared.runtime.database import answers
 from shared.runtime.service import Core, Loop, Service, Stop
 from shared.telemetry.correlation import correlated
-from token_broker.admin_calls import CallSigner, Gate
-from token_broker.admin_desk import admin_commands
-from token_broker.admin_http import admin_routes
+from token_broker.admin.calls import CallSigner, Gate
+from token_broker.admin.desk import admin_commands
+from token_broker.admin.http import admin_routes
 from token_broker.ahead import RefreshAhead
 from token_broker.announce import Announcer
 from token_broker.consent import Application, FinishConsent, StartConsent

@@ -52,11 +52,13 @@ class MemoryDatabase(Database):
         self._gate = gate
         self._committed = committed
         self._fault = fault
+        self.label = "database"
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         asked = self._time.micros
-        outcome = await self._gate("database")
+        label, self.label = self.label, "database"
+        outcome = await self._gate(label)
         if outcome is Outcome.FAILED:
             self._fault()
             raise RetryableError("database_unavailable", "before")

@@ -23,9 +23,14 @@ from unit.token_broker.machine.gates import Outcome
 from unit.token_broker.machine.provider import Mode, Reply
 from unit.token_broker.machine.world import TENANTS, USERS, World
 
+TENANT = st.sampled_from(sorted(TENANTS))
+USER = st.sampled_from(USERS)
+PLACES = st.sampled_from(["claim", "send", "store", "unlock", "publish"])
 INDEX = st.integers(0, 7)
 FAULTS = st.sampled_from([Outcome.DONE, Outcome.LATE, Outcome.FAILED, Outcome.UNHEARD])
 MOMENTS = st.sampled_from([0.5, 4.0, 6.0, 12.0, 21.0, 26.0, 31.0, 51.0])
+OUTSIDE = st.sampled_from(["wiped", "always free", "always held", "revoked", "reconnected", "disconnected"])
+STALLS = st.sampled_from([0.0, 0.0, 0.0, 21.0, 51.0])
 AGES = st.sampled_from([120.0, 310.0, 1250.0, 1700.0, 1760.0, 1800.0, 4000.0])
 
 
@@ -47,12 +52,14 @@ class TokenBroker(RuleBasedStateMachine):
 
     # Callers
 
-    @rule(index=INDEX, tenant=st.sampled_from(sorted(TENANTS)), refuse=st.booleans(), forbidden=st.booleans())
+    @rule(index=INDEX, tenant=TENANT, refuse=st.booleans(), forbidden=st.booleans())
     def ask(self, index: int, tenant: str, refuse: bool, forbidden: bool) -> None:
         self.world.ask(self._replica(index), tenant, refuse, forbidden and refuse)
 
-    @rule(tenant=st.sampled_from(sorted(TENANTS)))
-    def everybody_asks(self, tenant: str) -> None:
+    @rule(tenant=TENANT)
+    def it_expires_and_everybody_asks(self, tenant: str) -> None:
+        row = self.world.ledger.stories[TENANTS[tenant]].row
+        self.world.jump(max(row.expires - self.world.time.micros, 0) / 1e6 if row else 0)
         for replica in self.world.replicas:
             self.world.ask(replica, tenant, refuse=False, forbidden=False)
 
@@ -71,21 +78,29 @@ class TokenBroker(RuleBasedStateMachine):
         self.world.perform(self.world.effects[index % len(self.world.effects)], outcome)
 
     @precondition(lambda self: self.world.effects)
-    @rule(count=st.integers(1, 6))
-    def let_several_happen(self, count: int) -> None:
-        for _ in range(count):
-            if self.world.effects:
-                self.world.perform(self.world.effects[0])
-                self.world.settle()
-
-    @rule(index=INDEX, count=st.integers(1, 6))
-    def let_one_go_on(self, index: int, count: int) -> None:
-        name = self._replica(index).name
-        for _ in range(count):
+    @rule(index=INDEX, place=PLACES)
+    def let_one_go_until(self, index: int, place: str) -> None:
+        """One replica goes on until it is about to do this."""
+        name = self.world.effects[index % len(self.world.effects)].replica
+        for _ in range(20):
             mine = [effect for effect in self.world.effects if effect.replica == name]
-            if mine:
-                self.world.perform(mine[0])
-                self.world.settle()
+            if not mine or mine[0].label == place:
+                return
+            self.world.perform(mine[0])
+            self.world.settle()
+
+    @precondition(lambda self: self.world.effects)
+    @rule(index=INDEX, seconds=MOMENTS, heard=st.booleans())
+    def let_happen_late(self, index: int, seconds: float, heard: bool) -> None:
+        """All stand still just before an effect, or between it and its being heard of."""
+        effect = self.world.effects[index % len(self.world.effects)]
+        if heard:
+            self.world.perform(effect)
+            self.world.jump(seconds)
+        else:
+            self.world.jump(seconds)
+            if effect in self.world.effects:
+                self.world.perform(effect)
 
     @rule(seconds=MOMENTS, answering=st.booleans())
     def time_passes(self, seconds: float, answering: bool) -> None:
@@ -94,6 +109,16 @@ class TokenBroker(RuleBasedStateMachine):
     @rule(seconds=st.one_of(MOMENTS, AGES))
     def all_stand_still(self, seconds: float) -> None:
         self.world.jump(seconds)
+
+    @precondition(lambda self: any(story.lapsed or story.row.claim for story in self.world.ledger.stories.values()))
+    @rule(before=st.sampled_from([0.5, 20.0, 30.0]), user=USER)
+    def the_grace_is_nearly_over(self, before: float, user: str) -> None:
+        """Until shortly before a request with the same token would be too late."""
+        row = self.world.ledger.stories[user].row
+        since = row and (row.unknown_since or row.claimed)
+        if since is not None:
+            last = since / 1e6 + self.world.mode.grace_seconds - 25 - before
+            self.world.jump(max(last - self.world.time.seconds(), 0))
 
     # The provider
 
@@ -104,10 +129,11 @@ class TokenBroker(RuleBasedStateMachine):
         self.world.provider.commit(travelling[index % len(travelling)])
 
     @precondition(lambda self: self.world.provider.travelling())
-    @rule(index=INDEX, reply=st.sampled_from(Reply))
-    def reply(self, index: int, reply: Reply) -> None:
+    @rule(index=INDEX, reply=st.sampled_from(Reply), stall=STALLS)
+    def reply(self, index: int, reply: Reply, stall: float) -> None:
         travelling = self.world.provider.travelling()
         self.world.provider.reply(travelling[index % len(travelling)], reply)
+        self.world.jump(stall)
 
     @precondition(lambda self: self.world.provider.travelling())
     @rule(index=INDEX, committed=st.booleans())
@@ -137,22 +163,22 @@ class TokenBroker(RuleBasedStateMachine):
         replica = self._replica(index)
         self.world.round(replica, getattr(replica, loop))
 
-    @rule(says=st.sampled_from([None, True, False]))
-    def redis(self, says: bool | None) -> None:
-        self.world.lock.says = says
-        self.world.lock.holders.clear()
-
-    @rule(user=st.sampled_from(USERS), revoked=st.booleans())
-    def reconnect(self, user: str, revoked: bool) -> None:
-        if revoked:
-            self.world.provider.current(user).revoked = True
+    @rule(
+        what=st.sampled_from(["wiped", "always free", "always held", "revoked", "reconnected", "disconnected"]),
+        user=USER,
+    )
+    def from_outside(self, what: str, user: str) -> None:
+        """To Redis, or by a person."""
+        world = self.world
+        if what == "revoked":
+            world.provider.current(user).revoked = True
+        elif what == "reconnected":
+            world.reconnect(user)
+        elif what == "disconnected":
+            del world.provider.organisations[user][:1]
         else:
-            self.world.reconnect(user)
-
-    @rule(tenant=st.sampled_from(sorted(TENANTS)))
-    def disconnect(self, tenant: str) -> None:
-        listed = self.world.provider.organisations[TENANTS[tenant]]
-        listed[:] = [each for each in listed if each.tenant_id != tenant]
+            world.lock.says = {"always free": True, "always held": False}.get(what)
+            world.lock.holders.clear()
 
     @invariant()
     def nothing_is_wrong(self) -> None:

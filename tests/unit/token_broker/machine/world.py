@@ -8,12 +8,9 @@ gate is shut: not even a ``finally`` of it can write. A paused replica's loop re
 sent may still happen.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -21,197 +18,20 @@ from shared.clients.token_broker import fingerprint
 from shared.contracts import Event
 from shared.contracts.connections import ConnectionLostV1
 from shared.contracts.tokens import TokenAccessRequest, TokenGranted, TokenRefusal, TokenRefused
-from shared.errors import PublishFailed
-from shared.telemetry.correlation import correlated
-from token_broker.adapters.connection_store import SqlConnections
 from token_broker.adapters.consent_store import SqlConsents
-from token_broker.adapters.grant_store import SqlGrants
-from token_broker.ahead import RefreshAhead
-from token_broker.announce import Announcer
-from token_broker.handout import HandOut
-from token_broker.keeper import Keeper
-from token_broker.keyring import KeyRing
-from token_broker.links import Link, LinkSigner
-from token_broker.ports import Claim, Grant, Identity, Organisation
-from token_broker.reconcile import Reconcile
-from token_broker.refresh import Refresher
+from token_broker.links import Link
+from token_broker.ports import Organisation
 from token_broker.tables import ACTIVE, CONNECTED
-from token_broker.timing import Pacing, RefreshTiming
-from unit.token_broker.machine.gates import Effect, OpenGate, Outcome, ReplicaGate
+from token_broker.timing import RefreshTiming
+from unit.token_broker.machine.gates import Effect, OpenGate, Outcome
 from unit.token_broker.machine.ledger import Ledger
-from unit.token_broker.machine.provider import Mode, Provider, ProviderClient, Reply
-from unit.token_broker.machine.records import MemoryDatabase, forget_everything, micros, moment, stored_connections
-from unit.token_broker.machine.stepped_loop import SteppedLoop, VirtualTime
+from unit.token_broker.machine.provider import Mode, Provider, Reply
+from unit.token_broker.machine.records import MemoryDatabase, forget_everything, moment, stored_connections
+from unit.token_broker.machine.replica import Call, Lock, Replica, ring
+from unit.token_broker.machine.stepped_loop import VirtualTime
 
 TENANTS = {"acme": "user-1", "arco": "user-1", "brio": "user-2"}
 USERS = ("user-1", "user-2")
-RING = "k1:" + "A" * 43 + "="
-
-
-@lru_cache
-def links() -> LinkSigner:
-    return LinkSigner("https://broker.test/connect", SecretStr("an admin secret for tests"))
-
-
-@lru_cache
-def ring() -> KeyRing:
-    return KeyRing.parse(RING)
-
-
-class Lock:
-    """Redis as it may be: honest, wiped, or wrong in either way."""
-
-    def __init__(self, time: VirtualTime, life_seconds: float) -> None:
-        self._time = time
-        self._life = round(life_seconds * 1e6)
-        self.says: bool | None = None
-        self.holders: dict[str, tuple[str, int]] = {}
-
-    def acquire(self, key: str, owner: str) -> bool:
-        if self.says is not None:
-            return self.says
-        held = self.holders.get(key)
-        if held is not None and held[1] > self._time.micros:
-            return False
-        self.holders[key] = (owner, self._time.micros + self._life)
-        return True
-
-    def release(self, key: str, owner: str) -> None:
-        if self.holders.get(key, ("", 0))[0] == owner:
-            del self.holders[key]
-
-
-class LockClient:
-    def __init__(self, lock: Lock, gate: ReplicaGate, name: str) -> None:
-        self._lock, self._gate, self._name, self._count = lock, gate, name, 0
-
-    @asynccontextmanager
-    async def hold(self, grant_id: str) -> AsyncIterator[bool]:
-        self._count += 1
-        owner = f"{self._name}-{self._count}"
-        outcome = await self._gate("lock")
-        ours = True if outcome is Outcome.FAILED else self._lock.acquire(grant_id, owner)
-        if outcome is Outcome.UNHEARD:
-            ours = True
-        try:
-            yield ours
-        finally:
-            if ours and await self._gate("unlock") is not Outcome.FAILED:
-                self._lock.release(grant_id, owner)
-
-
-class Figures:
-    """Hears what each answer was decided on, and of tasks that broke."""
-
-    def __init__(self, world: "World") -> None:
-        self._world = world
-
-    def answered(self, tenant_id: str, outcome: str, grant: Grant | None = None) -> None:
-        if outcome != "granted" or grant is None:
-            return
-        world, at = self._world, micros(grant.read_at)
-        if world.ledger.generation_at(grant.id, at) != grant.generation:
-            world.blame("a token was given that was not the newest stored when it was decided on")
-        if (grant.expires_at - grant.read_at).total_seconds() <= 0:
-            world.blame("a token without life was given")
-
-    def refresh_failed(self, grant_id: str, outcome: str, reason: str) -> None:
-        if outcome == "broken" and reason != "RetryableError":
-            self._world.blame(f"a flight broke: {reason}")
-
-    def refreshed(self, grant_id: str, generation: int, seconds: float, *, recovered: bool = False) -> None: ...
-
-    def grant_lost(self, grant_id: str, reason: str) -> None: ...
-
-    def connection_changed(self, tenant_id: str, grant_id: str, change: str) -> None: ...
-
-    def look_failed(self, grant_id: str, reason: str) -> None:
-        if reason == "seal_broken":
-            self._world.blame("a stored token did not open")
-
-    def consented(self, outcome: str, organisations: int = 0) -> None: ...
-
-    def untold(self, reason: str) -> None: ...
-
-
-class Events:
-    def __init__(self, world: "World", gate: ReplicaGate) -> None:
-        self._world, self._gate = world, gate
-
-    async def publish(self, event: Event, *, deadline: float | None = None) -> None:
-        outcome = await self._gate("publish")
-        if outcome is not Outcome.FAILED:
-            self._world.published.append(event)
-        if outcome in {Outcome.FAILED, Outcome.UNHEARD}:
-            raise PublishFailed("publish_unconfirmed")
-
-
-class WatchedGrants(SqlGrants):
-    """Remembers which claim covers which token, so that a request can be held against its claim."""
-
-    def __init__(self, database: MemoryDatabase, replica: "Replica") -> None:
-        super().__init__(database, ring())
-        self._replica = replica
-
-    async def claim(self, seen: Grant, owner: str, life_seconds: float) -> Claim | None:
-        claim = await super().claim(seen, owner, life_seconds)
-        if claim is not None:
-            held = self._replica.world.ledger.claims[owner]
-            self._replica.claims[claim.refresh_token.get_secret_value()] = (claim, held.micros, held.until)
-        return claim
-
-
-@dataclass(eq=False)
-class Call:
-    """One caller's question."""
-
-    replica: "Replica"
-    tenant_id: str
-    refused: str | None
-    task: "asyncio.Task[Any]"
-    left: bool = False
-
-
-class Replica:
-    def __init__(self, world: "World", name: str, chance: float) -> None:
-        self.world, self.name = world, name
-        self.paused = False
-        self.claims: dict[str, tuple[Claim, int, int]] = {}
-        self.loop = SteppedLoop(world.time, world.blame)
-        self.gate = ReplicaGate(name, world.effects)
-        self._owners = 0
-        timing = world.timing
-        pacing = Pacing(timing, self.loop.time, asyncio.sleep, lambda: chance)
-        database = MemoryDatabase(world.time, self.gate, world.ledger.look, self._fault)
-        grants, connections, figures = WatchedGrants(database, self), SqlConnections(database), Figures(world)
-        identity = cast(
-            Identity, ProviderClient(world.provider, self.gate, timing.deadline_seconds, self.claims.__getitem__)
-        )
-        self.announce = Announcer(
-            connections, Events(world, self.gate), links(), figures, lambda: moment(world.time), correlated
-        )
-        refresher = Refresher(
-            grants,
-            identity,
-            LockClient(world.lock, self.gate, name),
-            figures,
-            self.announce,
-            pacing=pacing,
-            new_owner=self._new_owner,
-        )
-        reconcile = Reconcile(connections, identity, figures, self.announce, pacing)
-        self.ahead = RefreshAhead(refresher, pacing)
-        self.keeper = Keeper(grants, refresher, reconcile, figures, pacing)
-        self.hand_out = HandOut(
-            grants, refresher, reconcile, self.ahead, figures, pacing=pacing, fingerprint=fingerprint
-        )
-
-    def _new_owner(self) -> str:
-        self._owners += 1
-        return f"{self.name}-{self._owners}"
-
-    def _fault(self) -> None:
-        self.world.ledger.excuse("the database did not answer", self.name)
 
 
 @dataclass
@@ -390,6 +210,8 @@ class World:
         for _ in range(2):
             self.jump(430)
             self._rounds()
+        if any(story.row is not None and story.row.claim for story in self.ledger.stories.values()):
+            self.blame("a claim that lapsed was never settled")
         self.jump(self.provider.lifetime)
         self._ask_all()
         self._rounds()

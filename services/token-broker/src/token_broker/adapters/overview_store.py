@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from token_broker.adapters.transactions import Database, Transaction
+from token_broker.admin.overview import GrantState, Shown, refresh_of, short
 from token_broker.keyring import key_id, shown_key_id
-from token_broker.overview import GrantState, Shown, refresh_of, short
 from token_broker.tables import ACTIVE, CONNECTED, connections, grants
 
 

@@ -32,7 +32,7 @@ class BrokerFigures:
         )
         self._changes = Counter(
             "duebell_token_broker_connections_changed_total",
-            "Connections found changed at Xero, by change",
+            "Connections ended or found again, by change",
             ["change"],
             registry=registry,
         )
@@ -62,7 +62,7 @@ class BrokerFigures:
 
     def connection_changed(self, tenant_id: str, grant_id: str, change: str) -> None:
         self._changes.labels(change).inc()
-        _log.warning("connection.changed_at_xero", tenant_id=tenant_id, grant_id=grant_id, change=change)
+        _log.warning("connection.changed", tenant_id=tenant_id, grant_id=grant_id, change=change)
 
     def look_failed(self, grant_id: str, reason: str) -> None:
         self._failed_looks.inc()

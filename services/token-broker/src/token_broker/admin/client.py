@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from token_broker.admin_calls import Call, CallSigner
-from token_broker.disconnect import Disconnected
-from token_broker.overview import Shown
-from token_broker.refusals import Affected, CommandRefused, Refusal
+from token_broker.admin.calls import Call, CallSigner
+from token_broker.admin.disconnect import Disconnected
+from token_broker.admin.overview import Shown
+from token_broker.admin.refusals import Affected, CommandRefused, Refusal
+from token_broker.admin.revoke import Revoked
 from token_broker.reseal import Resealed
-from token_broker.revoke import Revoked
 
 T = TypeVar("T")
 

@@ -10,10 +10,10 @@ from shared.runtime.clock import utc_now
 from shared.runtime.http import create_http_client
 from shared.settings.base import load_settings
 from shared.settings.groups import HttpSettings
-from token_broker.admin_calls import CallSigner
-from token_broker.admin_client import AdminClient, Unreachable
-from token_broker.admin_texts import as_json, named, still_sealed, table
-from token_broker.refusals import Affected, CommandRefused, Refusal
+from token_broker.admin.calls import CallSigner
+from token_broker.admin.client import AdminClient, Unreachable
+from token_broker.admin.refusals import Affected, CommandRefused, Refusal
+from token_broker.admin.texts import as_json, named, still_sealed, table
 from token_broker.settings import LinkSettings
 
 Say = Callable[[str], None]
@@ -139,7 +139,3 @@ def _say(line: str) -> None:
 def _complain(line: str, code: int) -> int:
     sys.stderr.write(f"token_broker.admin: {line}\n")
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

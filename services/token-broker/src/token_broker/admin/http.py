@@ -12,14 +12,14 @@ from starlette.routing import Route
 
 from shared.errors import DuebellError, RetryableError
 from shared.telemetry.logging import get_logger
-from token_broker.admin_calls import MOST_BYTES, Call, Gate
-from token_broker.disconnect import Disconnect
+from token_broker.admin.calls import MOST_BYTES, Call, Gate
+from token_broker.admin.disconnect import Disconnect
+from token_broker.admin.overview import Overview
+from token_broker.admin.refusals import CommandRefused, Refusal
+from token_broker.admin.revoke import Revoke
 from token_broker.http import Correlated
-from token_broker.overview import Overview
 from token_broker.pages import HEADERS
-from token_broker.refusals import CommandRefused, Refusal
 from token_broker.reseal import Reseal
-from token_broker.revoke import Revoke
 
 _log = get_logger(__name__)
 

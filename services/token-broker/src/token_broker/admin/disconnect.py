@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import SecretStr
 
 from shared.errors import DuebellError
+from token_broker.admin.refusals import Affected, CommandRefused, Refusal
+from token_broker.admin.revoke import EndGrant
 from token_broker.fresh import with_fresh_token
 from token_broker.ports import (
     DISCONNECTED_HERE,
@@ -22,8 +24,6 @@ from token_broker.ports import (
     Organisation,
 )
 from token_broker.refresh import Refresher
-from token_broker.refusals import Affected, CommandRefused, Refusal
-from token_broker.revoke import EndGrant
 from token_broker.timing import Pacing
 
 GrantAfter = Literal["kept", "revoked", "unrevoked"]

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from token_broker.admin.refusals import Affected, CommandRefused, Refusal
 from token_broker.ports import (
     REVOKED_HERE,
     Claim,
@@ -16,7 +17,6 @@ from token_broker.ports import (
     IdentitySilent,
     IdentityUnavailable,
 )
-from token_broker.refusals import Affected, CommandRefused, Refusal
 from token_broker.timing import Pacing
 
 MayEnd = Callable[[Sequence[Affected]], None]

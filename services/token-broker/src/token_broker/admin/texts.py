@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from token_broker.overview import Shown
-from token_broker.refusals import Affected
+from token_broker.admin.overview import Shown
+from token_broker.admin.refusals import Affected
 from token_broker.reseal import Resealed
 
 _TIME = "%Y-%m-%d %H:%M:%S UTC"

@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 
 from token_broker.adapters.overview_store import SqlOverview
 from token_broker.adapters.sealed_store import SqlSealedGrants
-from token_broker.admin_http import Commands
-from token_broker.disconnect import Disconnect
+from token_broker.admin.disconnect import Disconnect
+from token_broker.admin.http import Commands
+from token_broker.admin.revoke import EndGrant, Revoke
 from token_broker.refresh import Refresher
 from token_broker.reseal import Reseal
-from token_broker.revoke import EndGrant, Revoke
 from token_broker.timing import Pacing
 from token_broker.wiring import Adapters
 
