@@ -30,6 +30,9 @@ INDEX = st.integers(0, 7)
 FAULTS = st.sampled_from([Outcome.DONE, Outcome.LATE, Outcome.FAILED, Outcome.UNHEARD])
 MOMENTS = st.sampled_from([0.5, 4.0, 6.0, 12.0, 21.0, 26.0, 31.0, 51.0])
 OUTSIDE = st.sampled_from(["wiped", "always free", "always held", "revoked", "reconnected", "disconnected"])
+ACCIDENTS = st.sampled_from(
+    ["nothing", "killed", "killed after it", "paused", "paused after it", "stalled after it", "hung past its claim"]
+)
 STALLS = st.sampled_from([0.0, 0.0, 0.0, 21.0, 51.0])
 AGES = st.sampled_from([120.0, 310.0, 1250.0, 1700.0, 1760.0, 1800.0, 4000.0])
 
@@ -58,8 +61,7 @@ class TokenBroker(RuleBasedStateMachine):
 
     @rule(tenant=TENANT)
     def it_expires_and_everybody_asks(self, tenant: str) -> None:
-        row = self.world.ledger.stories[TENANTS[tenant]].row
-        self.world.jump(max(row.expires - self.world.time.micros, 0) / 1e6 if row else 0)
+        self._expire(tenant)
         for replica in self.world.replicas:
             self.world.ask(replica, tenant, refuse=False, forbidden=False)
 
@@ -77,17 +79,31 @@ class TokenBroker(RuleBasedStateMachine):
     def let_happen(self, index: int, outcome: Outcome) -> None:
         self.world.perform(self.world.effects[index % len(self.world.effects)], outcome)
 
-    @precondition(lambda self: self.world.effects)
-    @rule(index=INDEX, place=PLACES)
-    def let_one_go_until(self, index: int, place: str) -> None:
-        """One replica goes on until it is about to do this."""
-        name = self.world.effects[index % len(self.world.effects)].replica
-        for _ in range(20):
-            mine = [effect for effect in self.world.effects if effect.replica == name]
-            if not mine or mine[0].label == place:
-                return
-            self.world.perform(mine[0])
-            self.world.settle()
+    @rule(index=INDEX, tenant=TENANT, place=PLACES, then=ACCIDENTS)
+    def an_accident_at(self, index: int, tenant: str, place: str, then: str) -> None:
+        """Somebody asks for an expired token; just before the refresh takes this step, that happens."""
+        world, number = self.world, index % len(self.world.replicas)
+        replica = world.replicas[number]
+        self._expire(tenant)
+        world.ask(replica, tenant, refuse=False, forbidden=False)
+        effect = world.bring(replica, place)
+        if effect is None or then == "nothing":
+            return
+        if then in {"killed after it", "stalled after it", "paused after it"}:
+            world.perform(effect)
+        if then.startswith("killed"):
+            world.kill(number)
+        elif then.startswith("paused"):
+            world.pause(replica)
+        elif then.startswith("stalled"):
+            world.jump(35)
+        else:
+            world.pause(replica)
+            world.jump(51)
+
+    def _expire(self, tenant: str) -> None:
+        row = self.world.ledger.stories[TENANTS[tenant]].row
+        self.world.jump(max(row.expires - self.world.time.micros, 0) / 1e6 if row else 0)
 
     @precondition(lambda self: self.world.effects)
     @rule(index=INDEX, seconds=MOMENTS, heard=st.booleans())

@@ -122,6 +122,21 @@ class World:
         if replica.paused:
             self.ledger.excuse("its holder was paused", replica.name)
 
+    def bring(self, replica: Replica, place: str) -> Effect | None:
+        """Let one replica go on until it is about to do this, the provider answering; None when it never is."""
+        for _ in range(30):
+            self.settle()
+            mine = [effect for effect in self.effects if effect.replica == replica.name]
+            if mine and mine[0].label == place:
+                return mine[0]
+            if mine:
+                self.perform(mine[0])
+            elif travelling := self.provider.travelling():
+                self.provider.reply(travelling[0], Reply.REAL)
+            else:
+                return None
+        return None
+
     def kill(self, index: int) -> None:
         replica = self.replicas[index]
         self.ledger.excuse("its holder was killed", replica.name)
