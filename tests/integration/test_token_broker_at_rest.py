@@ -113,7 +113,7 @@ class Store:
         claim = await self.grants(ring).claim(grant, f"owner of {grant_id}", 60)
         assert claim is not None
         fresh = pair(grant_id, grant.generation + 1)
-        return await self.grants(ring).renew(claim, fresh, age_seconds=0, rest_seconds=0)
+        return await self.grants(ring).renew(claim, fresh, rest_seconds=0)
 
     async def opened_by(self, ring: KeyRing) -> int:
         """How many stored ciphertexts a ring opens."""
@@ -370,7 +370,7 @@ async def test_a_claim_taken_before_the_change_is_renewed_after_it(store: Store)
     claim = await store.grants().claim(grant, "owner", 60)
     assert claim is not None
     assert (await Reseal(SqlSealedGrants(store.database, BOTH))(1)).resealed == 1
-    assert await store.grants().renew(claim, pair(name_of(0), 2), age_seconds=0, rest_seconds=0)
+    assert await store.grants().renew(claim, pair(name_of(0), 2), rest_seconds=0)
     assert await store.opened_by(NEW) == 2
 
 

@@ -71,7 +71,7 @@ async def _store(scene: Scene, minted: list[Minted]) -> None:
         await work.connection.execute(
             sa.insert(grants),
             [
-                {"id": each.grant_id, **sealed_pair(ring, each.grant_id, 1, each.pair), **lifetime(work, each.pair, 0)}
+                {"id": each.grant_id, **sealed_pair(ring, each.grant_id, 1, each.pair), **lifetime(work.now, each.pair)}
                 | state
                 for each in minted
             ],

@@ -67,7 +67,7 @@ async def test_a_claim_that_somebody_else_took_over_writes_nothing(expired: Repl
     expired.time.advance(61)
     assert await expired.grants.claim(await seen(expired), "second", 60) is not None
     before = await seen(expired)
-    assert not await expired.grants.renew(first, PAIR, age_seconds=0, rest_seconds=5)
+    assert not await expired.grants.renew(first, PAIR, rest_seconds=5)
     assert not await expired.grants.lose(first, "invalid_grant")
     await expired.grants.put_off(first, 900, failures=9, refusals=1)
     assert await seen(expired) == before
@@ -88,14 +88,14 @@ async def test_a_claim_on_a_passed_generation_writes_nothing(expired: Replica) -
     before = await seen(expired)
     moved = replace(first, generation=before.generation)
     for stale in (first, moved):
-        assert not await expired.grants.renew(stale, PAIR, age_seconds=0, rest_seconds=5)
+        assert not await expired.grants.renew(stale, PAIR, rest_seconds=5)
     assert await seen(expired) == before
 
 
 async def test_a_lapsed_claim_that_nobody_took_still_writes(expired: Replica) -> None:
     first = await claimed(expired)
     expired.time.advance(600)
-    assert await expired.grants.renew(first, PAIR, age_seconds=0, rest_seconds=5)
+    assert await expired.grants.renew(first, PAIR, rest_seconds=5)
     assert (await seen(expired)).access_token == PAIR.access_token
 
 
@@ -116,11 +116,11 @@ class FailingDatabase(SqlGrants):
     before = 0
     after = 0
 
-    async def renew(self, claim: Claim, pair: TokenPair, *, age_seconds: float, rest_seconds: float) -> bool:
+    async def renew(self, claim: Claim, pair: TokenPair, *, rest_seconds: float) -> bool:
         if self.before:
             self.before -= 1
             raise RetryableError("database_unavailable")
-        saved = await super().renew(claim, pair, age_seconds=age_seconds, rest_seconds=rest_seconds)
+        saved = await super().renew(claim, pair, rest_seconds=rest_seconds)
         if self.after:
             self.after -= 1
             raise RetryableError("database_unavailable")
@@ -147,7 +147,7 @@ async def test_a_callback_that_was_overtaken_stores_nothing(replica: Replica) ->
     replica.time.advance(61)
     await replica.consents.begin(state, "quick", 60)
     with pytest.raises(ConsentRefused) as caught:
-        await replica.consents.complete(slow, "user-1", PAIR, [Organisation(*ACME)], 0, 900)
+        await replica.consents.complete(slow, "user-1", PAIR, [Organisation(*ACME)], 900)
     assert caught.value.problem is Problem.STATE_USED
     assert await replica.grants.read("user-1") is None
     assert await replica.connections.connected() == []

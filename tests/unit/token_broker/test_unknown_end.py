@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from shared.contracts.connections import ConnectionLostV1
 from shared.contracts.tokens import TokenGranted, TokenRefusal, TokenRefused
-from token_broker.ports import ANSWER_LOST, Grant
+from token_broker.ports import ANSWER_LOST, Claim, Grant, TokenPair
 from token_broker.timing import Pacing, RefreshTiming
 from unit.token_broker.assembly import ACME, BRIO, FakeTime, Replica, open_replica
 from unit.token_broker.strict_xero import StrictXero, body, failing, status
@@ -92,13 +94,40 @@ async def test_the_grace_counts_from_the_first_request_whose_end_is_unknown(expi
 
 
 @pytest.mark.parametrize("timing", [XERO], indirect=True, ids=["grace"])
-async def test_a_refusal_after_an_unknown_end_is_believed_at_once(expired: Replica, xero: StrictXero) -> None:
+async def test_a_refusal_after_an_unknown_end_is_confirmed_inside_the_grace(expired: Replica, xero: StrictXero) -> None:
     xero.replies.append(failing(httpx.ReadError))
     await expired.ask()
     expired.time.advance(51)
     xero.replies.append(body(400, '{"error": "invalid_grant"}'))
-    assert await expired.ask() == TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED)
-    assert xero.counts["replaced"] == 2
+    assert isinstance(await expired.ask(), TokenGranted)
+    assert (xero.counts["replaced"], xero.counts["accepted"]) == (2, 1)
+
+
+@pytest.mark.parametrize("timing", [XERO], indirect=True, ids=["grace"])
+async def test_a_request_that_was_held_up_until_the_grace_is_nearly_over_is_not_sent(
+    expired: Replica, xero: StrictXero, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await left_by_a_dead_replica(expired)
+    expired.time.advance(1770)
+    claim = expired.grants.claim
+
+    async def slow(seen: Grant, owner: str, life_seconds: float) -> Claim | None:
+        claimed = await claim(seen, owner, life_seconds)
+        expired.time.advance(10)
+        return claimed
+
+    monkeypatch.setattr(expired.grants, "claim", slow)
+    await expired.ask()
+    assert (xero.counts["accepted"], xero.counts["reuse"]) == (0, 0)
+
+
+async def test_a_pair_that_was_long_in_being_stored_lives_no_longer_for_it(expired: Replica) -> None:
+    claim = await expired.grants.claim(await stored(expired), "slow", 50)
+    assert claim is not None
+    expired.time.advance(40)
+    pair = TokenPair(SecretStr("access"), SecretStr("refresh"), 1800)
+    assert await expired.grants.renew(claim, pair, rest_seconds=5)
+    assert (await stored(expired)).expires_at == claim.claimed_at + timedelta(seconds=1800)
 
 
 @pytest.mark.parametrize("timing", [XERO], indirect=True, ids=["grace"])

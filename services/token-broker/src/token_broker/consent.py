@@ -128,16 +128,14 @@ class FinishConsent:
         consent = await self._consents.begin(query.get("state", ""), self._new_id(), _CLAIM_LIFE_SECONDS)
         async with self._given_back_on_failure(consent):
             code = _code(query)
-            asked_at = self._pacing.monotonic()
             pair = await self._identity.exchange(code)
             self._check(pair)
             organisations = await self._identity.organisations(pair.access_token)
             if not organisations:
                 raise ConsentRefused(Problem.NO_ORGANISATION)
             grant_id = xero_user(pair.access_token, pair.id_token) or self._new_id()
-            age = self._pacing.monotonic() - asked_at
             look = self._pacing.timing.next_look(self._pacing.chance())
-            await self._consents.complete(consent, grant_id, pair, organisations, age, look)
+            await self._consents.complete(consent, grant_id, pair, organisations, look)
         return organisations
 
     @asynccontextmanager

@@ -62,12 +62,14 @@ class Grant:
 class Claim:
     """The right to use one generation's refresh token; it ends by itself when its life is over.
 
-    ``unknown_seconds`` is how long ago a request with this token began whose end nobody knows; None when there is none.
+    ``claimed_at`` is by the clock that all replicas share. ``unknown_seconds`` is how long before it a request with
+    this token began whose end nobody knows; None when there is none.
     """
 
     grant_id: str
     generation: int
     owner: str
+    claimed_at: datetime
     refresh_token: SecretStr
     failures: int
     refusals: int
@@ -105,10 +107,11 @@ class Grants(Protocol):
         """Claim the seen generation; None when it moved, is claimed by another, is lost or must not be tried yet."""
         ...
 
-    async def renew(self, claim: Claim, pair: TokenPair, *, age_seconds: float, rest_seconds: float) -> bool:
+    async def renew(self, claim: Claim, pair: TokenPair, *, rest_seconds: float) -> bool:
         """Store the pair as the next generation; False, and nothing stored, when the claim is no longer ours.
 
-        ``age_seconds`` is how long ago the pair was asked for, ``rest_seconds`` how long not to try again.
+        The pair's life is counted from the claim, which was before the request, however long storing it takes.
+        ``rest_seconds`` is how long not to try again.
 
         Raises:
             RetryableError: the database did not confirm; the same call may be made again.
@@ -204,9 +207,10 @@ class Identity(Protocol):
 
 @dataclass(frozen=True)
 class Consent:
-    """One journey through Xero's login, claimed by the callback that is finishing it."""
+    """One journey through Xero's login, claimed at ``begun_at`` by the callback that is finishing it."""
 
     state: str
+    begun_at: datetime
     owner: str
     link: Link
 
@@ -234,7 +238,6 @@ class Consents(Protocol):
         grant_id: str,
         pair: TokenPair,
         organisations: Sequence[Organisation],
-        age_seconds: float,
         look_seconds: float,
     ) -> None:
         """Use up the link, store the grant as its next generation and connect the organisations, all or nothing.

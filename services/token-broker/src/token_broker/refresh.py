@@ -110,10 +110,17 @@ class Refresher:
             claim = await self._grants.claim(seen, self._new_owner(), self._timing.claim_seconds)
             if claim is None:
                 return
-            if claim.unknown_seconds is None or self._timing.may_repeat(claim.unknown_seconds):
-                await self._send(claim, lambda: self._timing.may_send(self._monotonic() - claimed_at))
+            if self._may_still_be_taken(claim, 0):
+                await self._send(claim, lambda: self._may_send(claim, self._monotonic() - claimed_at))
             else:
                 await self._lose(claim, ANSWER_LOST)
+
+    def _may_send(self, claim: Claim, age_seconds: float) -> bool:
+        return self._timing.may_send(age_seconds) and self._may_still_be_taken(claim, age_seconds)
+
+    def _may_still_be_taken(self, claim: Claim, age_seconds: float) -> bool:
+        """Whether the token is unused, or inside the grace of the provider that may have seen it."""
+        return claim.unknown_seconds is None or self._timing.may_repeat(claim.unknown_seconds + age_seconds)
 
     async def _send(self, claim: Claim, may_send: Callable[[], bool]) -> None:
         sent_at = self._monotonic()
@@ -138,9 +145,8 @@ class Refresher:
         """This pair is the only copy, so an unreachable database is asked again for as long as the claim is ours."""
         rest = self._timing.rest(pair.lifetime_seconds)
         while True:
-            age = self._monotonic() - sent_at
             try:
-                saved = await self._grants.renew(claim, pair, age_seconds=age, rest_seconds=rest)
+                saved = await self._grants.renew(claim, pair, rest_seconds=rest)
                 break
             except RetryableError:
                 if self._monotonic() - sent_at > self._timing.claim_seconds:
@@ -154,15 +160,12 @@ class Refresher:
             self._figures.refresh_failed(claim.grant_id, "superseded", "claim_lost")
 
     async def _judge_refusal(self, claim: Claim, reason: str) -> None:
-        """One refusal may be a stray; the grant is lost when the next attempt, seconds later, is refused too.
-
-        After a request whose end nobody knows a refusal explains itself, and asking again would be one use too many.
-        """
+        """One refusal may be a stray; the grant is lost when the next attempt, seconds later, is refused too."""
         grant = await self._grants.read(claim.grant_id)
         if grant is None or grant.generation != claim.generation:
             self._figures.refresh_failed(claim.grant_id, "superseded", reason)
             return
-        if not claim.refusals and claim.unknown_seconds is None:
+        if not claim.refusals:
             await self._grants.put_off(claim, self._timing.confirm_seconds, failures=claim.failures, refusals=1)
             self._figures.refresh_failed(claim.grant_id, "refused", reason)
         else:

@@ -46,12 +46,10 @@ class Ledger:
         self.claims: dict[str, Held] = {}
         self.stories: dict[str, Story] = defaultdict(Story)
         self.committed: dict[str, tuple[str, int]] = {}
-        self._waited = 0
         self._raw: dict[str, tuple[Any, ...]] = {}
 
-    def look(self, waited: int = 0) -> None:
-        """After a transaction that waited so many microseconds from its call to its beginning."""
-        self._waited = waited
+    def look(self) -> None:
+        """After a transaction."""
         for raw in raw_grants():
             if self._raw.get(raw[0]) != raw:
                 self._raw[raw[0]] = raw
@@ -87,7 +85,7 @@ class Ledger:
         access = self._open(new.access_token, "access", new)
         pair = self.provider.issued[self._open(new.refresh_token, "refresh", new)]
         self.committed[access] = (new.id, new.generation)
-        if new.expires > pair.expires_micros + self._waited + _TICKS:
+        if new.expires > pair.expires_micros + _TICKS:
             self._blame("a token is stored with more life than it has")
         if old is not None and new.generation != old.generation + 1:
             self._blame("the stored generation jumped")

@@ -45,9 +45,7 @@ def micros(stored: datetime) -> int:
 class MemoryDatabase(Database):
     """Every transaction has a moment of its own, which orders them all."""
 
-    def __init__(
-        self, time: VirtualTime, gate: Gate, committed: Callable[[int], None], fault: Callable[[], None]
-    ) -> None:
+    def __init__(self, time: VirtualTime, gate: Gate, committed: Callable[[], None], fault: Callable[[], None]) -> None:
         self._time = time
         self._gate = gate
         self._committed = committed
@@ -56,7 +54,6 @@ class MemoryDatabase(Database):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        asked = self._time.micros
         label, self.label = self.label, "database"
         outcome = await self._gate(label)
         if outcome is Outcome.FAILED:
@@ -65,7 +62,7 @@ class MemoryDatabase(Database):
         self._time.tick()
         with memory().begin() as connection:
             yield Transaction(cast(AsyncConnection, _AtOnce(connection)), moment(self._time))
-        self._committed(self._time.micros - asked)
+        self._committed()
         if outcome is Outcome.UNHEARD:
             self._fault()
             raise RetryableError("database_unavailable", "after")

@@ -162,9 +162,9 @@ class WatchedGrants(SqlGrants):
             self._replica.claims[claim.refresh_token.get_secret_value()] = (claim, held.micros, held.until)
         return claim
 
-    async def renew(self, claim: Claim, pair: TokenPair, *, age_seconds: float, rest_seconds: float) -> bool:
+    async def renew(self, claim: Claim, pair: TokenPair, *, rest_seconds: float) -> bool:
         self._memory.label = "store"
-        return await super().renew(claim, pair, age_seconds=age_seconds, rest_seconds=rest_seconds)
+        return await super().renew(claim, pair, rest_seconds=rest_seconds)
 
 
 @dataclass(eq=False)

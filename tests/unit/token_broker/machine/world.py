@@ -92,7 +92,7 @@ class World:
         assert state is not None
         consent = await self._admin.begin(state, "admin", 60)
         organisations = self.provider.organisations[user]
-        await self._admin.complete(consent, user, self.provider.pair(issued), organisations, 0.0, 80_000.0)
+        await self._admin.complete(consent, user, self.provider.pair(issued), organisations, 80_000.0)
 
     # What the replicas do
 

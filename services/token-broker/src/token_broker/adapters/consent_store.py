@@ -1,7 +1,7 @@
 """Consents in SQL: one row per opened link, and the one transaction in which a consent becomes a grant."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -61,7 +61,7 @@ class SqlConsents:
             await work.connection.execute(
                 sa.update(consents).where(consents.c.state == state).values(claim=owner, claim_until=until)
             )
-        return Consent(state, owner, Link(row["nonce"], row["link_expires_at"]))
+        return Consent(state, work.now, owner, Link(row["nonce"], row["link_expires_at"]))
 
     async def give_back(self, consent: Consent) -> None:
         async with self._database.transaction() as work:
@@ -77,7 +77,6 @@ class SqlConsents:
         grant_id: str,
         pair: TokenPair,
         organisations: Sequence[Organisation],
-        age_seconds: float,
         look_seconds: float,
     ) -> None:
         async with self._database.transaction() as work:
@@ -90,7 +89,7 @@ class SqlConsents:
             )
             if used.rowcount != 1:
                 raise ConsentRefused(Problem.STATE_USED)
-            await self._store_grant(work, grant_id, pair, age_seconds, look_seconds)
+            await self._store_grant(work, grant_id, pair, consent.begun_at, look_seconds)
             for organisation in sorted(organisations, key=lambda each: each.tenant_id):
                 await _connect(work, organisation, grant_id)
             # Xero has just listed all that this user connected; what it left out was disconnected there.
@@ -100,11 +99,11 @@ class SqlConsents:
             )
 
     async def _store_grant(
-        self, work: Transaction, grant_id: str, pair: TokenPair, age_seconds: float, look_seconds: float
+        self, work: Transaction, grant_id: str, pair: TokenPair, asked_at: datetime, look_seconds: float
     ) -> None:
         look_at = work.now + timedelta(seconds=look_seconds)
         state = {"status": ACTIVE, "failures": 0, "refusals": 0, "look_at": look_at}
-        state |= lifetime(work, pair, age_seconds)
+        state |= lifetime(asked_at, pair)
         first = {"id": grant_id, **sealed_pair(self._ring, grant_id, 1, pair), **state}
         if await _insert_unless_there(work, grants, first):
             return

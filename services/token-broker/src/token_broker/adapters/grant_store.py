@@ -1,7 +1,7 @@
 """Grants in SQL: every change is compared with the generation and the claim that it was decided on."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -93,12 +93,21 @@ class SqlGrants:
             refresh_token = self._ring.open(row["refresh_token"], context("refresh", seen.id, seen.generation))
         since = row["unknown_since"]
         unknown = None if since is None else (work.now - since).total_seconds()
-        return Claim(seen.id, seen.generation, owner, refresh_token, row["failures"], row["refusals"], unknown)
+        return Claim(
+            grant_id=seen.id,
+            generation=seen.generation,
+            owner=owner,
+            claimed_at=work.now,
+            refresh_token=refresh_token,
+            failures=row["failures"],
+            refusals=row["refusals"],
+            unknown_seconds=unknown,
+        )
 
-    async def renew(self, claim: Claim, pair: TokenPair, *, age_seconds: float, rest_seconds: float) -> bool:
+    async def renew(self, claim: Claim, pair: TokenPair, *, rest_seconds: float) -> bool:
         async with self._database.transaction() as work:
             values = sealed_pair(self._ring, claim.grant_id, claim.generation + 1, pair, claim.refresh_token)
-            values |= lifetime(work, pair, age_seconds)
+            values |= lifetime(claim.claimed_at, pair)
             values |= {"failures": 0, "refusals": 0, "unknown_since": None}
             values |= {"not_before": work.now + timedelta(seconds=rest_seconds)}
             return await _change(work, claim, values)
@@ -197,8 +206,7 @@ def sealed_pair(
     }
 
 
-def lifetime(work: Transaction, pair: TokenPair, age_seconds: float) -> dict[str, Any]:
-    asked_at = work.now - timedelta(seconds=age_seconds)
+def lifetime(asked_at: datetime, pair: TokenPair) -> dict[str, Any]:
     return {"refreshed_at": asked_at, "expires_at": asked_at + timedelta(seconds=pair.lifetime_seconds)}
 
 
