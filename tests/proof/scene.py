@@ -302,7 +302,10 @@ async def open_scene(
         database_url = await stack.enter_async_context(fresh_database(stage.infra, kind))
         child, xero = await start_sandbox(folder)
         stack.callback(child.end)
-        sandbox = await stack.enter_async_context(Sandbox(xero))
+        # Without kept connections: one that a slow moment has let grow old is closed under the next request.
+        alone = httpx.AsyncClient(trust_env=False, timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
+        http = await stack.enter_async_context(alone)
+        sandbox = Sandbox(xero, http)
         await sandbox.settings(mode=mode)
         ports = [_free_port() for _ in range(replicas)]
         redirect_uri = f"http://localhost:{ports[0]}/callback"
@@ -329,7 +332,6 @@ async def open_scene(
             running.append(replica(plan, port))
             running[-1].start()
             stack.callback(running[-1].end)
-        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=20))
         await asyncio.gather(*(each.ready(http) for each in running))
         engine = create_engine(database_url)
         stack.push_async_callback(engine.dispose)
