@@ -76,8 +76,9 @@ async def _measure(stack: Stack) -> None:
     extra = _quantile(refreshed, 99) - LATENCY
     print(
         f"\nWhen {CALLERS} callers of {REPLICAS} replicas need a new token at once, 99 of 100 wait "
-        f"{extra * 1000:.0f} ms longer than Xero takes\n({_quantile(refreshed, 99) / LATENCY:.2f} times its {LATENCY * 1000:.0f} ms); "
-        f"{EXPIRIES} times, refresh tokens used twice: {reuse}."
+        f"{extra * 1000:.0f} ms longer than Xero takes\n"
+        f"({_quantile(refreshed, 99) / LATENCY:.2f} times its {LATENCY * 1000:.0f} ms); {EXPIRIES} times, "
+        f"refresh tokens used twice: {reuse}."
     )
 
 

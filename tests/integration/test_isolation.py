@@ -160,7 +160,7 @@ def test_a_stolen_redis_user_reaches_its_own_keys_and_no_more(installed: Private
 
 async def test_the_token_brokers_lock_works_with_its_own_user(installed: PrivateServers) -> None:
     async with create_redis(installed.redis.url(OWNER)) as own, create_redis(installed.redis.url()) as administrator:
-        async with RedisRefreshLock(own, 30).hold("grant-2") as held:
+        async with RedisRefreshLock(own, 30, 50).hold("grant-2") as held:
             assert held
             assert await administrator.exists("duebell:token-broker:refresh:grant-2")
         assert not await administrator.exists("duebell:token-broker:refresh:grant-2")

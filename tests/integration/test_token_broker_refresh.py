@@ -75,7 +75,7 @@ async def open_pair(
     opened = []
     for number in range(2):
         time = RealTime(skew_seconds * number)
-        lock = locks[number] if locks else RedisRefreshLock(redis, 30)
+        lock = locks[number] if locks else RedisRefreshLock(redis, 30, 50)
         opened.append(
             await stack.enter_async_context(
                 open_replica(database_url, xero, time=time, pacing=pacing(time, **timing), lock=lock)
@@ -216,7 +216,7 @@ async def test_a_replica_whose_clock_is_wrong_takes_no_claim_and_gives_no_dead_t
 
 
 async def test_only_the_owner_releases_or_renews_the_lock(redis: Redis) -> None:
-    lock = RedisRefreshLock(redis, 0.6)
+    lock = RedisRefreshLock(redis, 0.6, 5)
     async with lock.hold("user-1") as ours:
         assert ours
         async with lock.hold("user-1") as theirs:
@@ -227,7 +227,7 @@ async def test_only_the_owner_releases_or_renews_the_lock(redis: Redis) -> None:
 
 
 async def test_the_lock_is_renewed_while_it_is_held(redis: Redis) -> None:
-    lock = RedisRefreshLock(redis, 0.6)
+    lock = RedisRefreshLock(redis, 0.6, 5)
     async with lock.hold("user-1"):
         await asyncio.sleep(1.0)
         assert await redis.exists(KEY)

@@ -121,7 +121,7 @@ async def _expire_and_lose(scene: Scene, tenant: str, server: OwnRedis, loss: Lo
 async def test_nobody_but_the_owner_releases_or_renews_the_lock(redis_url: str) -> None:
     """A holder whose lock is another's by now tries both, as it does in its work."""
     client = create_redis(redis_url, max_connections=AT_ONCE)
-    lock = RedisRefreshLock(client, LOCK_SECONDS)
+    lock = RedisRefreshLock(client, LOCK_SECONDS, 10 * LOCK_SECONDS)
     try:
         for first in range(0, ATTEMPTS, AT_ONCE):
             kept = await asyncio.gather(*(_overtaken(client, lock, f"user-{first + each}") for each in range(AT_ONCE)))

@@ -156,6 +156,11 @@ class Replica:
         expires_at = (self.time.clock() + timedelta(hours=hours)).replace(microsecond=0)
         return LINKS.url(Link(f"nonce-{id(self)}-{next(self.nonces)}", expires_at))
 
+    async def keep(self) -> None:
+        """A round of both of the keeper's loops."""
+        await self.keeper.settle()
+        await self.keeper.look()
+
     async def state(self, link: str) -> str:
         answer = await self.browser.get(link)
         assert answer.status_code == 302, answer.text
@@ -225,7 +230,6 @@ async def open_replica(
             figures,
             announce,
             asked_scopes=frozenset(SCOPES),
-            pacing=pacing,
             new_id=lambda: f"id-{id(figures)}-{next(ids)}",
         )
         transport = httpx.ASGITransport(Starlette(routes=consent_routes(start, finish, correlated)))

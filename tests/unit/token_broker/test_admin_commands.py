@@ -201,7 +201,7 @@ async def test_a_crash_between_xero_and_the_record_is_found_by_the_daily_look(
 ) -> None:
     xero.organisations["user-1"] = [BRIO]
     connected.time.advance(DAY)
-    await connected.keeper()
+    await connected.keep()
     assert told(connected) == [(ACME[0], DISCONNECTED)]
     refusal = await refused(desk.disconnect(ACME[0]), Refusal.ALREADY_LOST)
     assert DISCONNECTED in refusal.text
@@ -325,7 +325,7 @@ async def test_the_database_going_away_after_a_revocation_leaves_a_grant_that_gi
     claim = await claimed(connected)
     await desk.identity.revoke(claim.refresh_token)
     connected.time.advance(51)
-    await connected.keeper()
+    await connected.keep()
     assert await connected.ask(ACME[0]) == RECONNECT
     assert told(connected) == [(ACME[0], INVALID_GRANT), (BRIO[0], INVALID_GRANT)]
 

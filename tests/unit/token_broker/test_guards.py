@@ -127,7 +127,7 @@ class FailingDatabase(SqlGrants):
         return saved
 
 
-@pytest.mark.parametrize(("before", "after"), [(3, 0), (0, 1), (2, 1)])
+@pytest.mark.parametrize(("before", "after"), [(3, 0), (0, 1), (2, 1), (400, 0)])
 async def test_a_pair_outlives_a_database_that_stumbles(
     expired: Replica, xero: StrictXero, before: int, after: int
 ) -> None:
@@ -147,7 +147,26 @@ async def test_a_callback_that_was_overtaken_stores_nothing(replica: Replica) ->
     replica.time.advance(61)
     await replica.consents.begin(state, "quick", 60)
     with pytest.raises(ConsentRefused) as caught:
-        await replica.consents.complete(slow, "user-1", PAIR, [Organisation(*ACME)], 900)
+        await replica.consents.complete(slow, "user-1", PAIR, [Organisation(*ACME)])
     assert caught.value.problem is Problem.STATE_USED
     assert await replica.grants.read("user-1") is None
     assert await replica.connections.connected() == []
+
+
+class FromServer(Exception):  # noqa: N818 - what PostgreSQL's driver raises
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__("the database system is starting up")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize("sqlstate", ["57P03", "57P01", "53300", "40P01", "08006"])
+async def test_a_database_that_is_starting_or_full_is_one_to_ask_again(replica: Replica, sqlstate: str) -> None:
+    with pytest.raises(RetryableError, match="database_unavailable"):
+        async with replica.database.transaction():
+            raise sa.exc.DBAPIError("SELECT 1", {}, FromServer(sqlstate))
+
+
+async def test_a_statement_that_is_wrong_is_our_bug(replica: Replica) -> None:
+    with pytest.raises(sa.exc.DBAPIError):
+        async with replica.database.transaction():
+            raise sa.exc.DBAPIError("SELECT 1", {}, FromServer("42601"))

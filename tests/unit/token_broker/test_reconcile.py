@@ -9,14 +9,14 @@ from shared.contracts.connections import ConnectionEstablishedV1, ConnectionLost
 from shared.contracts.tokens import TokenGranted, TokenRefusal, TokenRefused
 from token_broker.ports import DISCONNECTED, DISCONNECTED_HERE, Held, Organisation
 from token_broker.reconcile import Differences, differences
-from unit.token_broker.assembly import ACME, BRIO, Replica
+from unit.token_broker.assembly import ACME, BRIO, NOON, Replica
 from unit.token_broker.strict_xero import StrictXero, status
 
 DAY = 86_400
 
 
 def held(tenant: str, name: str = "Acme", *, reason: str | None = None) -> Held:
-    return Held(tenant, name, "grant-1", 1, reason is None, reason or "")
+    return Held(tenant, name, "grant-1", 1, NOON, reason is None, reason or "")
 
 
 def listed(*tenants: str, name: str = "Acme") -> Sequence[Organisation]:
@@ -97,12 +97,12 @@ async def test_every_idle_grant_is_refreshed_and_compared_about_once_a_day(
 ) -> None:
     for _ in range(10 * 24):
         connected.time.advance(DAY / 24)
-        await connected.keeper()
+        await connected.keep()
     assert 10 <= xero.counts["accepted"] <= 14
     assert xero.counts["reuse"] == 0
     xero.organisations["user-1"] = []
     connected.time.advance(DAY)
-    await connected.keeper()
+    await connected.keep()
     lost = [event for event in connected.events.published if isinstance(event, ConnectionLostV1)]
     assert {event.tenant_id for event in lost} == {ACME[0], BRIO[0]}
 
@@ -111,7 +111,7 @@ async def test_what_comes_back_at_xero_comes_back_here(connected: Replica, xero:
     for organisations in ([], [ACME, BRIO]):
         xero.organisations["user-1"] = list(organisations)
         connected.time.advance(DAY)
-        await connected.keeper()
+        await connected.keep()
     kinds = [type(event) for event in connected.events.published]
     assert kinds == [ConnectionLostV1] * 2 + [ConnectionEstablishedV1] * 2
     assert isinstance(await connected.ask(), TokenGranted)
@@ -120,17 +120,20 @@ async def test_what_comes_back_at_xero_comes_back_here(connected: Replica, xero:
 async def test_a_look_that_failed_is_taken_up_again_within_minutes(connected: Replica, xero: StrictXero) -> None:
     xero.connections_reply = status(503)
     connected.time.advance(DAY)
-    await connected.keeper()
+    await connected.keep()
     xero.connections_reply = None
     xero.organisations["user-1"] = [BRIO]
     connected.time.advance(301)
-    await connected.keeper()
+    await connected.keep()
     assert [each.tenant_id for each in await connected.connections.connected()] == [BRIO[0]]
 
 
-async def test_a_consent_that_lists_less_than_before_ends_the_rest(connected: Replica, xero: StrictXero) -> None:
+async def test_what_a_consent_no_longer_lists_is_found_by_the_look_that_follows(
+    connected: Replica, xero: StrictXero
+) -> None:
     xero.organisations["user-1"] = []
     assert (await connected.connect("user-1", BRIO)).status_code == 200
+    await connected.keep()
     assert [each.tenant_id for each in await connected.connections.connected()] == [BRIO[0]]
     lost = [event for event in connected.events.published if isinstance(event, ConnectionLostV1)]
     assert [(event.tenant_id, event.reason) for event in lost] == [(ACME[0], DISCONNECTED)]
@@ -142,7 +145,7 @@ async def test_an_organisation_that_moved_to_another_grant_is_no_business_of_the
     assert (await connected.connect("user-2", ACME)).status_code == 200
     xero.organisations["user-1"] = []
     connected.time.advance(DAY)
-    await connected.keeper()
+    await connected.keep()
     assert [each.tenant_id for each in await connected.connections.connected()] == [ACME[0]]
     xero.revoke("user-1")
     assert isinstance(await connected.ask(ACME[0]), TokenGranted)

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from shared.contracts.connections import ConnectionLostV1
 from shared.contracts.tokens import TokenGranted, TokenRefusal, TokenRefused
-from token_broker.ports import ANSWER_LOST, Claim, Grant, TokenPair
+from token_broker.ports import ANSWER_LOST, INVALID_GRANT, Grant, TokenPair
 from token_broker.timing import Pacing, RefreshTiming
 from unit.token_broker.assembly import ACME, BRIO, FakeTime, Replica, open_replica
 from unit.token_broker.strict_xero import StrictXero, body, failing, status
@@ -57,10 +57,10 @@ async def test_the_keeper_settles_what_a_dead_replica_left_without_being_asked(
     expired: Replica, xero: StrictXero, timing: RefreshTiming
 ) -> None:
     await left_by_a_dead_replica(expired)
-    await expired.keeper()
+    await expired.keep()
     assert (await stored(expired)).generation == 1
     expired.time.advance(timing.claim_seconds + 1)
-    await expired.keeper()
+    await expired.keep()
     if timing is XERO:
         assert ("recovered", "user-1", "2") in expired.figures.seen
         assert isinstance(await expired.ask(), TokenGranted)
@@ -72,28 +72,55 @@ async def test_the_keeper_settles_what_a_dead_replica_left_without_being_asked(
     assert xero.counts["reuse"] == 0
 
 
-async def test_a_token_that_may_have_been_used_before_the_grace_is_not_sent(expired: Replica, xero: StrictXero) -> None:
+GRACE = pytest.mark.parametrize("timing", [XERO], indirect=True, ids=["grace"])
+
+
+@pytest.mark.parametrize("timing", [STRICT], indirect=True, ids=["strict"])
+async def test_a_provider_that_revokes_on_reuse_never_sees_a_token_that_may_have_been_used(
+    expired: Replica, xero: StrictXero
+) -> None:
     await left_by_a_dead_replica(expired)
-    expired.time.advance(1800)
-    assert await expired.ask() == TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED)
+    expired.time.advance(100)
+    for _ in range(3):
+        assert await expired.ask() == TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED)
+        await expired.keep()
     assert reasons(expired) == {ANSWER_LOST}
     assert (xero.counts["accepted"], xero.counts["refused"]) == (0, 0)
 
 
-@pytest.mark.parametrize("timing", [XERO], indirect=True, ids=["grace"])
-async def test_the_grace_counts_from_the_first_request_whose_end_is_unknown(expired: Replica, xero: StrictXero) -> None:
-    for _ in range(34):  # 34 × 51 s = 1734 s: one more would end after the grace
-        xero.replies.append(failing(httpx.ReadTimeout))
+@GRACE
+async def test_a_gateway_that_fails_for_hours_loses_no_grant(expired: Replica, xero: StrictXero) -> None:
+    for _ in range(150):
+        xero.replies.append(status(504))
+        await expired.keep()
         await expired.ask()
         expired.time.advance(51)
-    sent = xero.counts["replaced"]
-    assert 20 < sent <= 35
-    expired.time.advance(51)
+    xero.replies.clear()
+    assert isinstance(await expired.ask(), TokenGranted)
+    assert reasons(expired) == set()
+    assert xero.counts["reuse"] == 0
+
+
+@GRACE
+async def test_a_refusal_after_the_grace_says_that_the_answer_was_lost(expired: Replica, xero: StrictXero) -> None:
+    await left_by_a_dead_replica(expired)
+    xero.revoke("user-1")
+    expired.time.advance(1801)
     assert await expired.ask() == TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED)
-    assert xero.counts["replaced"] == sent
+    assert reasons(expired) == {ANSWER_LOST}
 
 
-@pytest.mark.parametrize("timing", [XERO], indirect=True, ids=["grace"])
+async def test_a_refusal_that_nobody_confirmed_is_confirmed_by_the_keeper(expired: Replica, xero: StrictXero) -> None:
+    claim = await expired.grants.claim(await stored(expired), "a replica that died", XERO.claim_seconds)
+    assert claim is not None
+    await expired.grants.put_off(claim, XERO.confirm_seconds, failures=0, refusals=1)
+    xero.revoke("user-1")
+    expired.time.advance(XERO.confirm_seconds)
+    await expired.keep()
+    assert reasons(expired) == {INVALID_GRANT}
+
+
+@GRACE
 async def test_a_refusal_after_an_unknown_end_is_confirmed_inside_the_grace(expired: Replica, xero: StrictXero) -> None:
     xero.replies.append(failing(httpx.ReadError))
     await expired.ask()
@@ -101,24 +128,6 @@ async def test_a_refusal_after_an_unknown_end_is_confirmed_inside_the_grace(expi
     xero.replies.append(body(400, '{"error": "invalid_grant"}'))
     assert isinstance(await expired.ask(), TokenGranted)
     assert (xero.counts["replaced"], xero.counts["accepted"]) == (2, 1)
-
-
-@pytest.mark.parametrize("timing", [XERO], indirect=True, ids=["grace"])
-async def test_a_request_that_was_held_up_until_the_grace_is_nearly_over_is_not_sent(
-    expired: Replica, xero: StrictXero, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await left_by_a_dead_replica(expired)
-    expired.time.advance(1770)
-    claim = expired.grants.claim
-
-    async def slow(seen: Grant, owner: str, life_seconds: float) -> Claim | None:
-        claimed = await claim(seen, owner, life_seconds)
-        expired.time.advance(10)
-        return claimed
-
-    monkeypatch.setattr(expired.grants, "claim", slow)
-    await expired.ask()
-    assert (xero.counts["accepted"], xero.counts["reuse"]) == (0, 0)
 
 
 async def test_a_pair_that_was_long_in_being_stored_lives_no_longer_for_it(expired: Replica) -> None:
@@ -130,18 +139,17 @@ async def test_a_pair_that_was_long_in_being_stored_lives_no_longer_for_it(expir
     assert (await stored(expired)).expires_at == claim.claimed_at + timedelta(seconds=1800)
 
 
-@pytest.mark.parametrize("timing", [XERO], indirect=True, ids=["grace"])
-async def test_what_xero_turned_away_meanwhile_does_not_settle_what_is_unknown(
+@GRACE
+async def test_what_is_unknown_is_settled_without_a_caller_though_xero_turns_it_away_first(
     expired: Replica, xero: StrictXero
 ) -> None:
-    xero.replies.append(failing(httpx.ReadError))
-    await expired.ask()
-    expired.time.advance(51)
-    xero.replies.append(status(503))
-    await expired.ask()
-    expired.time.advance(1800)
-    assert await expired.ask() == TokenRefused(reason=TokenRefusal.RECONNECT_NEEDED)
-    assert xero.counts["replaced"] == 2
+    await left_by_a_dead_replica(expired)
+    xero.replies += [status(503), failing(httpx.ConnectError)]
+    for _ in range(40):
+        expired.time.advance(5)
+        await expired.keep()
+    assert ("recovered", "user-1", "2") in expired.figures.seen
+    assert (xero.counts["accepted"], xero.counts["reuse"]) == (1, 0)
 
 
 async def test_a_new_consent_settles_everything(expired: Replica, xero: StrictXero) -> None:
@@ -163,10 +171,10 @@ async def test_a_provider_that_turns_away_is_asked_no_sooner_than_in_thirty_seco
     expired: Replica, xero: StrictXero
 ) -> None:
     for _ in range(60):
-        xero.replies.append(status(500))
+        xero.replies.append(status(503))
     for _ in range(60):
         await expired.ask()
-        await expired.keeper()
+        await expired.keep()
         await asyncio.sleep(0)
         expired.time.advance(5)
     # 300 s: after 30, 60, 120 and then 240

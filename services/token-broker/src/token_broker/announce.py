@@ -9,8 +9,9 @@ from typing import Protocol
 from shared.contracts.base import Event
 from shared.contracts.connections import ConnectionEstablishedV1, ConnectionLostV1
 from shared.errors import DuebellError
+from token_broker.consent_ports import Announcement, Announcements
 from token_broker.links import LinkSigner
-from token_broker.ports import Announcement, Announcements, Clock, Figures
+from token_broker.ports import Clock, Figures
 
 _AT_ONCE = 100
 _DEADLINE_SECONDS = 2.0

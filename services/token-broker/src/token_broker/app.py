@@ -52,7 +52,7 @@ async def create_app(
 ) -> AsyncIterator[Service]:
     """``timing`` and ``around`` are for whoever runs the service in other circumstances, with the same wiring."""
     timing = replace(timing or RefreshTiming(), grace_seconds=settings.xero_refresh_grace_seconds)
-    pacing = Pacing(timing, time.monotonic, asyncio.sleep, random.random)
+    pacing = Pacing(timing, _elapsed, asyncio.sleep, random.random)
     async with open_adapters(settings, core, timing) as opened:
         adapters = around(opened)
         figures, connections = adapters.figures, adapters.connections
@@ -82,7 +82,6 @@ async def create_app(
             figures,
             announce,
             asked_scopes=frozenset(scopes),
-            pacing=pacing,
             new_id=_new_id,
         )
         commands = admin_commands(adapters, refresher, announce, pacing, _new_id)
@@ -96,12 +95,19 @@ async def create_app(
                     # Covers a crash between the record and the event, and a broker that was away.
                     "announcements": _every(_ANNOUNCE_EVERY_SECONDS, announce),
                     "refreshes ahead": _every(_AHEAD_EVERY_SECONDS, ahead),
-                    "keeper": _every(_KEEPER_EVERY_SECONDS, keeper),
+                    # Apart, so that a list that hangs delays no refresh whose end is unknown.
+                    "unknown ends": _every(_KEEPER_EVERY_SECONDS, keeper.settle),
+                    "daily looks": _every(_KEEPER_EVERY_SECONDS, keeper.look),
                 },
                 checks={"database": partial(answers, adapters.engine), "redis": adapters.redis_answers},
             )
         finally:
             await refresher.drain()
+
+
+def _elapsed() -> float:
+    """Goes on while a machine is suspended, as claims do; the ordinary monotonic clock stands still on Linux."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> Loop:

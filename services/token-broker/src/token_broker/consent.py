@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from token_broker.claims import scopes, xero_user
+from token_broker.consent_ports import Consent, Consents
 from token_broker.links import LinkInvalid, LinkSigner
 from token_broker.ports import (
     Clock,
-    Consent,
-    Consents,
     Figures,
     GrantRefused,
     Identity,
@@ -20,7 +19,6 @@ from token_broker.ports import (
     TokenPair,
 )
 from token_broker.problems import ConsentRefused, Problem
-from token_broker.timing import Pacing
 
 _STATE_LIFE_SECONDS = 3600.0
 _CLAIM_LIFE_SECONDS = 120.0
@@ -97,7 +95,6 @@ class FinishConsent:
         announce: Callable[[], Awaitable[object]],
         *,
         asked_scopes: frozenset[str],
-        pacing: Pacing,
         new_id: Callable[[], str],
     ) -> None:
         self._consents = consents
@@ -106,7 +103,6 @@ class FinishConsent:
         self._figures = figures
         self._announce = announce
         self._needed = asked_scopes - _ABOUT_THE_PERSON
-        self._pacing = pacing
         self._new_id = new_id
 
     async def __call__(self, query: Mapping[str, str]) -> Sequence[Organisation]:
@@ -134,8 +130,7 @@ class FinishConsent:
             if not organisations:
                 raise ConsentRefused(Problem.NO_ORGANISATION)
             grant_id = xero_user(pair.access_token, pair.id_token) or self._new_id()
-            look = self._pacing.timing.next_look(self._pacing.chance())
-            await self._consents.complete(consent, grant_id, pair, organisations, look)
+            await self._consents.complete(consent, grant_id, pair, organisations)
         return organisations
 
     @asynccontextmanager

@@ -1,6 +1,5 @@
 """Answers a request for an access token: from the record when it is fresh, else after one refresh for all who ask."""
 
-import asyncio
 from collections.abc import Callable
 from enum import Enum
 
@@ -9,7 +8,7 @@ from pydantic import SecretStr
 from shared.contracts.tokens import TokenAccessRequest, TokenGranted, TokenRefusal, TokenRefused
 from shared.errors import DuebellError, RetryableError
 from token_broker.ahead import RefreshAhead
-from token_broker.flights import Flights
+from token_broker.flights import Flights, outcome_within
 from token_broker.ports import Figures, Grant, Grants
 from token_broker.reconcile import Reconcile
 from token_broker.refresh import Refresher
@@ -85,7 +84,7 @@ class HandOut:
     async def _answer(self, request: TokenAccessRequest) -> tuple[TokenGranted | TokenRefused, Grant | None]:
         until = self._monotonic() + self._timing.patience_seconds
         wondering = request.forbidden
-        grant = await self._look(request.tenant_id)
+        grant = await self._look(request.tenant_id, self._timing.patience_seconds)
         while grant is not None:
             match verdict(grant, self._fingerprint(grant.access_token) == request.refused, self._timing):
                 case Verdict.GIVE if wondering:
@@ -107,9 +106,12 @@ class HandOut:
             grant = newer
         return TokenRefused(reason=TokenRefusal.UNKNOWN_TENANT), None
 
-    async def _look(self, tenant_id: str) -> Grant | None:
+    async def _look(self, tenant_id: str, patience_seconds: float) -> Grant | None:
         """Callers of one tenant share a look at the record; what it shows is at most as old as the look itself."""
-        return await asyncio.shield(self._looks.join(tenant_id, lambda: self._grants.of_tenant(tenant_id)))
+        look = self._looks.join(tenant_id, lambda: self._grants.of_tenant(tenant_id))
+        if not await outcome_within(look, patience_seconds):
+            raise RetryableError("database_unavailable", "silent")
+        return look.result()
 
 
 def _later(grant: Grant) -> TokenRefused:

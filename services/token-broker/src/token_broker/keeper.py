@@ -1,5 +1,7 @@
 """Looks after grants that nobody asks for: settles what a dead replica left behind, and keeps idle grants alive."""
 
+from collections.abc import Awaitable, Callable, Sequence
+
 from shared.errors import DuebellError
 from token_broker.flights import for_each
 from token_broker.fresh import with_fresh_token
@@ -26,18 +28,23 @@ class Keeper:
         self._figures = figures
         self._pacing = pacing
 
-    async def __call__(self) -> None:
-        """One round."""
+    async def settle(self) -> None:
+        """Repeat the refreshes whose end is unknown, or give their grants up and say so."""
+        await self._round(self._grants.unsettled, self._settle)
+
+    async def look(self) -> None:
+        """Refresh the grants whose day is over, and compare them with Xero's list."""
+        await self._round(self._grants.unlooked, self._look)
+
+    async def _round(
+        self, due: Callable[[int], Awaitable[Sequence[str]]], work: Callable[[str], Awaitable[None]]
+    ) -> None:
         try:
-            unsettled = await self._grants.unsettled(_ROUND)
-            await for_each(unsettled, self._settle, _AT_ONCE)
-            unlooked = await self._grants.unlooked(_ROUND)
-            await for_each(unlooked, self._look, _AT_ONCE)
+            await for_each(await due(_ROUND), work, _AT_ONCE)
         except DuebellError as error:
             self._figures.look_failed("", error.reason)
 
     async def _settle(self, grant_id: str) -> None:
-        """A claim that lapsed: the refresh is repeated, or the grant given up and said to be lost."""
         try:
             grant = await self._grants.read(grant_id)
             if grant is not None:

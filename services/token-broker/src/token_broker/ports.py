@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from shared.contracts.tokens import Connection
 from shared.errors import PermanentError, RetryableError
-from token_broker.links import Link
 
 Clock = Callable[[], datetime]
 
@@ -127,7 +126,7 @@ class Grants(Protocol):
         ...
 
     async def unsettled(self, limit: int) -> Sequence[str]:
-        """Ids of active grants whose claim lapsed: whoever held it died, or never heard the answer."""
+        """Ids of active grants that were left half-known: a claim lapsed, or a refusal was not confirmed."""
         ...
 
     async def unlooked(self, limit: int) -> Sequence[str]:
@@ -151,6 +150,7 @@ class Held:
     tenant_name: str
     grant_id: str
     revision: int
+    changed_at: datetime
     connected: bool
     reason: str
 
@@ -203,71 +203,6 @@ class Identity(Protocol):
     async def revoke(self, refresh_token: SecretStr) -> None:
         """End the grant and all permissions of its user."""
         ...
-
-
-@dataclass(frozen=True)
-class Consent:
-    """One journey through Xero's login, claimed at ``begun_at`` by the callback that is finishing it."""
-
-    state: str
-    begun_at: datetime
-    owner: str
-    link: Link
-
-
-class Consents(Protocol):
-    async def open(self, link: Link, new_state: str, life_seconds: float) -> str | None:
-        """The state of the link's journey (``new_state`` the first time); None when the link was used."""
-        ...
-
-    async def begin(self, state: str, owner: str, life_seconds: float) -> Consent:
-        """Claim the journey for one callback.
-
-        Raises:
-            ConsentRefused: the state is unknown, used, expired, or another callback is finishing it.
-        """
-        ...
-
-    async def give_back(self, consent: Consent) -> None:
-        """Nothing came of it: the link can be opened again."""
-        ...
-
-    async def complete(
-        self,
-        consent: Consent,
-        grant_id: str,
-        pair: TokenPair,
-        organisations: Sequence[Organisation],
-        look_seconds: float,
-    ) -> None:
-        """Use up the link, store the grant as its next generation and connect the organisations, all or nothing.
-
-        What the same user connected before and Xero no longer lists is lost. ``look_seconds``: until the next look.
-
-        Raises:
-            ConsentRefused: another callback finished first.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Announcement:
-    """A change of a connection that has not been told yet; ``revision`` is which change of that tenant's."""
-
-    tenant_id: str
-    tenant_name: str
-    revision: int
-    lost: bool
-    reason: str
-    changed_at: datetime
-    connected_at: datetime
-    correlation_id: str | None
-
-
-class Announcements(Protocol):
-    async def due(self, limit: int) -> Sequence[Announcement]: ...
-
-    async def told(self, announcement: Announcement) -> None: ...
 
 
 class Figures(Protocol):

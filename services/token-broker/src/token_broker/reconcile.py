@@ -38,7 +38,7 @@ def differences(held: Sequence[Held], listed: Sequence[Organisation]) -> Differe
 
 
 class Reconcile:
-    """One look at a time for each grant, whoever asks for it."""
+    """Looks at what Xero lists for a grant, and records what it finds."""
 
     def __init__(
         self,
@@ -62,7 +62,8 @@ class Reconcile:
         Raises:
             DuebellError: Xero or the database did not answer; nothing was changed.
         """
-        held = await self._connections.held_by(grant.id)
+        # An organisation that was connected after this token was read is not for it to judge.
+        held = [each for each in await self._connections.held_by(grant.id) if each.changed_at <= grant.read_at]
         found = differences(held, await self._identity.organisations(grant.access_token))
         gone = found.gone
         if gone:
@@ -81,7 +82,10 @@ class Reconcile:
             await self._announce()
 
     async def recently(self, grant: Grant, patience_seconds: float) -> bool:
-        """Look, unless somebody did within a minute; False when it takes too long, or Xero does not answer."""
+        """Look, unless this replica did within a minute; callers share one look.
+
+        False when it takes too long, or Xero does not answer.
+        """
         now = self._pacing.monotonic()
         looked_at = self._looked_at.get(grant.id)
         if looked_at is not None and now - looked_at < _NOT_AGAIN_SECONDS:

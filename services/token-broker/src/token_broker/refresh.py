@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from shared.errors import RetryableError
 from token_broker.flights import Flights
@@ -22,6 +23,11 @@ from token_broker.ports import (
 )
 from token_broker.timing import Pacing
 
+T = TypeVar("T")
+
+_MOST_AT_ONCE = 32
+"""Refreshes under way in one process: a thousand at once would only keep each other from ending."""
+_LONGEST_POLL_SECONDS = 1.0
 _MOST_WAITING = 64
 """Callers that may wait for one grant in one process: a provider that hangs must not fill the queue for all tenants."""
 
@@ -56,6 +62,7 @@ class Refresher:
         self._new_owner = new_owner
         self._flights: Flights[Grant | None] = Flights(self._broken)
         self._waiting: Counter[str] = Counter()
+        self._places = asyncio.Semaphore(_MOST_AT_ONCE)
         self._draining = False
 
     async def newer_than(self, seen: Grant, patience_seconds: float) -> Grant | None:
@@ -85,15 +92,16 @@ class Refresher:
 
     async def _fly(self, seen: Grant) -> Grant | None:
         until = self._monotonic() + self._timing.patience_seconds
-        grant = seen
+        grant, poll = seen, self._timing.poll_seconds
         while True:
             if not _is_claimed(grant):
-                await self._attempt(seen)
+                async with self._places:
+                    await self._attempt(seen)
             newest = await self._grants.read(seen.id)
             if newest is None or newest.lost or newest.generation != seen.generation:
                 return newest
             grant = newest
-            wait = self._timing.poll_seconds
+            wait, poll = poll, min(poll * 1.5, _LONGEST_POLL_SECONDS)
             if grant.not_before is not None and grant.not_before > grant.read_at:
                 if not grant.refusals:
                     return grant
@@ -110,17 +118,10 @@ class Refresher:
             claim = await self._grants.claim(seen, self._new_owner(), self._timing.claim_seconds)
             if claim is None:
                 return
-            if self._may_still_be_taken(claim, 0):
-                await self._send(claim, lambda: self._may_send(claim, self._monotonic() - claimed_at))
+            if claim.unknown_seconds is None or self._timing.may_repeat:
+                await self._send(claim, lambda: self._timing.may_send(self._monotonic() - claimed_at))
             else:
                 await self._lose(claim, ANSWER_LOST)
-
-    def _may_send(self, claim: Claim, age_seconds: float) -> bool:
-        return self._timing.may_send(age_seconds) and self._may_still_be_taken(claim, age_seconds)
-
-    def _may_still_be_taken(self, claim: Claim, age_seconds: float) -> bool:
-        """Whether the token is unused, or inside the grace of the provider that may have seen it."""
-        return claim.unknown_seconds is None or self._timing.may_repeat(claim.unknown_seconds + age_seconds)
 
     async def _send(self, claim: Claim, may_send: Callable[[], bool]) -> None:
         sent_at = self._monotonic()
@@ -129,11 +130,11 @@ class Refresher:
         except GrantRefused as error:
             await self._judge_refusal(claim, error.reason)
         except NotSent as error:
-            await self._grants.put_off(claim, 0, failures=claim.failures, refusals=claim.refusals)
+            await self._put_off(claim, 0)
             self._figures.refresh_failed(claim.grant_id, "not_sent", error.reason)
         except IdentityUnavailable as error:
             wait = self._timing.backoff(claim.failures, error.retry_after, self._chance())
-            await self._grants.put_off(claim, wait, failures=claim.failures + 1, refusals=claim.refusals)
+            await self._put_off(claim, wait, failures=claim.failures + 1)
             self._figures.refresh_failed(claim.grant_id, "unavailable", error.reason)
         except IdentitySilent as error:
             # Xero may have acted, or act still: nobody may send this token again before the claim has lapsed.
@@ -142,22 +143,27 @@ class Refresher:
             await self._save(claim, pair, sent_at)
 
     async def _save(self, claim: Claim, pair: TokenPair, sent_at: float) -> None:
-        """This pair is the only copy, so an unreachable database is asked again for as long as the claim is ours."""
         rest = self._timing.rest(pair.lifetime_seconds)
-        while True:
-            try:
-                saved = await self._grants.renew(claim, pair, rest_seconds=rest)
-                break
-            except RetryableError:
-                if self._monotonic() - sent_at > self._timing.claim_seconds:
-                    raise
-                await self._pause(self._timing.poll_seconds)
-        if saved:
+        if await self._written(lambda: self._grants.renew(claim, pair, rest_seconds=rest)):
             seconds = self._monotonic() - sent_at
             recovered = claim.unknown_seconds is not None
             self._figures.refreshed(claim.grant_id, claim.generation + 1, seconds, recovered=recovered)
         else:
             self._figures.refresh_failed(claim.grant_id, "superseded", "claim_lost")
+
+    async def _written(self, write: Callable[[], Awaitable[T]]) -> T:
+        """What Xero said is known to nobody else, so a database that is away is asked again for minutes.
+
+        However late it is written: what is no longer ours to change is not changed.
+        """
+        until = self._monotonic() + self._timing.persist_seconds
+        while True:
+            try:
+                return await write()
+            except RetryableError:
+                if self._monotonic() > until:
+                    raise
+                await self._pause(self._timing.poll_seconds * 5)
 
     async def _judge_refusal(self, claim: Claim, reason: str) -> None:
         """One refusal may be a stray; the grant is lost when the next attempt, seconds later, is refused too."""
@@ -166,13 +172,26 @@ class Refresher:
             self._figures.refresh_failed(claim.grant_id, "superseded", reason)
             return
         if not claim.refusals:
-            await self._grants.put_off(claim, self._timing.confirm_seconds, failures=claim.failures, refusals=1)
+            await self._put_off(claim, self._timing.confirm_seconds, refusals=1)
             self._figures.refresh_failed(claim.grant_id, "refused", reason)
         else:
-            await self._lose(claim, reason)
+            too_late = claim.unknown_seconds is not None and claim.unknown_seconds > self._timing.grace_seconds
+            await self._lose(claim, ANSWER_LOST if too_late else reason)
+
+    async def _put_off(
+        self, claim: Claim, seconds: float, *, failures: int | None = None, refusals: int | None = None
+    ) -> None:
+        await self._written(
+            lambda: self._grants.put_off(
+                claim,
+                seconds,
+                failures=claim.failures if failures is None else failures,
+                refusals=claim.refusals if refusals is None else refusals,
+            )
+        )
 
     async def _lose(self, claim: Claim, reason: str) -> None:
-        if await self._grants.lose(claim, reason):
+        if await self._written(lambda: self._grants.lose(claim, reason)):
             self._figures.grant_lost(claim.grant_id, reason)
             await self._announce()
 

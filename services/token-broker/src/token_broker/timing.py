@@ -30,6 +30,7 @@ class RefreshTiming:
     longest_backoff_seconds: float = 300.0
     fresh_seconds: float = 120.0
     rest_seconds: float = 5.0
+    persist_seconds: float = 600.0
     grace_seconds: float = 1800.0
     look_seconds: float = 86_400.0
 
@@ -45,9 +46,14 @@ class RefreshTiming:
         """Whether a request sent now ends before the claim can lapse."""
         return claim_age_seconds + self.deadline_seconds + self.margin_seconds < self.claim_seconds
 
-    def may_repeat(self, unknown_seconds: float) -> bool:
-        """Whether a token that may have been used ``unknown_seconds`` ago can be sent again within the grace."""
-        return unknown_seconds + self.deadline_seconds + self.margin_seconds < self.grace_seconds
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a token that may have been used is sent again.
+
+        Also after the grace: its successor was never ours, so nothing is left that a provider could take away, and
+        after an outage of the gateway it is most likely unused.
+        """
+        return self.grace_seconds > 0
 
     def freshness(self, lifetime_seconds: float) -> float:
         """How much life a token must have left to be given: two minutes of thirty, in proportion for shorter ones."""

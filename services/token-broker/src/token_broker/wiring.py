@@ -21,8 +21,9 @@ from token_broker.adapters.refresh_figures import BrokerFigures
 from token_broker.adapters.refresh_lock import RedisRefreshLock
 from token_broker.adapters.transactions import Database
 from token_broker.adapters.xero_identity import XeroIdentity
+from token_broker.consent_ports import Consents
 from token_broker.keyring import KeyRing
-from token_broker.ports import Consents, Figures, Grants, Identity, RefreshLock
+from token_broker.ports import Figures, Grants, Identity, RefreshLock
 from token_broker.settings import TokenBrokerSettings
 from token_broker.timing import RefreshTiming
 
@@ -83,7 +84,7 @@ async def open_adapters(settings: TokenBrokerSettings, core: Core, timing: Refre
             consents=SqlConsents(database, ring),
             connections=SqlConnections(database),
             identity=identity,
-            lock=RedisRefreshLock(redis, timing.lock_seconds),
+            lock=RedisRefreshLock(redis, timing.lock_seconds, timing.claim_seconds),
             figures=BrokerFigures(core.registry, _caller),
             database=database,
             ring=ring,

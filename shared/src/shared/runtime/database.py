@@ -17,6 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from shared.errors import ConfigurationError
 
 _BUSY_SECONDS = 10
+_CONNECT_SECONDS = 5
+_STATEMENT_SECONDS = 30
+"""A server that is paused, or behind a broken network, would otherwise be waited for without end."""
 _READING = "duebell_reading"
 _MIGRATION_LOCK = 0x64756562
 """Held in PostgreSQL while migrating, so that replicas starting at once do not race."""
@@ -31,7 +34,13 @@ def create_engine(url: str) -> AsyncEngine:
     parsed = _normalised(url)
     if parsed.get_backend_name() == "postgresql":
         return create_async_engine(
-            parsed, pool_size=10, max_overflow=5, pool_timeout=10, pool_pre_ping=True, hide_parameters=True
+            parsed,
+            pool_size=10,
+            max_overflow=5,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": _STATEMENT_SECONDS},
         )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

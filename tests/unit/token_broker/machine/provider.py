@@ -174,7 +174,8 @@ class Provider:
         else:
             family.revoked = family.reused = True
             request.result = Reply.STRAY
-            self.blame("a refresh token was used again")
+            if self.mode is Mode.STRICT or request.token != family.previous:
+                self.blame("a refresh token was used again")
 
     def _superseded(self, token: str) -> bool:
         """A pair that a later answer to the same request token replaced; it was never used."""

@@ -207,7 +207,8 @@ class Replica:
         )
         reconcile = Reconcile(connections, identity, figures, self.announce, pacing)
         self.ahead = RefreshAhead(refresher, pacing)
-        self.keeper = Keeper(grants, refresher, reconcile, figures, pacing)
+        keeper = Keeper(grants, refresher, reconcile, figures, pacing)
+        self.settle, self.look = keeper.settle, keeper.look
         self.hand_out = HandOut(
             grants, refresher, reconcile, self.ahead, figures, pacing=pacing, fingerprint=fingerprint
         )

@@ -174,7 +174,7 @@ class TokenBroker(RuleBasedStateMachine):
     def resume(self) -> None:
         next(each for each in self.world.replicas if each.paused).paused = False
 
-    @rule(index=INDEX, loop=st.sampled_from(["keeper", "ahead", "announce"]))
+    @rule(index=INDEX, loop=st.sampled_from(["settle", "look", "ahead", "announce"]))
     def round(self, index: int, loop: str) -> None:
         replica = self._replica(index)
         self.world.round(replica, getattr(replica, loop))

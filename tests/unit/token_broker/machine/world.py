@@ -92,7 +92,7 @@ class World:
         assert state is not None
         consent = await self._admin.begin(state, "admin", 60)
         organisations = self.provider.organisations[user]
-        await self._admin.complete(consent, user, self.provider.pair(issued), organisations, 80_000.0)
+        await self._admin.complete(consent, user, self.provider.pair(issued), organisations)
 
     # What the replicas do
 
@@ -248,7 +248,7 @@ class World:
 
     def _rounds(self) -> None:
         for replica in self.replicas[:2]:
-            for work in (replica.keeper, replica.announce):
+            for work in (replica.settle, replica.look, replica.announce):
                 self.round(replica, work)
                 self.live(15, answering=True)
 

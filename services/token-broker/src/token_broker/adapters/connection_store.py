@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from shared.contracts.tokens import Connection
 from token_broker.adapters.grant_store import lose_connections, untold_change
 from token_broker.adapters.transactions import Database
-from token_broker.ports import Announcement, Held
+from token_broker.consent_ports import Announcement
+from token_broker.ports import Held
 from token_broker.tables import CONNECTED, LOST, connections
 
 
@@ -35,6 +36,7 @@ class SqlConnections:
                 tenant_name=row["tenant_name"],
                 grant_id=row["grant_id"],
                 revision=row["revision"],
+                changed_at=row["changed_at"],
                 connected=row["status"] == CONNECTED,
                 reason=row["reason"],
             )

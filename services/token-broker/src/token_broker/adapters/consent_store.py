@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.runtime.database import UtcDateTime
-from token_broker.adapters.grant_store import NO_CLAIM, lifetime, lose_connections, sealed_pair, untold_change
+from token_broker.adapters.grant_store import NO_CLAIM, lifetime, sealed_pair, untold_change
 from token_broker.adapters.transactions import Database, Transaction
+from token_broker.consent_ports import Consent
 from token_broker.keyring import KeyRing
 from token_broker.links import Link
-from token_broker.ports import DISCONNECTED, Consent, Organisation, TokenPair
+from token_broker.ports import Organisation, TokenPair
 from token_broker.problems import ConsentRefused, Problem
 from token_broker.tables import ACTIVE, CONNECTED, connections, consents, grants
 
@@ -77,7 +78,6 @@ class SqlConsents:
         grant_id: str,
         pair: TokenPair,
         organisations: Sequence[Organisation],
-        look_seconds: float,
     ) -> None:
         async with self._database.transaction() as work:
             used = await work.connection.execute(
@@ -89,20 +89,13 @@ class SqlConsents:
             )
             if used.rowcount != 1:
                 raise ConsentRefused(Problem.STATE_USED)
-            await self._store_grant(work, grant_id, pair, consent.begun_at, look_seconds)
+            await self._store_grant(work, grant_id, pair, consent.begun_at)
             for organisation in sorted(organisations, key=lambda each: each.tenant_id):
                 await _connect(work, organisation, grant_id)
-            # Xero has just listed all that this user connected; what it left out was disconnected there.
-            listed = [organisation.tenant_id for organisation in organisations]
-            await lose_connections(
-                work, DISCONNECTED, connections.c.grant_id == grant_id, connections.c.tenant_id.not_in(listed)
-            )
 
-    async def _store_grant(
-        self, work: Transaction, grant_id: str, pair: TokenPair, asked_at: datetime, look_seconds: float
-    ) -> None:
-        look_at = work.now + timedelta(seconds=look_seconds)
-        state = {"status": ACTIVE, "failures": 0, "refusals": 0, "look_at": look_at}
+    async def _store_grant(self, work: Transaction, grant_id: str, pair: TokenPair, asked_at: datetime) -> None:
+        # Whether the user disconnected something else meanwhile is for the next look to find out.
+        state = {"status": ACTIVE, "failures": 0, "refusals": 0, "look_at": work.now}
         state |= lifetime(asked_at, pair)
         first = {"id": grant_id, **sealed_pair(self._ring, grant_id, 1, pair), **state}
         if await _insert_unless_there(work, grants, first):

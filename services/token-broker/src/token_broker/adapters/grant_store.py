@@ -126,12 +126,13 @@ class SqlGrants:
             return True
 
     async def unsettled(self, limit: int) -> Sequence[str]:
-        """A claim that lapsed while its grant may not be tried yet waits until it may."""
+        """Each when it may be tried again."""
+        half_known = sa.or_(grants.c.unknown_since.is_not(None), grants.c.refusals > 0)
         async with self._database.reading() as work:
             return await self._ids(
                 work,
                 limit,
-                grants.c.claim_until < work.now,
+                sa.or_(grants.c.claim_until < work.now, sa.and_(grants.c.claim.is_(None), half_known)),
                 sa.or_(grants.c.not_before.is_(None), grants.c.not_before <= work.now),
             )
 

@@ -26,7 +26,7 @@ class SqlOverview:
             .join(grants, connections.c.grant_id == grants.c.id)
             .order_by(connections.c.tenant_name, connections.c.tenant_id)
         )
-        async with self._database.transaction() as work:
+        async with self._database.reading() as work:
             rows = (await work.connection.execute(query)).mappings().all()
             return [_shown(row, work) for row in rows]
 

@@ -21,7 +21,7 @@ class SqlSealedGrants:
 
     async def stale(self, after: str, limit: int) -> Sequence[SealedGrant]:
         query = sa.select(grants.c.id, grants.c.generation, *_SEALED).order_by(grants.c.id).limit(limit)
-        async with self._database.transaction() as work:
+        async with self._database.reading() as work:
             rows = await work.connection.execute(query.where(grants.c.id > after, self._is_stale(work)))
             return [SealedGrant(*row) for row in rows]
 
@@ -45,7 +45,7 @@ class SqlSealedGrants:
 
     async def tally(self) -> Tally:
         by_key: Counter[str] = Counter()
-        async with self._database.transaction() as work:
+        async with self._database.reading() as work:
             for column in _SEALED:
                 key = _key_id(work, column).label("key")
                 query = sa.select(key, sa.func.count()).where(column != "").group_by(key)

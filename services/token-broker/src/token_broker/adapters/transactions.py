@@ -12,6 +12,8 @@ from shared.errors import RetryableError
 from shared.runtime.clock import Clock
 from shared.runtime.database import UtcDateTime, for_reading
 
+_PASSING_CLASSES = frozenset({"08", "40", "53", "57"})
+"""Of PostgreSQL's error codes: connection, rollback of one of two, resources, and the operator (starting, stopping)."""
 _UNREACHABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, OSError)
 
 
@@ -52,7 +54,7 @@ class Database:
         except _UNREACHABLE as error:
             raise RetryableError("database_unavailable", type(error).__name__) from error
         except sa.exc.DBAPIError as error:
-            if error.connection_invalidated:
+            if error.connection_invalidated or _passes(error):
                 raise RetryableError("database_unavailable", type(error).__name__) from error
             raise
 
@@ -60,3 +62,8 @@ class Database:
         if connection.dialect.name != "postgresql":
             return self._clock()
         return (await connection.execute(sa.select(sa.func.clock_timestamp(type_=UtcDateTime)))).scalar_one()
+
+
+def _passes(error: sa.exc.DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlstate", None)
+    return isinstance(code, str) and code[:2] in _PASSING_CLASSES

@@ -23,7 +23,7 @@ _TOKEN_PATH = "/connect/token"  # noqa: S105 - a path
 _REVOCATION_PATH = "/connect/revocation"
 _CONNECTIONS_PATH = "/connections"
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-_GATEWAY_LOST_THE_ANSWER = (502, 504)
+_TURNED_AWAY = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 _OUR_FAULT_SECONDS = 60.0
 _DEFAULT_LIFETIME_SECONDS = 1800
 _ERROR_CODE = re.compile(r"[a-z_]{1,40}")
@@ -130,10 +130,11 @@ def _bearer(access_token: SecretStr) -> dict[str, str]:
 
 def _failure(answer: httpx.Response) -> GrantRefused | IdentityUnavailable | IdentitySilent:
     status = answer.status_code
-    if status in _GATEWAY_LOST_THE_ANSWER:
-        return IdentitySilent(f"http_{status}")
-    if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+    if status in _TURNED_AWAY:
         return IdentityUnavailable(f"http_{status}", retry_after=_retry_after(answer))
+    if not httpx.codes.is_client_error(status) and not httpx.codes.is_redirect(status):
+        # It may have failed after it had acted.
+        return IdentitySilent(f"http_{status}")
     body = _json(answer)
     code = body.get("error") if isinstance(body, dict) else None
     if code == INVALID_GRANT:
