@@ -133,6 +133,7 @@ async def test_what_a_consent_no_longer_lists_is_found_by_the_look_that_follows(
 ) -> None:
     xero.organisations["user-1"] = []
     assert (await connected.connect("user-1", BRIO)).status_code == 200
+    connected.time.advance(600)
     await connected.keep()
     assert [each.tenant_id for each in await connected.connections.connected()] == [BRIO[0]]
     lost = [event for event in connected.events.published if isinstance(event, ConnectionLostV1)]

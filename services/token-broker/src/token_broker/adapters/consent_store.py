@@ -18,6 +18,7 @@ from token_broker.problems import ConsentRefused, Problem
 from token_broker.tables import ACTIVE, CONNECTED, connections, consents, grants
 
 Row = Mapping[str, Any]
+_LOOK_AFTER = timedelta(minutes=10)
 
 
 class SqlConsents:
@@ -95,7 +96,7 @@ class SqlConsents:
 
     async def _store_grant(self, work: Transaction, grant_id: str, pair: TokenPair, asked_at: datetime) -> None:
         # Whether the user disconnected something else meanwhile is for the next look to find out.
-        state = {"status": ACTIVE, "failures": 0, "refusals": 0, "look_at": work.now}
+        state = {"status": ACTIVE, "failures": 0, "refusals": 0, "look_at": work.now + _LOOK_AFTER}
         state |= lifetime(asked_at, pair)
         first = {"id": grant_id, **sealed_pair(self._ring, grant_id, 1, pair), **state}
         if await _insert_unless_there(work, grants, first):

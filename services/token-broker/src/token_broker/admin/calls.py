@@ -53,7 +53,7 @@ class Gate:
     """Knows a call that it has taken for as long as the call could be repeated.
 
     Each replica has its own memory: a call that is caught on its way could be repeated at another replica within the
-    minute. It could do there no more than it did here, and its way leads through one machine or network alone.
+    minute. What it does is done already, unless a person undid it within that minute.
     """
 
     def __init__(self, signer: CallSigner, clock: Callable[[], datetime]) -> None:
