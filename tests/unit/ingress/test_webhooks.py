@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -14,11 +15,13 @@ from starlette.applications import Starlette
 
 from ingress.accept import AcceptWebhook
 from ingress.bodies import MAX_BODY_BYTES
+from ingress.bursts import Lanes, TenantBursts
 from ingress.metrics import DoorFigures
 from ingress.signatures import meta_signature_matches, xero_signature_matches
 from ingress.webhooks import Webhooks, webhook_routes
 from shared.contracts import Event
 from shared.errors import PermanentError, PublishFailed
+from shared.topology.lanes import Lane
 from support.builders import NOON
 
 KEY = "webhook key"
@@ -28,13 +31,15 @@ HANDSHAKE = b'{"events":[],"firstEventSequence": 0,"lastEventSequence": 0, "entr
 class FakeOutbox:
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.lanes: list[Lane] = []
         self.kept: list[tuple[bytes, str]] = []
         self.failure: Exception | None = None
 
-    async def publish(self, event: Event) -> None:
+    async def publish(self, event: Event, lane: Lane) -> None:
         if self.failure:
             raise self.failure
         self.events.append(event)
+        self.lanes.append(lane)
 
     async def keep(self, body: bytes, *, source: str, reason: str) -> None:
         if self.failure:
@@ -48,8 +53,15 @@ def outbox() -> FakeOutbox:
 
 
 @pytest.fixture
-async def door(outbox: FakeOutbox) -> AsyncIterator[httpx.AsyncClient]:
-    webhooks = Webhooks(AcceptWebhook(outbox), DoorFigures(CollectorRegistry()), lambda: NOON)
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def door(outbox: FakeOutbox, registry: CollectorRegistry) -> AsyncIterator[httpx.AsyncClient]:
+    figures = DoorFigures(registry)
+    lanes = Lanes(TenantBursts(lambda: 0.0, burst=50), figures.sorted_into)
+    webhooks = Webhooks(AcceptWebhook(outbox, lanes.of), figures, lambda: NOON)
     routes = webhook_routes(
         webhooks,
         verify_xero=partial(xero_signature_matches, keys=("old key", KEY)),
@@ -98,6 +110,22 @@ async def test_events_are_published_before_200(door: httpx.AsyncClient, outbox: 
     body = event_body(250)
     assert_bare(await door.post("/webhooks/xero", content=body, headers=signed(body, key)), 200)
     assert len(outbox.events) == 250
+
+
+async def test_what_is_beyond_a_tenants_burst_is_marked_as_bulk_and_counted(
+    door: httpx.AsyncClient, outbox: FakeOutbox, registry: CollectorRegistry
+) -> None:
+    body = event_body(210)
+    assert_bare(await door.post("/webhooks/xero", content=body, headers=signed(body)), 200)
+    taken = Counter((event.tenant_id, lane) for event, lane in zip(outbox.events, outbox.lanes, strict=True))  # type: ignore[attr-defined]  # all are of Xero
+    assert taken == {
+        (f"tenant-{n}", lane): count for n in range(3) for lane, count in ((Lane.HOT, 50), (Lane.BULK, 20))
+    }
+    counted = {
+        lane: registry.get_sample_value("duebell_ingress_events_total", {"key": "xero.event.received.v1", "lane": lane})
+        for lane in ("hot", "bulk")
+    }
+    assert counted == {"hot": 150, "bulk": 60}
 
 
 @pytest.mark.parametrize("failure", [PublishFailed("publish_unconfirmed"), PermanentError("unroutable")])

@@ -8,6 +8,7 @@ from faststream.rabbit import RabbitRouter
 from fetcher.looks import LookAtInvoices
 from fetcher.organisations import OrganisationDirectory
 from fetcher.scans import ScanTenant
+from fetcher.shares import TenantShares
 from shared.contracts import (
     ConnectionEstablishedV1,
     Event,
@@ -15,18 +16,32 @@ from shared.contracts import (
     ScanRequestedV1,
     XeroEventReceivedV1,
 )
+from shared.runtime.consumer import prefetching
 from shared.runtime.publisher import Publishes
 from shared.topology import queues
 
+BULK_PREFETCH = 150
+"""Three batches: one being read, one being cut, one on its way. More would only stand before the hot lane's work."""
+
 
 def build_router(
-    look: LookAtInvoices, scan: ScanTenant, organisations: OrganisationDirectory, events: Publishes
+    look: LookAtInvoices,
+    scan: ScanTenant,
+    organisations: OrganisationDirectory,
+    hot_shares: TenantShares,
+    events: Publishes,
 ) -> RabbitRouter:
     router = RabbitRouter()
 
     @router.subscriber(queues.FETCHER_XERO_EVENT_RECEIVED.subscription())
     async def on_xero_event_received(event: XeroEventReceivedV1) -> None:
         """Read the invoice that changed and say what it is now."""
+        with hot_shares.place(event.tenant_id):
+            await _publish_all(look.after_event(event), events)
+
+    @router.subscriber(queues.FETCHER_XERO_EVENT_RECEIVED_BULK.subscription(), channel=prefetching(BULK_PREFETCH))
+    async def on_bulk_xero_event_received(event: XeroEventReceivedV1) -> None:
+        """The same for what is beyond a tenant's burst."""
         await _publish_all(look.after_event(event), events)
 
     @router.subscriber(queues.FETCHER_INVOICE_LOOK_REQUESTED.subscription())

@@ -1,20 +1,23 @@
 """Takes in a verified webhook: every piece is durable before the sender is told so."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from ingress.payloads import Contents
 from ingress.ports import Outbox
+from shared.contracts import Event
+from shared.topology.lanes import Lane
 
 PUBLISHES_IN_FLIGHT = 100
 """Confirms cost little when pipelined; a wider window only adds waiting."""
 
 
 class AcceptWebhook:
-    """Publishes all pieces of a body at once."""
+    """Publishes all pieces of a body at once, each event in the lane that ``lane_of`` says."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, lane_of: Callable[[Event], Lane]) -> None:
         self._outbox = outbox
+        self._lane_of = lane_of
 
     async def __call__(self, contents: Contents) -> None:
         """Return when everything is confirmed; raise as soon as one piece is not, whatever became of the others.
@@ -24,7 +27,7 @@ class AcceptWebhook:
         window = asyncio.Semaphore(PUBLISHES_IN_FLIGHT)
         async with asyncio.TaskGroup() as group:
             for event in contents.events:
-                group.create_task(_within(window, self._outbox.publish(event)))
+                group.create_task(_within(window, self._outbox.publish(event, self._lane_of(event))))
             for piece in contents.unreadable:
                 kept = self._outbox.keep(piece.body, source=contents.source, reason=piece.reason)
                 group.create_task(_within(window, kept))

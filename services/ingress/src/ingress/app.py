@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from time import monotonic
 
 from ingress.accept import AcceptWebhook
 from ingress.adapters.outbox import RabbitOutbox
+from ingress.bursts import Lanes, TenantBursts
 from ingress.metrics import DoorFigures
 from ingress.settings import IngressSettings
 from ingress.signatures import meta_signature_matches, xero_signature_matches
@@ -15,8 +17,10 @@ from shared.runtime.service import Core, Service
 
 @asynccontextmanager
 async def create_app(settings: IngressSettings, core: Core) -> AsyncIterator[Service]:
-    accept = AcceptWebhook(RabbitOutbox(core.events, core.clock))
-    webhooks = Webhooks(accept, DoorFigures(core.registry), core.clock)
+    figures = DoorFigures(core.registry)
+    lanes = Lanes(TenantBursts(monotonic), figures.sorted_into)
+    accept = AcceptWebhook(RabbitOutbox(core.events, core.clock), lanes.of)
+    webhooks = Webhooks(accept, figures, core.clock)
     keys = tuple(key.get_secret_value() for key in settings.xero_webhook_keys)
     yield Service(
         routes=webhook_routes(

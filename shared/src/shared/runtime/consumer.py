@@ -13,8 +13,16 @@ DRAIN_SECONDS = 20.0
 """How long running handlers may take to finish at a stop; the process manager waits longer than this."""
 
 
+def prefetching(count: int) -> Channel:
+    """For a subscriber that takes another number of deliveries at once than its service's others: ``channel=…``."""
+    return Channel(prefetch_count=count)
+
+
 class Consumer:
-    """Runs a service's routers on a connection that publishes nothing."""
+    """Runs a service's routers on a connection that publishes nothing.
+
+    ``prefetch`` holds for each subscriber that has no channel of its own.
+    """
 
     def __init__(
         self,
@@ -26,7 +34,7 @@ class Consumer:
         settlement: Settlement,
         figures: DeliveryFigures,
     ) -> None:
-        middleware: Any = partial(DeliveryMiddleware, service=service, settlement=settlement, figures=figures)
+        middleware: Any = partial(DeliveryMiddleware, settlement=settlement, figures=figures)
         self._broker = RabbitBroker(
             amqp_url,
             default_channel=Channel(prefetch_count=prefetch),

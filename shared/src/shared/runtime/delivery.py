@@ -34,7 +34,7 @@ from shared.topology.queues import QUEUES, Purpose
 _UNREADABLE = (ValidationError, json.JSONDecodeError, UnicodeDecodeError)
 HANDLER_PREFIX = "on_"
 """How every handler's name begins."""
-_RPC_QUEUES = frozenset(queue.name for queue in QUEUES if queue.purpose is Purpose.RPC)
+_QUEUES = {queue.name: queue for queue in QUEUES}
 _log = get_logger(__name__)
 
 
@@ -146,11 +146,6 @@ def _unreadable(error: Exception) -> bool:
     return isinstance(error, _UNREADABLE) and not entered
 
 
-def queue_of(service: str, routing_key: str) -> str:
-    """The queue a delivery was meant for: it has the queue's key, or its name when it comes off the ladder."""
-    return routing_key if routing_key.startswith(f"{service}.") else f"{service}.{routing_key}"
-
-
 def attempts_of(message: AbstractIncomingMessage) -> int:
     """How many handlings of this message have failed, by our own count: the broker's differs between versions."""
     value = message.headers.get(ATTEMPT, 0)
@@ -166,23 +161,20 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
         /,
         *,
         context: ContextRepo,
-        service: str,
         settlement: Settlement,
         figures: DeliveryFigures,
     ) -> None:
         super().__init__(message, context=context)
         self._settlement = settlement
         self._figures = figures
-        self._meant_for = queue_of(service, message.routing_key or "")
-        self._queue = self._meant_for
+        self._queue = ""
         self._bound = ExitStack()
         self._started = 0.0
 
     async def on_receive(self) -> None:
         self._started = time.perf_counter()
-        subscriber = self.context.get_local("handler_")
-        if isinstance(subscriber, RabbitSubscriber):
-            self._queue = subscriber.queue.name
+        subscriber: RabbitSubscriber = self.context.get_local("handler_")
+        self._queue = subscriber.queue.name
         identifier = self._bound.enter_context(correlated(self.msg.correlation_id, queue=self._queue))
         _current.set(Delivery(self._queue, identifier, self.msg.reply_to, self.msg.user_id, self.msg.app_id))
 
@@ -190,7 +182,7 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
         """RabbitMQ before 4.0.3 lets a sender reach any queue by a CC or BCC header, past the rights of its user; the
         routing key that a delivery shows is the one whose right was checked.
         """
-        if self._meant_for != self._queue:
+        if not _QUEUES[self._queue].takes(self.msg.routing_key or ""):
             raise PermanentError("misrouted")
         return await call_next(msg)
 
@@ -213,7 +205,7 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
             return True
 
     def _decide(self, error: Exception) -> Outcome:
-        if self._queue in _RPC_QUEUES:
+        if _QUEUES[self._queue].purpose is Purpose.RPC:
             return Drop(f"unanswered_{type(error).__name__}")
         return outcome_of(
             error,

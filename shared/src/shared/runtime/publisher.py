@@ -17,6 +17,7 @@ from shared.contracts import Event, MessageChangedV1
 from shared.errors import PermanentError, PublishFailed
 from shared.telemetry.correlation import correlation_id, new_correlation_id
 from shared.topology import exchanges
+from shared.topology.lanes import Lane
 from shared.topology.permissions import PROBE_KEY
 
 DEADLINE_SECONDS = 30.0
@@ -58,13 +59,14 @@ class EventPublisher:
         self._channel = channel
         self._app_id = app_id
 
-    async def publish(self, event: Event, *, deadline: float | None = None) -> None:
+    async def publish(self, event: Event, *, deadline: float | None = None, lane: Lane = Lane.HOT) -> None:
         """See :class:`Publishes`. The outcome of a failed publish is unknown, never "not arrived"."""
         outgoing = Outgoing(
             event.model_dump_json().encode(),
             exchange=exchanges.EVENTS,
             routing_key=event.key,
             type=event.key,
+            headers=lane.headers,
             mandatory=event.key not in _FOR_WHOEVER_LISTENS,
         )
         await self.send(outgoing, deadline=deadline)

@@ -8,6 +8,7 @@ import sys
 
 import aio_pika
 import aiormq
+from aio_pika import ExchangeType
 from aio_pika.abc import AbstractChannel
 
 from shared.errors import ConfigurationError
@@ -28,29 +29,59 @@ async def declare(amqp_url: str) -> None:
         channel = await connection.channel(publisher_confirms=False)
         for name in (exchanges.EVENTS, exchanges.RPC, exchanges.DEAD, *(rung.name for rung in LADDER)):
             await _declare_exchange(channel, name)
+        await _declare_exchange(channel, exchanges.HOT_LANE, internal=True)
+        alternate = {"alternate-exchange": exchanges.HOT_LANE}
+        await _declare_exchange(channel, exchanges.LANES, ExchangeType.HEADERS, internal=True, arguments=alternate)
         for service in queues.SERVICES:
             await _declare_queue(channel, queues.dead_queue(service), queues.DEAD_ARGUMENTS, exchanges.DEAD, service)
         for rung in LADDER:
             await _declare_queue(channel, rung.name, queues.delay_arguments(rung.seconds), rung.name, "#")
         for queue in queues.QUEUES:
-            await _declare_queue(channel, queue.name, queue.arguments, queue.exchange, queue.key)
+            await _declare_queue(channel, queue.name, queue.arguments, queue.exchange, queue.key, queue.headers)
+        await _divide_into_lanes(channel)
 
 
-async def _declare_exchange(channel: AbstractChannel, name: str) -> None:
+async def _divide_into_lanes(channel: AbstractChannel) -> None:
+    """Bound before it is unbound: there is always a way, and a queue takes a message once by however many."""
+    lanes = await channel.get_exchange(exchanges.LANES, ensure=False)
+    for key in queues.LANED_KEYS:
+        await lanes.bind(exchanges.EVENTS, key, timeout=10)
+    for queue in queues.QUEUES:
+        if queue.lane:
+            # Installations from before the lanes have it.
+            bound = await channel.get_queue(queue.name, ensure=False)
+            await bound.unbind(exchanges.EVENTS, queue.key, timeout=10)
+
+
+async def _declare_exchange(
+    channel: AbstractChannel,
+    name: str,
+    kind: ExchangeType = ExchangeType.TOPIC,
+    *,
+    internal: bool = False,
+    arguments: dict[str, str] | None = None,
+) -> None:
     try:
-        await channel.declare_exchange(name, aio_pika.ExchangeType.TOPIC, durable=True, timeout=10)
+        await channel.declare_exchange(
+            name, kind, durable=True, internal=internal, arguments=dict(arguments or {}), timeout=10
+        )
     except aiormq.exceptions.ChannelPreconditionFailed as error:
         raise ConfigurationError(f"exchange {name} stands in RabbitMQ with other settings: {error}") from None
 
 
 async def _declare_queue(
-    channel: AbstractChannel, name: str, arguments: queues.Arguments, exchange: str, key: str
+    channel: AbstractChannel,
+    name: str,
+    arguments: queues.Arguments,
+    exchange: str,
+    key: str,
+    headers: queues.Arguments | None = None,
 ) -> None:
     try:
         queue = await channel.declare_queue(name, durable=True, arguments=dict(arguments), timeout=10)
     except aiormq.exceptions.ChannelPreconditionFailed as error:
         raise ConfigurationError(f"queue {name} stands in RabbitMQ with other arguments: {error}") from None
-    await queue.bind(exchange, key, timeout=10)
+    await queue.bind(exchange, key, arguments=dict(headers or {}), timeout=10)
 
 
 def main() -> None:

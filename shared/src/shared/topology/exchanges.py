@@ -1,6 +1,10 @@
-"""The exchanges, all durable topic exchanges, so that permissions can name the routing keys."""
+"""The exchanges, all durable; services publish to topic ones alone, so that permissions can name the routing keys."""
 
 EVENTS = "duebell.events"
 RPC = "duebell.rpc"
 DEAD = "duebell.dead"
 """Routing key: the service whose dead letter it is."""
+LANES = "duebell.lanes"
+"""Reads the lane header of what ``EVENTS`` hands on to it; nobody can publish to it."""
+HOT_LANE = "duebell.lanes.hot"
+"""Takes what ``LANES`` has no other way for, by its routing key; nobody can publish to it."""

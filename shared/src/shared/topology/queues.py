@@ -16,7 +16,8 @@ from shared.contracts import (
     XeroEventReceivedV1,
 )
 from shared.contracts.tokens import ConnectionsListRequest, TokenAccessRequest
-from shared.topology import exchanges
+from shared.topology import exchanges, lanes
+from shared.topology.lanes import Lane
 
 Arguments = dict[str, str | int]
 
@@ -34,19 +35,41 @@ class Purpose(Enum):
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue that ``service`` consumes, bound to ``exchange`` by ``key``."""
+    """A queue that ``service`` consumes, bound to ``exchange`` by ``key``, or by ``headers`` where they are given.
+
+    With a ``lane`` it takes that lane's part of its key's messages.
+    """
 
     service: str
     key: str
     purpose: Purpose = Purpose.WORK
+    lane: Lane | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.service}.{self.key}"
+        name = f"{self.service}.{self.key}"
+        return f"{name}.{self.lane}" if self.lane is Lane.BULK else name
 
     @property
     def exchange(self) -> str:
-        return exchanges.RPC if self.purpose is Purpose.RPC else exchanges.EVENTS
+        if self.purpose is Purpose.RPC:
+            return exchanges.RPC
+        match self.lane:
+            case None:
+                return exchanges.EVENTS
+            case Lane.HOT:
+                return exchanges.HOT_LANE
+            case Lane.BULK:
+                return exchanges.LANES
+
+    @property
+    def headers(self) -> Arguments:
+        """What a message's headers must be, all of them, to reach a queue of the headers exchange."""
+        return {lanes.HEADER: str(self.lane), "x-match": "all"} if self.lane is Lane.BULK else {}
+
+    def takes(self, routing_key: str) -> bool:
+        """Whether a delivery was meant for this queue: it has its key, or its name when it comes off the ladder."""
+        return routing_key in (self.key, self.name)
 
     @property
     def arguments(self) -> Arguments:
@@ -72,7 +95,8 @@ class Queue:
         return RabbitQueue(self.name, declare=False)
 
 
-FETCHER_XERO_EVENT_RECEIVED = Queue("fetcher", XeroEventReceivedV1.key)
+FETCHER_XERO_EVENT_RECEIVED = Queue("fetcher", XeroEventReceivedV1.key, lane=Lane.HOT)
+FETCHER_XERO_EVENT_RECEIVED_BULK = Queue("fetcher", XeroEventReceivedV1.key, lane=Lane.BULK)
 FETCHER_SCAN_REQUESTED = Queue("fetcher", ScanRequestedV1.key)
 FETCHER_INVOICE_LOOK_REQUESTED = Queue("fetcher", InvoiceLookRequestedV1.key)
 FETCHER_CONNECTION_ESTABLISHED = Queue("fetcher", ConnectionEstablishedV1.key)
@@ -86,6 +110,7 @@ TOKEN_BROKER_CONNECTIONS_LIST = Queue("token-broker", ConnectionsListRequest.key
 
 QUEUES: tuple[Queue, ...] = (
     FETCHER_XERO_EVENT_RECEIVED,
+    FETCHER_XERO_EVENT_RECEIVED_BULK,
     FETCHER_SCAN_REQUESTED,
     FETCHER_INVOICE_LOOK_REQUESTED,
     FETCHER_CONNECTION_ESTABLISHED,
@@ -97,6 +122,9 @@ QUEUES: tuple[Queue, ...] = (
     TOKEN_BROKER_TOKEN_ACCESS,
     TOKEN_BROKER_CONNECTIONS_LIST,
 )
+
+LANED_KEYS = tuple(dict.fromkeys(queue.key for queue in QUEUES if queue.lane))
+"""What ``exchanges.LANES`` divides. It looks at headers alone: bulk queues of several keys would share all of them."""
 
 SERVICES = ("ingress", "token-broker", "fetcher", "scheduler", "notifier")
 

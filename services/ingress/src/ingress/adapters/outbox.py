@@ -4,6 +4,7 @@ from shared.contracts import Event
 from shared.runtime.clock import Clock
 from shared.runtime.dead_letters import DeadLetter
 from shared.runtime.publisher import EventPublisher
+from shared.topology.lanes import Lane
 
 DEADLINE_SECONDS = 1.5
 
@@ -15,8 +16,8 @@ class RabbitOutbox:
         self._publisher = publisher
         self._clock = clock
 
-    async def publish(self, event: Event) -> None:
-        await self._publisher.publish(event, deadline=DEADLINE_SECONDS)
+    async def publish(self, event: Event, lane: Lane) -> None:
+        await self._publisher.publish(event, deadline=DEADLINE_SECONDS, lane=lane)
 
     async def keep(self, body: bytes, *, source: str, reason: str) -> None:
         letter = DeadLetter(

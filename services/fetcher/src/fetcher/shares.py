@@ -1,0 +1,38 @@
+"""A tenant's share of the hot lane: what waits for its limits must not fill the places that others need."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.errors import RetryableError
+
+AGAIN_SECONDS = 5.0
+
+
+class TenantShares:
+    """Places of deliveries that are being handled, ``most`` for each tenant.
+
+    Ingress lets a tenant into the hot lane more slowly than it is read, but a tenant that Xero holds is not read at
+    all: within a minute its deliveries would take every place there is.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self, tenant_id: str) -> Iterator[None]:
+        """Hold a place for the length of the block.
+
+        Raises:
+            RetryableError: ``tenant_crowded``; the delivery comes back, and no attempt is counted.
+        """
+        if self._taken[tenant_id] >= self._most:
+            raise RetryableError("tenant_crowded", retry_after=AGAIN_SECONDS, counts=False)
+        self._taken[tenant_id] += 1
+        try:
+            yield
+        finally:
+            self._taken[tenant_id] -= 1
+            if not self._taken[tenant_id]:
+                del self._taken[tenant_id]
