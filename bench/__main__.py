@@ -2,9 +2,9 @@
 
 import argparse
 
-from bench import door, tokens
+from bench import door, fairness, tokens
 
-_ALL = {"door": door.measure, "tokens": tokens.measure}
+_ALL = {"door": door.measure, "tokens": tokens.measure, "fairness": fairness.measure}
 
 
 def main() -> None:

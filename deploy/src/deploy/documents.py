@@ -27,8 +27,9 @@ from shared.contracts.tokens import (
     TokenRefused,
 )
 from shared.settings.base import ServiceSettings, variable
-from shared.topology import exchanges, queues
+from shared.topology import exchanges, lanes, queues
 from shared.topology.delays import LADDER, MAX_ATTEMPTS
+from shared.topology.lanes import Lane
 from shared.topology.permissions import permissions
 from token_broker.settings import TokenBrokerSettings
 
@@ -103,6 +104,8 @@ def _messaging() -> str:
             "| --- | --- | --- | --- |",
             *rows,
             "",
+            *_lanes(),
+            "",
             f"Questions travel on `{exchanges.RPC}`: `{TokenAccessRequest.key}` and `{ConnectionsListRequest.key}`,",
             "answered to the caller's direct reply address. Their queues are classic and forget a question after",
             f"{queues.RPC_TTL_MS // 1000} s.",
@@ -121,6 +124,16 @@ def _messaging() -> str:
             "",
         ]
     )
+
+
+def _lanes() -> list[str]:
+    keys = ", ".join(f"`{key}`" for key in queues.LANED_KEYS)
+    bulk = ", ".join(f"`{queue.name}`" for queue in queues.QUEUES if queue.lane is Lane.BULK)
+    return [
+        f"Of {keys} a sender may say by the header `{lanes.HEADER}: {Lane.BULK}` that nothing is to wait behind it:",
+        f"`{exchanges.LANES}` hands it to {bulk}, and all else through `{exchanges.HOT_LANE}` to the other",
+        "queue. Whoever binds a queue to the key sees both.",
+    ]
 
 
 def _first_line(model: type[Contract]) -> str:
