@@ -49,7 +49,7 @@ class Webhooks:
             self._figures.seconds.labels(door.sender).observe(time.perf_counter() - started)
             self._figures.pieces.labels(door.sender, "event").inc(len(contents.events))
             self._figures.pieces.labels(door.sender, "unreadable").inc(len(contents.unreadable))
-            _log.info(
+            _log.debug(
                 "webhook.answered",
                 status=status,
                 events=len(contents.events),
