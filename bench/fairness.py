@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import aio_pika
 import httpx
@@ -95,8 +94,10 @@ class Town:
         await self.arrivals.all_of([invoice])
         return self.arrivals.at[invoice] - began
 
-    async def calls(self) -> dict[str, Any]:
-        return (await self.sandbox.summary())["calls_by_tenant"].get(self.tenants[0], {"admitted": 0, "refused": 0})
+    async def calls(self) -> dict[str, int]:
+        """Of the flooding tenant: ``admitted`` and ``refused``."""
+        counted: dict[str, int] = (await self.sandbox.summary())["calls_by_tenant"][self.tenants[0]]
+        return counted
 
 
 def measure() -> None:
