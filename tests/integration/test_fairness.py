@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
 
@@ -74,9 +75,7 @@ class Scene:
             [invoice] = await self.invoices(tenant, 1)
             began = perf_counter()
             await self.broker.events.publish(_event(tenant, invoice))
-            await eventually(
-                lambda invoice=invoice: invoice in self.arrived, seconds=30, what="a quiet tenant's invoice"
-            )
+            await eventually(partial(self.arrived.__contains__, invoice), seconds=30, what="a quiet tenant's invoice")
             waits.append(self.arrived[invoice] - began)
         return waits
 

@@ -62,7 +62,7 @@ async def test_what_does_not_say_bulk_is_hot(broker: Broker, headers: dict[str, 
 @pytest.mark.parametrize("lane", Lane)
 async def test_an_event_that_neither_lane_takes_is_an_error(broker: Broker, lane: Lane) -> None:
     async with broker.connection.channel() as channel:
-        await (await channel.get_queue(BULK.name)).unbind(exchanges.LANES, BULK.key, arguments=BULK.headers)
+        await (await channel.get_queue(BULK.name)).unbind(exchanges.LANES, BULK.key, arguments=dict(BULK.headers))
         await send(broker, lane.headers)
         assert await depths(broker) == (1, 0)
         await (await channel.get_queue(HOT.name)).unbind(exchanges.HOT_LANE, HOT.key)
