@@ -4,7 +4,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from fetcher.scans import ScanTenant
+from fetcher.poll_account import PollAccount
+from fetcher.scans import ScanBounds, ScanTenant
 from shared.contracts import InvoiceEnrichedV1, ScanRequestedV1
 from shared.contracts.invoices import CauseKind
 from shared.contracts.scans import ScanKind
@@ -29,14 +30,16 @@ class Scanning(Rig):
     def __init__(self, cursors: FakeCursors | None = None, *, contacts: int = 1, at_once: int = 10) -> None:
         super().__init__(FakeXero(contacts=[contact_json(contact) for contact in range(1, contacts + 1)]))
         self.cursors = cursors or FakeCursors()
+        self.lost: list[int] = []
+        self.account = PollAccount(self.records, self.clock, self.lost.append)
         self.scan = ScanTenant(
             self.xero,
             self.reader,
             self.organisations,
             self.cursors,
             self.clock,
-            at_once=at_once,
-            queueing_seconds=0.01,
+            self.account,
+            ScanBounds(at_once=at_once, queueing_seconds=0.01),
         )
 
     async def run(self, kind: ScanKind, due_before: date | None = None) -> list[InvoiceEnrichedV1]:

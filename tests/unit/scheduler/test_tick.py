@@ -33,6 +33,17 @@ class FakeZones:
         return {"t": ZoneInfo("Asia/Kolkata")}
 
 
+class FakePace:
+    def __init__(self, until: datetime | None = None) -> None:
+        self.until = until
+
+    async def quicken(self, until: datetime) -> None:
+        self.until = until
+
+    async def quickened_until(self) -> datetime | None:
+        return self.until
+
+
 class FakeClaims:
     def __init__(self) -> None:
         self.held: set[Moment] = set()
@@ -63,8 +74,8 @@ class FakePublisher:
         self.published.append(event)
 
 
-def make_tick(claims: FakeClaims, publisher: FakePublisher) -> Tick:
-    return Tick(FakeConnections(), FakeZones(), claims, publisher, Policy(), lambda: NOW)
+def make_tick(claims: FakeClaims, publisher: FakePublisher, pace: FakePace | None = None, now: datetime = NOW) -> Tick:
+    return Tick(FakeConnections(), FakeZones(), pace or FakePace(), claims, publisher, Policy(), lambda: now)
 
 
 async def test_many_ticks_of_many_replicas_ask_once() -> None:
@@ -82,3 +93,21 @@ async def test_a_request_that_could_not_be_published_is_asked_again() -> None:
     assert not claims.held
     publisher.failing = False
     assert await make_tick(claims, publisher)() == 2
+
+
+async def test_while_webhooks_are_silent_a_tenant_is_reconciled_every_quarter_of_an_hour() -> None:
+    claims, publisher = FakeClaims(), FakePublisher()
+    pace = FakePace(NOW + timedelta(hours=1))
+    counts = [
+        await make_tick(claims, publisher, pace, NOW + timedelta(minutes=minute))() for minute in range(1, 120, 5)
+    ]
+    # The receivables and the hour's; a quarter each while it holds; then the hour's again, at its own time.
+    assert counts == [2, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, *[0] * 11]
+
+
+async def test_a_pace_that_slackens_asks_for_no_hour_twice() -> None:
+    claims, publisher = FakeClaims(), FakePublisher()
+    pace = FakePace(NOW + timedelta(minutes=50))
+    for minute in range(0, 60, 5):
+        await make_tick(claims, publisher, pace, NOW + timedelta(minutes=minute))()
+    assert await make_tick(claims, publisher, pace, NOW + timedelta(minutes=55))() == 0
