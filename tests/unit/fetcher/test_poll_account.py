@@ -1,7 +1,7 @@
 """Which versions count as found by a poll alone, and which do not."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -9,7 +9,7 @@ from fetcher.arrivals import MOST_NOTES, Arrivals
 from fetcher.mapping import invoice_row
 from fetcher.poll_account import PollAccount
 from fetcher.ports import InvoiceRow
-from fetcher.versions import LONGEST_PAUSE, Heard, Version, judged_from, unheard
+from fetcher.versions import LONGEST_PAUSE, Account, Heard, Version, judged_from, unheard
 from shared.errors import RetryableError
 from support.builders import make_enriched, make_xero_event
 from unit.fetcher.samples import NOW, TENANT, SteppingClock, guid, invoice_json
@@ -36,19 +36,17 @@ def test_a_version_is_heard_when_it_was_read_or_told_of(heard: Heard, left: list
 
 
 @pytest.mark.parametrize(
-    ("opened_at", "pause", "catching_up", "evidence"),
+    ("account", "catching_up", "evidence"),
     [
-        (None, MINUTE, False, False),
-        (NOW - MINUTE, MINUTE, True, False),
-        (NOW - MINUTE, LONGEST_PAUSE + MINUTE, False, False),
-        (NOW - MINUTE, LONGEST_PAUSE, False, True),
+        (None, False, False),
+        (Account(NOW - 9 * MINUTE, NOW - MINUTE), True, False),
+        (Account(NOW - 9 * MINUTE, NOW - LONGEST_PAUSE - MINUTE), False, False),
+        (Account(NOW - 9 * MINUTE, NOW - LONGEST_PAUSE), False, True),
     ],
     ids=["first, or Redis was emptied", "catching up", "after a pause", "an ordinary one"],
 )
-def test_only_an_ordinary_poll_is_evidence(
-    opened_at: datetime | None, pause: timedelta, catching_up: bool, evidence: bool
-) -> None:
-    assert (judged_from(opened_at, NOW - pause, NOW, catching_up=catching_up) is not None) is evidence
+def test_only_an_ordinary_poll_is_evidence(account: Account | None, catching_up: bool, evidence: bool) -> None:
+    assert judged_from(account, NOW, catching_up=catching_up) == (NOW - 9 * MINUTE if evidence else None)
 
 
 class Polling:

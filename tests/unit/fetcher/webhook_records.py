@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from fetcher.silence import Silence
-from fetcher.versions import Heard, Version
+from fetcher.versions import Account, Heard, Version
 from shared.errors import RetryableError
 
 
@@ -15,7 +15,7 @@ class FakeWebhookRecords:
         self.read: set[Version] = set()
         self.told: dict[tuple[str, str], datetime] = {}
         self.last_heard: datetime | None = None
-        self.opened: dict[str, datetime] = {}
+        self.accounts: dict[str, Account] = {}
         self.suspected: dict[Version, datetime] = {}
         self.lost: dict[Version, None] = {}
         self.standing: Silence | None = None
@@ -43,11 +43,11 @@ class FakeWebhookRecords:
     async def heard_at(self) -> datetime | None:
         return self.last_heard
 
-    async def opened_at(self, tenant_id: str) -> datetime | None:
-        return self.opened.get(tenant_id)
+    async def account(self, tenant_id: str) -> Account | None:
+        return self.accounts.get(tenant_id)
 
-    async def open(self, tenant_id: str, at: datetime) -> None:
-        self.opened[tenant_id] = at
+    async def keep_account(self, tenant_id: str, account: Account) -> None:
+        self.accounts[tenant_id] = account
 
     async def suspect(self, versions: Sequence[Version], found_at: datetime) -> None:
         for version in versions:

@@ -1,81 +1,20 @@
 """One request per moment, whatever fails."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.due import Moment
 from scheduler.tick import Tick
-from shared.contracts import Event
-from shared.contracts.tokens import Connection, ConnectionsList
 from shared.errors import PublishFailed
 from shared.policy import Policy
+from unit.scheduler.fakes import FakeClaims, FakeConnections, FakePace, FakePublisher, FakeZones
 
 NOW = datetime(2026, 6, 23, 12, 0, tzinfo=UTC)
 
 
-class FakeConnections:
-    async def connections(self) -> ConnectionsList:
-        return ConnectionsList(
-            connections=(
-                Connection(tenant_id="t", tenant_name="Meera Textiles", connected_at=NOW - timedelta(hours=5)),
-            )
-        )
-
-
-class FakeZones:
-    async def remember(self, tenant_id: str, time_zone: str) -> None:
-        raise NotImplementedError
-
-    async def all(self) -> Mapping[str, ZoneInfo]:
-        return {"t": ZoneInfo("Asia/Kolkata")}
-
-
-class FakePace:
-    def __init__(self, until: datetime | None = None) -> None:
-        self.until = until
-
-    async def quicken(self, until: datetime) -> None:
-        self.until = until
-
-    async def quickened_until(self) -> datetime | None:
-        return self.until
-
-
-class FakeClaims:
-    def __init__(self) -> None:
-        self.held: set[Moment] = set()
-        self.finished: set[Moment] = set()
-
-    async def take(self, moment: Moment) -> bool:
-        if moment in self.held | self.finished:
-            return False
-        self.held.add(moment)
-        return True
-
-    async def done(self, moment: Moment) -> None:
-        self.held.remove(moment)
-        self.finished.add(moment)
-
-    async def give_back(self, moment: Moment) -> None:
-        self.held.remove(moment)
-
-
-class FakePublisher:
-    def __init__(self) -> None:
-        self.published: list[Event] = []
-        self.failing = False
-
-    async def publish(self, event: Event, *, deadline: float | None = None) -> None:
-        if self.failing:
-            raise PublishFailed("publish_unconfirmed")
-        self.published.append(event)
-
-
 def make_tick(claims: FakeClaims, publisher: FakePublisher, pace: FakePace | None = None, now: datetime = NOW) -> Tick:
-    return Tick(FakeConnections(), FakeZones(), pace or FakePace(), claims, publisher, Policy(), lambda: now)
+    connections = FakeConnections(NOW - timedelta(hours=5), "t")
+    return Tick(connections, FakeZones("t"), pace or FakePace(), claims, publisher, Policy(), lambda: now)
 
 
 async def test_many_ticks_of_many_replicas_ask_once() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from fetcher.ports import Clock, InvoiceRow, WebhookRecords
-from fetcher.versions import SETTLED_AFTER, Version, judged_from, unheard
+from fetcher.versions import SETTLED_AFTER, Account, Version, judged_from, unheard
 
 _AT_ONCE = 1000
 
@@ -20,14 +20,14 @@ class PollAccount:
         self._clock = clock
         self._lost = lost
 
-    async def judged_from(self, tenant_id: str, since: datetime, *, catching_up: bool) -> datetime | None:
-        """From which change on a poll that starts now at ``since`` is evidence; None for one that is none."""
-        opened_at = await self._records.opened_at(tenant_id)
-        return judged_from(opened_at, since, self._clock(), catching_up=catching_up)
+    async def judged_from(self, tenant_id: str, *, catching_up: bool) -> datetime | None:
+        """From which change on a poll that starts now is evidence; None for one that is none."""
+        account = await self._records.account(tenant_id)
+        return judged_from(account, self._clock(), catching_up=catching_up)
 
-    async def open(self, tenant_id: str, at: datetime) -> None:
-        """A poll that was no evidence ended; it began at ``at``, in Xero's time. The next one is."""
-        await self._records.open(tenant_id, at)
+    async def ended(self, tenant_id: str, opened_at: datetime) -> None:
+        """A poll ended; in the next one, changes since ``opened_at`` are evidence."""
+        await self._records.keep_account(tenant_id, Account(opened_at, self._clock()))
 
     async def found(self, tenant_id: str, rows: Iterable[InvoiceRow], begin: datetime) -> None:
         """A poll found these; those changed since ``begin`` are judged."""

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from fetcher.silence import Silence
-from fetcher.versions import Heard, Version
+from fetcher.versions import Account, Heard, Version
 from shared.contracts.base import Event
 from shared.contracts.invoices import Contact, Invoice, Organisation
 
@@ -152,11 +152,9 @@ class WebhookRecords(Protocol):
 
     async def heard_at(self) -> datetime | None: ...
 
-    async def opened_at(self, tenant_id: str) -> datetime | None: ...
+    async def account(self, tenant_id: str) -> Account | None: ...
 
-    async def open(self, tenant_id: str, at: datetime) -> None:
-        """What changes from then on is judged."""
-        ...
+    async def keep_account(self, tenant_id: str, account: Account) -> None: ...
 
     async def suspect(self, versions: Sequence[Version], found_at: datetime) -> None:
         """Keep those that are not suspected or missed already."""

@@ -132,7 +132,8 @@ class ScanTenant:
         self, tenant_id: str, organisation: Organisation, *, catching_up: bool
     ) -> AsyncGenerator[InvoiceEnrichedV1]:
         since = await self._cursors.find(tenant_id) or self._clock() - FIRST_LOOK_BACK
-        judged_from = await self._account.judged_from(tenant_id, since, catching_up=catching_up)
+        started_at = self._clock()
+        judged_from = await self._account.judged_from(tenant_id, catching_up=catching_up)
         seen, bad = _Seen(), dict[str, UnreadableInvoice]()
         began_at: datetime | None = None
         number = 1
@@ -154,8 +155,7 @@ class ScanTenant:
             since, number = (following, 1) if following > since else (since, number + 1)
             await self._cursors.keep(tenant_id, since)
         await self._cursors.keep(tenant_id, began_at - OVERLAP if began_at else newest)
-        if judged_from is None and began_at is not None:
-            await self._account.open(tenant_id, began_at)
+        await self._account.ended(tenant_id, judged_from or began_at or started_at)
         _complain(bad)
 
     async def _events(

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-LONGEST_PAUSE = timedelta(hours=2, minutes=10)
-"""From where a poll starts to its own time. After a longer pause (a disconnection, an outage, a spent day) webhooks
-were not sent or lie in queues: what such a poll finds says nothing of them."""
+LONGEST_PAUSE = timedelta(hours=2)
+"""Between two polls of a tenant. After a longer one (a disconnection, an outage, a spent day) webhooks were not sent or
+lie in queues: what such a poll finds says nothing of them."""
 SETTLED_AFTER = timedelta(minutes=20)
 """What a poll found alone may still be told by its webhook for this long: Xero tries again every 15 minutes."""
 _SAME_CHANGE = timedelta(minutes=1)
@@ -30,20 +30,27 @@ class Heard:
     told: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Account:
+    """A tenant's: what changed before ``opened_at`` (Xero's time) may have been heard without our knowing."""
+
+    opened_at: datetime
+    polled_at: datetime
+
+
 def unheard(versions: Iterable[Version], heard: Heard) -> list[Version]:
     """Those that no webhook led to, nor will: one that came and waits to be worked off counts as heard."""
     return [version for version in versions if version not in heard.read and not _told(version, heard)]
 
 
-def judged_from(opened_at: datetime | None, since: datetime, now: datetime, *, catching_up: bool) -> datetime | None:
-    """From which change on a poll that starts at ``since`` is evidence; None for one that is none.
+def judged_from(account: Account | None, now: datetime, *, catching_up: bool) -> datetime | None:
+    """From which change on a poll that starts now is evidence; None for one that is none.
 
-    ``opened_at`` is when the account of this tenant was opened: by its first poll, by one that caught up, or by the
-    first after Redis was emptied. What changed before that may have been heard without our knowing.
+    That is a tenant's first, the first after Redis was emptied, one that catches up, and one after a long pause.
     """
-    if catching_up or opened_at is None or now - since > LONGEST_PAUSE:
+    if catching_up or account is None or now - account.polled_at > LONGEST_PAUSE:
         return None
-    return opened_at
+    return account.opened_at
 
 
 def _told(version: Version, heard: Heard) -> bool:

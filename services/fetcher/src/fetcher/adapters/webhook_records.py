@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from fetcher.adapters.redis_faults import redis_answers
 from fetcher.ports import Clock
 from fetcher.silence import Silence
-from fetcher.versions import Heard, Version
+from fetcher.versions import Account, Heard, Version
 
 KEPT = timedelta(days=2)
 """Of what was heard of a tenant: longer than any poll that is judged looks back."""
@@ -80,18 +80,19 @@ class RedisWebhookRecords:
     async def hear(self, at: datetime) -> None:
         known = await self.heard_at()
         if known is None or known < at:
-            with redis_answers():
-                await self._redis.set(_HEARD_AT, at.isoformat())
+            await self._keep(_HEARD_AT, at)
 
     async def heard_at(self) -> datetime | None:
-        return await self._kept_moment(_HEARD_AT)
+        moments = await self._moments(_HEARD_AT)
+        return moments[0] if moments else None
 
-    async def opened_at(self, tenant_id: str) -> datetime | None:
-        return await self._kept_moment(_opened_key(tenant_id))
+    async def account(self, tenant_id: str) -> Account | None:
+        moments = await self._moments(_account_key(tenant_id))
+        return Account(*moments) if moments else None
 
-    async def open(self, tenant_id: str, at: datetime) -> None:
-        with redis_answers():
-            await self._redis.set(_opened_key(tenant_id), at.isoformat())
+    async def keep_account(self, tenant_id: str, account: Account) -> None:
+        # One that has ended is as none.
+        await self._keep(_account_key(tenant_id), account.opened_at, account.polled_at, ex=KEPT)
 
     async def suspect(self, versions: Sequence[Version], found_at: datetime) -> None:
         known = await self._scores(_MISSED, [_member(version) for version in versions])
@@ -127,29 +128,28 @@ class RedisWebhookRecords:
         return [_version(str(member)) for member in members]
 
     async def silence(self) -> Silence | None:
-        with redis_answers():
-            text = await self._redis.get(_SILENCE)
-        if not text:
-            return None
-        since, announced_at = str(text).split()
-        return Silence(datetime.fromisoformat(since), datetime.fromisoformat(announced_at))
+        moments = await self._moments(_SILENCE)
+        return Silence(*moments) if moments else None
 
     async def may_announce(self) -> bool:
         with redis_answers():
             return bool(await self._redis.set(_CLAIM, "claimed", nx=True, ex=_CLAIM_SECONDS))
 
     async def begin_silence(self, silence: Silence) -> None:
-        with redis_answers():
-            await self._redis.set(_SILENCE, f"{silence.since.isoformat()} {silence.announced_at.isoformat()}")
+        await self._keep(_SILENCE, silence.since, silence.announced_at)
 
     async def end_silence(self) -> bool:
         with redis_answers():
             return bool(await self._redis.delete(_SILENCE))
 
-    async def _kept_moment(self, key: str) -> datetime | None:
+    async def _moments(self, key: str) -> list[datetime]:
         with redis_answers():
             text = await self._redis.get(key)
-        return datetime.fromisoformat(str(text)) if text else None
+        return [datetime.fromisoformat(word) for word in str(text or "").split()]
+
+    async def _keep(self, key: str, *moments: datetime, ex: timedelta | None = None) -> None:
+        with redis_answers():
+            await self._redis.set(key, " ".join(at.isoformat() for at in moments), ex=ex)
 
     async def _scores(self, key: str, members: Iterable[str]) -> dict[str, float]:
         asked = list(dict.fromkeys(members))
@@ -171,8 +171,8 @@ def _told_key(tenant_id: str) -> str:
     return f"{_PREFIX}:told:{tenant_id}"
 
 
-def _opened_key(tenant_id: str) -> str:
-    return f"{_PREFIX}:opened:{tenant_id}"
+def _account_key(tenant_id: str) -> str:
+    return f"{_PREFIX}:account:{tenant_id}"
 
 
 def _ms(at: datetime) -> int:
