@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from fetcher.adapters import webhook_records
 from fetcher.adapters.webhook_records import RedisWebhookRecords
 from fetcher.silence import Silence
-from fetcher.versions import Account, Version
+from fetcher.versions import Account, Heard, Version
 from shared.errors import RetryableError
 from shared.runtime.redis import create_redis
 
@@ -39,9 +39,8 @@ async def test_what_was_noted_is_heard_by_its_tenant_alone_and_new_once(records:
     read, told = [version(1), version(1, 1)], {"invoice-2": NOW}
     assert [await records.note("a", told, read) for _ in range(2)] == [2, 0]
     heard = await records.heard("a", [version(1), version(1, 2), version(2)])
-    assert (heard.read, heard.told) == ({version(1)}, {("a", "invoice-2"): NOW})
-    other = await records.heard("b", [version(1, tenant="b")])
-    assert (other.read, other.told) == (frozenset(), {})
+    assert heard == Heard(frozenset({version(1)}), {("a", "invoice-2"): NOW})
+    assert await records.heard("b", [version(1, tenant="b")]) == Heard()
 
 
 async def test_an_older_word_does_not_take_back_a_newer_one(records: RedisWebhookRecords) -> None:

@@ -42,10 +42,11 @@ def test_one_act_in_bulk_is_no_evidence() -> None:
     assert step(missed(*[30.0] * 200, 29), NOW - HOUR) is Step.NOTHING
 
 
-def test_a_quiet_installation_is_given_a_day() -> None:
-    assert step(missed(1400, 1000, 700, 400, 100), NOW - 30 * HOUR) is Step.ANNOUNCE
-    assert step(missed(1500, 1000, 700, 400, 100), NOW - 30 * HOUR) is Step.NOTHING
-    assert step([], NOW - 30 * HOUR) is Step.NOTHING
+def test_a_quiet_installation_is_given_a_week() -> None:
+    week = 7 * 24 * 60
+    assert step(missed(week - 1, 5000, 4000, 2000, 100), NOW - 200 * HOUR) is Step.ANNOUNCE
+    assert step(missed(week, 5000, 4000, 2000, 100), NOW - 200 * HOUR) is Step.NOTHING
+    assert step([], NOW - 200 * HOUR) is Step.NOTHING
 
 
 def test_an_installation_that_never_heard_any_is_told_too() -> None:

@@ -12,8 +12,8 @@ FEWEST_CHANGES = 5
 """In a row, none of them told. Where one webhook in a hundred is lost, that is one time in ten thousand million."""
 SHORTEST_SPREAD = timedelta(minutes=10)
 """From the first of them to the last: one act in bulk is no evidence."""
-RECENT = timedelta(hours=24)
-"""A busy installation gathers the evidence in one poll; a quiet one is given a day for it."""
+RECENT = timedelta(days=7)
+"""A busy installation gathers the evidence in one poll; a quiet one is given a week for it."""
 REPEATED_EVERY = timedelta(hours=24)
 HOLDS = timedelta(hours=25)
 """Longer than until it is repeated, so that nothing slackens in between."""
