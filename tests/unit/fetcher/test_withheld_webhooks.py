@@ -18,6 +18,25 @@ async def days() -> AsyncIterator[Days]:
     await days.close()
 
 
+async def test_a_closed_door_whose_webhooks_come_a_quarter_of_an_hour_later_is_neither_loss_nor_silence(
+    days: Days,
+) -> None:
+    for minute in range(3 * 60 - 45):
+        await days.minute(*([False] if minute > 70 else []))
+    # The hourly poll falls into it and finds everything before its webhook does.
+    for _ in range(50):
+        await days.minute(True)
+    for _ in range(14):
+        await days.minute()
+    for version in days.withheld:
+        await days.arrive(version)
+    for _ in range(90):
+        await days.minute()
+    assert days.found["poll_only"] == 0
+    assert days.announced == []
+    assert not days.world.journal.breaches
+
+
 @pytest.mark.timeout(900)
 async def test_what_is_withheld_is_found_counted_and_announced(days: Days) -> None:
     stream, minutes = rounds(10_000, 1_000), 48 * 60

@@ -168,17 +168,22 @@ class Days:
             order = NewInvoice(tenant_id=tenant, contact_id=self.contacts[tenant], issue_date=now.date())
             invoice = use_cases.issue_invoice(self.world, order, tell=False)
             self.resting.append(invoice)
+        version = Version(invoice.tenant_id, invoice.invoice_id, now)
         if is_withheld:
-            self.withheld[Version(invoice.tenant_id, invoice.invoice_id, now)] = now
-            return
+            self.withheld[version] = now
+        else:
+            await self.arrive(version)
+
+    async def arrive(self, version: Version) -> None:
+        """The version's webhook arrives, at its time or late."""
         event = XeroEventReceivedV1(
-            event_id=invoice.invoice_id,
-            tenant_id=invoice.tenant_id,
+            event_id=version.invoice_id,
+            tenant_id=version.tenant_id,
             category="INVOICE",
             event_type="UPDATE",
-            resource_id=invoice.invoice_id,
-            event_at=now,
-            received_at=now,
+            resource_id=version.invoice_id,
+            event_at=version.updated_at,
+            received_at=self.clock(),
         )
         async for enriched in self.look.after_event(event):
             await self.publish(enriched)
