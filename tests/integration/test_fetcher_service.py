@@ -15,8 +15,10 @@ from aio_pika.abc import AbstractIncomingMessage
 from pydantic import SecretStr
 
 from fetcher.adapters.cursors import RedisCursors
+from fetcher.adapters.webhook_records import RedisWebhookRecords
 from fetcher.app import create_app
 from fetcher.settings import FetcherSettings
+from fetcher.versions import Version
 from sandbox.client import Sandbox
 from shared.contracts import (
     ConnectionEstablishedV1,
@@ -246,6 +248,49 @@ async def test_a_reconnected_organisation_is_read_from_where_its_last_reconcile_
     )
     [found] = await stage.next(1)
     assert (found.invoice.invoice_id, found.cause.kind) == (row["invoice_id"], CauseKind.RECONCILE)
+
+
+async def test_the_sweep_finds_a_due_date_that_was_moved_without_a_trace(stage: Stage, redis_url: str) -> None:
+    """On a part-paid invoice neither a webhook nor ``UpdatedDateUTC`` tells of it."""
+    [row] = await stage.invoices(1)
+    identifier = row["invoice_id"]
+    await stage.sandbox.change_invoice(identifier, event=False, due_date=str(TODAY + timedelta(days=60)))
+    await stage.sandbox.pay(identifier, "1", event=False)
+    await stage.broker.events.publish(_scan(stage, ScanKind.RECONCILE))
+    [before] = await stage.next(1)
+    async with create_redis(redis_url) as redis:
+        cursors, passed = RedisCursors(redis), datetime.now(UTC) + timedelta(seconds=1)
+        await eventually(lambda: cursors.find(stage.tenant_id), what="the end of a reconcile")
+        await cursors.keep(stage.tenant_id, passed)
+        moved_to = TODAY - timedelta(days=7)
+        await stage.sandbox.change_invoice(identifier, due_date=str(moved_to))
+        await stage.broker.events.publish(_scan(stage, ScanKind.RECONCILE))
+
+        async def reconciled() -> bool:
+            return await cursors.find(stage.tenant_id) != passed
+
+        await eventually(reconciled, what="another reconcile")
+    assert stage.enriched.empty()
+    await stage.broker.events.publish(_scan(stage, ScanKind.RECEIVABLES, TODAY))
+    [found] = await stage.next(1)
+    assert (found.cause.kind, found.invoice.due_on) == (CauseKind.SCAN, moved_to)
+    assert found.invoice.updated_at == before.invoice.updated_at
+
+
+async def test_what_webhooks_led_to_is_written_down(stage: Stage, redis_url: str) -> None:
+    [row] = await stage.invoices(1)
+    await stage.event(row["invoice_id"])
+    [enriched] = await stage.next(1)
+    assert enriched.invoice.updated_at is not None
+    version = Version(stage.tenant_id, row["invoice_id"], enriched.invoice.updated_at)
+    async with create_redis(redis_url) as redis:
+        records = RedisWebhookRecords(redis, lambda: datetime.now(UTC))
+
+        async def written() -> bool:
+            heard = await records.heard(stage.tenant_id, [version])
+            return version in heard.read and bool(heard.told) and await records.heard_at() is not None
+
+        await eventually(written, what="the account of a webhook")
 
 
 def _long_ago(stage: Stage, invoice_id: str) -> Outgoing:

@@ -23,6 +23,8 @@ from deploy.servers.private import PrivateServers
 from deploy.services import NAMES
 from deploy.supervision import Supervisor
 from fetcher.adapters.contact_cache import RedisContactCache
+from fetcher.adapters.webhook_records import RedisWebhookRecords
+from fetcher.versions import Version
 from shared.contracts import ConnectionEstablishedV1, ConnectionLostV1
 from shared.contracts.invoices import Contact
 from shared.runtime.redis import create_redis
@@ -173,6 +175,20 @@ async def test_the_fetchers_cache_works_with_its_own_user(installed: PrivateServ
         cache = RedisContactCache(own)
         await cache.keep("tenant", [contact], datetime(2026, 6, 23, tzinfo=UTC))
         assert await cache.find("tenant", ["c1"]) == {"c1": contact}
+
+
+async def test_the_fetchers_account_of_webhooks_works_with_its_own_user(installed: PrivateServers) -> None:
+    now = datetime.now(UTC)
+    version = Version("tenant", "invoice", now.replace(microsecond=0))
+    async with create_redis(installed.redis.url("fetcher")) as own:
+        records = RedisWebhookRecords(own, lambda: now)
+        assert await records.note("tenant", {"invoice": now}, [version]) == 1
+        assert (await records.heard("tenant", [version])).read == {version}
+        await records.suspect([version], now)
+        assert await records.settle(await records.suspects(now, 10), [version]) == 1
+        assert await records.missed() == [version]
+        assert await records.may_announce()
+        assert not await records.end_silence()
 
 
 @pytest.mark.parametrize("user", [None, "default", "administrator", OWNER])

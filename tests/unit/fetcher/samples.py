@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from fetcher.arrivals import Arrivals
 from fetcher.contacts import ContactDirectory
 from fetcher.mapping import contact_card, invoice_page
 from fetcher.organisations import OrganisationDirectory
@@ -11,6 +12,7 @@ from fetcher.ports import Clock, ContactPage, Cut, IdsAnswer, InvoicePage
 from fetcher.readings import InvoiceReader
 from shared.contracts.base import Event
 from shared.contracts.invoices import Contact, Organisation
+from unit.fetcher.webhook_records import FakeWebhookRecords
 
 NOW = datetime(2026, 6, 23, 9, 0, tzinfo=UTC)
 TENANT = "11111111-1111-4111-8111-111111111111"
@@ -191,6 +193,9 @@ class Rig:
         xero.clock = self.clock
         self.cache = FakeContactCache()
         self.announced: list[Event] = []
+        self.records = FakeWebhookRecords()
+        self.found_by_webhook: list[int] = []
+        self.arrivals = Arrivals(self.records, self.found_by_webhook.append)
         self.contacts = ContactDirectory(xero, self.cache, self.clock)
         self.organisations = OrganisationDirectory(xero, FakeOrganisationCache(), self._announce, self.clock)
         self.reader = InvoiceReader(xero, self.contacts, self.organisations)

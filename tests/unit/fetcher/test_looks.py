@@ -25,6 +25,7 @@ class Looking(Rig):
             Gatherer[Reading](partial(self.reader.read, contacts_anew=True)),
             self.contacts,
             self.ignored.append,
+            self.arrivals,
         )
 
     async def after_events(self, *ids: str) -> list[InvoiceEnrichedV1]:

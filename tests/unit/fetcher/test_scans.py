@@ -4,7 +4,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from fetcher.scans import ScanTenant
+from fetcher.poll_account import PollAccount
+from fetcher.scans import ScanBounds, ScanTenant
 from shared.contracts import InvoiceEnrichedV1, ScanRequestedV1
 from shared.contracts.invoices import CauseKind
 from shared.contracts.scans import ScanKind
@@ -29,14 +30,16 @@ class Scanning(Rig):
     def __init__(self, cursors: FakeCursors | None = None, *, contacts: int = 1, at_once: int = 10) -> None:
         super().__init__(FakeXero(contacts=[contact_json(contact) for contact in range(1, contacts + 1)]))
         self.cursors = cursors or FakeCursors()
+        self.lost: list[int] = []
+        self.account = PollAccount(self.records, self.clock, self.lost.append)
         self.scan = ScanTenant(
             self.xero,
             self.reader,
             self.organisations,
             self.cursors,
             self.clock,
-            at_once=at_once,
-            queueing_seconds=0.01,
+            self.account,
+            ScanBounds(at_once=at_once, queueing_seconds=0.01),
         )
 
     async def run(self, kind: ScanKind, due_before: date | None = None) -> list[InvoiceEnrichedV1]:
@@ -206,3 +209,50 @@ async def test_a_new_organisation_has_nothing_to_catch_up_with() -> None:
     rig = Scanning()
     assert [event async for event in rig.scan.catch_up(TENANT)] == []
     assert rig.xero.list_calls == []
+
+
+async def polled(rig: Scanning, *minutes: float, after: float = 60) -> int:
+    """An hour later a poll finds an invoice changed at each of these minutes after nine; how many are lost by then."""
+    rig.clock.advance(60 * after)
+    changed = [NOW + timedelta(minutes=minute) for minute in minutes]
+    invoices = [invoice_json(round(minute), updated=at) for minute, at in zip(minutes, changed, strict=True)]
+    rig.xero.lists = [page_of(invoices, server_time=rig.clock())]
+    await rig.run(ScanKind.RECONCILE)
+    rig.clock.advance(60 * 20)
+    await rig.account.settle()
+    rig.clock.advance(-60 * 20)
+    return sum(rig.lost)
+
+
+async def test_a_first_reconcile_says_nothing_of_webhooks_and_the_next_ones_do() -> None:
+    rig = Scanning()
+    assert await polled(rig, 1, 59) == 0
+    # The overlap shows 59 again, from before the account was opened.
+    assert await polled(rig, 59, 61, 119) == 2
+    assert await polled(rig, 119, 121) == 3
+
+
+async def test_what_was_heard_of_is_not_lost() -> None:
+    rig = Scanning()
+    await polled(rig)
+    await rig.records.note(TENANT, {guid(70): NOW + timedelta(minutes=70)}, [])
+    assert await polled(rig, 70, 71) == 1
+
+
+async def test_an_emptied_redis_costs_one_poll_s_evidence() -> None:
+    rig = Scanning()
+    await polled(rig)
+    rig.records.accounts.clear()
+    assert await polled(rig, 70) == 0
+    assert await polled(rig, 130) == 1
+
+
+async def test_a_poll_after_a_pause_or_one_that_catches_up_says_nothing_of_webhooks() -> None:
+    rig = Scanning()
+    await polled(rig)
+    assert await polled(rig, 70, after=121) == 0
+    rig.xero.lists = [page_of([invoice_json(1, updated=rig.clock() + timedelta(minutes=1))], server_time=rig.clock())]
+    assert len([event async for event in rig.scan.catch_up(TENANT)]) == 1
+    rig.clock.advance(60 * 20)
+    await rig.account.settle()
+    assert rig.lost == []

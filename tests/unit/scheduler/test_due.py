@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scheduler.due import moments_due, request_of
+from scheduler.due import RECONCILE_EVERY, RECONCILE_QUICKENED, moments_due, reconcile_interval, request_of
 from shared.contracts.scans import ScanKind
 from shared.contracts.tokens import Connection
 from shared.policy import Policy
@@ -78,3 +78,24 @@ def test_a_tenant_is_reconciled_every_hour_after_its_connection(minutes: int, ho
 
 def test_an_hour_before_a_disconnection_is_not_taken_for_one_after_it() -> None:
     assert reconciled(at(1), at(2, 5)) != reconciled(at(2, 10), at(3, 10))
+
+
+@pytest.mark.parametrize(
+    ("until", "interval"),
+    [(None, RECONCILE_EVERY), (at(12), RECONCILE_EVERY), (at(12, 1), RECONCILE_QUICKENED)],
+)
+def test_reconciling_is_quickened_until_the_time_that_was_told(until: datetime | None, interval: timedelta) -> None:
+    assert reconcile_interval(until, at(12)) == interval
+
+
+def test_quickened_polls_are_ninety_six_a_day() -> None:
+    connection = Connection(tenant_id="t", tenant_name="t", connected_at=at(1))
+    slots = {
+        moment.slot
+        for minute in range(24 * 60)
+        for moment, _ in moments_due(
+            [connection], ZONES, POLICY, at(2, minute % 60) + timedelta(hours=minute // 60), RECONCILE_QUICKENED
+        )
+        if moment.kind is ScanKind.RECONCILE
+    }
+    assert len(slots) == 96

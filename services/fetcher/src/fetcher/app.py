@@ -12,17 +12,22 @@ from fetcher.adapters.cursors import RedisCursors
 from fetcher.adapters.limiter import CallLimiter, Limits
 from fetcher.adapters.organisation_cache import RedisOrganisationCache
 from fetcher.adapters.tokens import AccessTokens
+from fetcher.adapters.webhook_records import RedisWebhookRecords
 from fetcher.adapters.xero import Xero
+from fetcher.arrivals import Arrivals
 from fetcher.contacts import ContactDirectory
 from fetcher.gatherer import Gatherer
 from fetcher.handlers import build_router
 from fetcher.looks import LookAtInvoices
 from fetcher.metrics import FetcherMetrics
 from fetcher.organisations import OrganisationDirectory
+from fetcher.poll_account import PollAccount
 from fetcher.readings import InvoiceReader, Reading
 from fetcher.scans import ScanTenant
 from fetcher.settings import FetcherSettings
 from fetcher.shares import TenantShares
+from fetcher.silence_watch import SilenceWatch
+from fetcher.watch_loop import WatchLoop
 from shared.runtime.http import create_http_client
 from shared.runtime.redis import create_redis
 from shared.runtime.service import Core, Service
@@ -49,8 +54,13 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
         reader = InvoiceReader(xero, contacts, organisations)
         of_events = Gatherer[Reading](reader.read)
         of_requests = Gatherer[Reading](partial(reader.read, contacts_anew=True))
-        look = LookAtInvoices(of_events, of_requests, contacts, figures.ignored)
-        scan = ScanTenant(xero, reader, organisations, RedisCursors(redis), core.clock)
+        records = RedisWebhookRecords(redis, core.clock)
+        arrivals = Arrivals(records, figures.found_by_webhook)
+        account = PollAccount(records, core.clock, figures.found_by_poll_only)
+        look = LookAtInvoices(of_events, of_requests, contacts, figures.ignored, arrivals)
+        scan = ScanTenant(xero, reader, organisations, RedisCursors(redis), core.clock, account)
+        silence = SilenceWatch(records, core.events.publish, core.clock)
+        watching = WatchLoop(arrivals, account, silence, figures.webhooks_silent.set)
 
         async def redis_answers() -> bool:
             try:
@@ -62,6 +72,7 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
             yield Service(
                 routers=[build_router(look, scan, organisations, TenantShares(HOT_SHARE), core.events)],
                 prefetch=PREFETCH,
+                loops={"webhooks": watching},
                 checks={"redis": redis_answers},
             )
         finally:

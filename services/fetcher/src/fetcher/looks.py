@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 
+from fetcher.arrivals import Arrivals
 from fetcher.contacts import ContactDirectory
 from fetcher.gatherer import Gatherer
 from fetcher.readings import Reading
@@ -20,7 +21,8 @@ class LookAtInvoices:
     """Reads the invoices that a webhook or the notifier points at.
 
     ``of_events`` and ``of_requests`` read for the two. They are apart because what is about to be sent needs contacts
-    that were read anew. ``ignored`` counts events by their category.
+    that were read anew. ``ignored`` counts events by their category, ``arrivals`` notes what they
+    led to.
     """
 
     def __init__(
@@ -29,11 +31,13 @@ class LookAtInvoices:
         of_requests: Gatherer[Reading],
         contacts: ContactDirectory,
         ignored: Callable[[str], None],
+        arrivals: Arrivals,
     ) -> None:
         self._of_events = of_events
         self._of_requests = of_requests
         self._contacts = contacts
         self._ignored = ignored
+        self._arrivals = arrivals
 
     async def after_event(self, event: XeroEventReceivedV1) -> AsyncGenerator[InvoiceEnrichedV1]:
         """What the invoice of the event is now; nothing for other categories.
@@ -41,6 +45,7 @@ class LookAtInvoices:
         Raises:
             PermanentError: ``unknown_category``, ``invoice_not_found`` or ``unreadable_invoice``.
         """
+        self._arrivals.received(event)
         category = event.category.upper()
         if category == "CONTACT":
             await self._contacts.forget(event.tenant_id, event.resource_id)
@@ -50,6 +55,7 @@ class LookAtInvoices:
             cause = Cause(kind=CauseKind.WEBHOOK, event_type=event.event_type, event_at=event.event_at)
             async for enriched in _look(self._of_events, event.tenant_id, [event.resource_id], cause):
                 yield enriched
+                self._arrivals.led_to(enriched)
         else:
             raise PermanentError("unknown_category")
 

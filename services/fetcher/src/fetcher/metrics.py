@@ -1,6 +1,6 @@
 """The fetcher's figures: what its calls cost, and what they were good for."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class FetcherMetrics:
@@ -27,6 +27,15 @@ class FetcherMetrics:
             ["category"],
             registry=registry,
         )
+        self.invoice_versions = Counter(
+            "duebell_fetcher_invoice_versions_total",
+            "Invoice versions by how they were found: by a webhook, or by a poll alone because none came",
+            ["found"],
+            registry=registry,
+        )
+        self.webhooks_silent = Gauge(
+            "duebell_fetcher_webhooks_silent", "1 while no webhooks come although invoices change", registry=registry
+        )
 
     def called(self, endpoint: str, status: str, size: int) -> None:
         """One call ended: ``status`` is the HTTP status, or a word where there was none; ``size`` in bytes."""
@@ -35,3 +44,9 @@ class FetcherMetrics:
 
     def ignored(self, category: str) -> None:
         self.ignored_events.labels(category).inc()
+
+    def found_by_webhook(self, versions: int) -> None:
+        self.invoice_versions.labels("webhook").inc(versions)
+
+    def found_by_poll_only(self, versions: int) -> None:
+        self.invoice_versions.labels("poll_only").inc(versions)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from fetcher.silence import Silence
+from fetcher.versions import Account, Heard, Version
 from shared.contracts.base import Event
 from shared.contracts.invoices import Contact, Invoice, Organisation
 
@@ -131,6 +133,54 @@ class Cursors(Protocol):
     async def find(self, tenant_id: str) -> datetime | None: ...
 
     async def keep(self, tenant_id: str, since: datetime) -> None: ...
+
+
+class WebhookRecords(Protocol):
+    """What webhooks led to and what polls alone found. It may be lost at any moment, which costs precision alone."""
+
+    async def note(self, tenant_id: str, told: Mapping[str, datetime], read: Sequence[Version]) -> int:
+        """Webhooks told of these invoices then, and led to these versions; how many of the versions are new."""
+        ...
+
+    async def heard(self, tenant_id: str, versions: Sequence[Version]) -> Heard:
+        """What is known of these versions, all the tenant's."""
+        ...
+
+    async def hear(self, at: datetime) -> None:
+        """A webhook of some tenant came then."""
+        ...
+
+    async def heard_at(self) -> datetime | None: ...
+
+    async def account(self, tenant_id: str) -> Account | None: ...
+
+    async def keep_account(self, tenant_id: str, account: Account) -> None: ...
+
+    async def suspect(self, versions: Sequence[Version], found_at: datetime) -> None:
+        """Keep those that are not suspected or missed already."""
+        ...
+
+    async def suspects(self, before: datetime, most: int) -> Sequence[Version]: ...
+
+    async def settle(self, suspects: Sequence[Version], lost: Sequence[Version]) -> int:
+        """They are suspects no more, and the lost ones are missed; how many of these no other replica had settled."""
+        ...
+
+    async def missed(self) -> Sequence[Version]:
+        """What polls alone found in the last week, the oldest change first."""
+        ...
+
+    async def silence(self) -> Silence | None: ...
+
+    async def may_announce(self) -> bool:
+        """True for one replica a minute."""
+        ...
+
+    async def begin_silence(self, silence: Silence) -> None: ...
+
+    async def end_silence(self) -> bool:
+        """True for the one replica that ended it."""
+        ...
 
 
 Announce = Callable[[Event], Awaitable[None]]

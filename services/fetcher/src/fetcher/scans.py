@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from fetcher.organisations import OrganisationDirectory
+from fetcher.poll_account import PollAccount
 from fetcher.ports import Clock, Cursors, InvoicePage, UnreadableInvoice, XeroInvoices
 from fetcher.readings import InvoiceReader, unreadable
 from shared.contracts.invoices import Cause, CauseKind, InvoiceEnrichedV1, Organisation
@@ -20,11 +21,23 @@ _SMALLEST_PAGE = 100
 _MOST_ROUNDS = 3
 
 
+@dataclass(frozen=True)
+class ScanBounds:
+    """How long one delivery may take, how many scans one process runs, and how long one waits for its place."""
+
+    seconds: float = 600.0
+    at_once: int = 10
+    queueing_seconds: float = 60.0
+
+
+_BOUNDS = ScanBounds()
+
+
 class ScanTenant:
     """Reads page after page and gives every invoice on as soon as its contact is known.
 
-    ``seconds`` is how long one delivery may take and ``at_once`` how many scans one process runs; beyond either the
-    request is tried again later; invoices that were published are published again, which harms nobody.
+    Beyond its bounds a request is tried again later; invoices that were published are published again, which harms
+    nobody.
     """
 
     def __init__(
@@ -34,22 +47,23 @@ class ScanTenant:
         organisations: OrganisationDirectory,
         cursors: Cursors,
         clock: Clock,
-        *,
-        seconds: float = 600.0,
-        at_once: int = 10,
-        queueing_seconds: float = 60.0,
+        account: PollAccount,
+        bounds: ScanBounds = _BOUNDS,
     ) -> None:
         self._xero = xero
         self._reader = reader
         self._organisations = organisations
         self._cursors = cursors
         self._clock = clock
-        self._longest = timedelta(seconds=seconds)
-        self._places = asyncio.Semaphore(at_once)
-        self._queueing_seconds = queueing_seconds
+        self._account = account
+        self._longest = timedelta(seconds=bounds.seconds)
+        self._places = asyncio.Semaphore(bounds.at_once)
+        self._queueing_seconds = bounds.queueing_seconds
 
-    async def __call__(self, request: ScanRequestedV1) -> AsyncGenerator[InvoiceEnrichedV1]:
-        """The tenant's invoices as they are now.
+    async def __call__(
+        self, request: ScanRequestedV1, *, catching_up: bool = False
+    ) -> AsyncGenerator[InvoiceEnrichedV1]:
+        """The tenant's invoices as they are now. Nothing is concluded of webhooks while ``catching_up``.
 
         Raises:
             RetryableError: ``scan_unfinished`` or ``scans_busy``.
@@ -58,7 +72,7 @@ class ScanTenant:
         async with self._place():
             organisation = await self._organisations.of(request.tenant_id)
             if request.kind is ScanKind.RECONCILE:
-                events = self._reconcile(request.tenant_id, organisation)
+                events = self._reconcile(request.tenant_id, organisation, catching_up=catching_up)
             elif request.due_before is None:
                 raise PermanentError("due_before_missing")
             else:
@@ -78,7 +92,7 @@ class ScanTenant:
         if await self._cursors.find(tenant_id) is None:
             return
         request = ScanRequestedV1(tenant_id=tenant_id, kind=ScanKind.RECONCILE, local_date=self._clock().date())
-        async with aclosing(self(request)) as events:
+        async with aclosing(self(request, catching_up=True)) as events:
             async for event in events:
                 yield event
 
@@ -114,8 +128,12 @@ class ScanTenant:
                 break
         _complain(bad)
 
-    async def _reconcile(self, tenant_id: str, organisation: Organisation) -> AsyncGenerator[InvoiceEnrichedV1]:
+    async def _reconcile(
+        self, tenant_id: str, organisation: Organisation, *, catching_up: bool
+    ) -> AsyncGenerator[InvoiceEnrichedV1]:
         since = await self._cursors.find(tenant_id) or self._clock() - FIRST_LOOK_BACK
+        started_at = self._clock()
+        judged_from = await self._account.judged_from(tenant_id, catching_up=catching_up)
         seen, bad = _Seen(), dict[str, UnreadableInvoice]()
         began_at: datetime | None = None
         number = 1
@@ -123,8 +141,11 @@ class ScanTenant:
             page = await self._xero.changed(tenant_id, since, number)
             began_at = began_at or page.server_time
             bad |= {problem.invoice_id: problem for problem in page.unreadable}
-            async for event in self._events(tenant_id, organisation, _fresh(page, seen), CauseKind.RECONCILE):
+            fresh = _fresh(page, seen)
+            async for event in self._events(tenant_id, organisation, fresh, CauseKind.RECONCILE):
                 yield event
+            if judged_from is not None:
+                await self._account.found(tenant_id, fresh.rows, judged_from)
             newest = max((row.invoice.updated_at for row in page.rows if row.invoice.updated_at), default=since)
             if _is_last(page, number):
                 break
@@ -134,6 +155,7 @@ class ScanTenant:
             since, number = (following, 1) if following > since else (since, number + 1)
             await self._cursors.keep(tenant_id, since)
         await self._cursors.keep(tenant_id, began_at - OVERLAP if began_at else newest)
+        await self._account.ended(tenant_id, judged_from or began_at or started_at)
         _complain(bad)
 
     async def _events(

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from scheduler.adapters.claims import RedisClaims
+from scheduler.adapters.pace import RedisPace
 from scheduler.adapters.time_zones import RedisTimeZones
 from scheduler.handlers import build_router
 from scheduler.loop import TickLoop
@@ -18,10 +19,10 @@ from shared.runtime.service import Core, Service
 async def create_app(settings: SchedulerSettings, core: Core) -> AsyncIterator[Service]:
     policy = load_policy(settings.policy_file)
     async with create_redis(settings.redis_url.get_secret_value()) as redis, core.token_broker() as token_broker:
-        zones = RedisTimeZones(redis)
-        ticks = TickLoop(Tick(token_broker, zones, RedisClaims(redis), core.events, policy, core.clock))
+        zones, pace = RedisTimeZones(redis), RedisPace(redis)
+        ticks = TickLoop(Tick(token_broker, zones, pace, RedisClaims(redis), core.events, policy, core.clock))
 
         async def redis_answers() -> bool:
             return bool(await redis.ping())
 
-        yield Service(routers=[build_router(zones)], loops={"ticks": ticks}, checks={"redis": redis_answers})
+        yield Service(routers=[build_router(zones, pace)], loops={"ticks": ticks}, checks={"redis": redis_answers})

@@ -1,6 +1,7 @@
 """What the scheduler needs from outside."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -32,3 +33,12 @@ class TimeZones(Protocol):
     async def remember(self, tenant_id: str, time_zone: str) -> None: ...
 
     async def all(self) -> Mapping[str, ZoneInfo]: ...
+
+
+class Pace(Protocol):
+    """Until when tenants are reconciled more often."""
+
+    async def quicken(self, until: datetime) -> None:
+        """An earlier end than the one that stands changes nothing."""
+
+    async def quickened_until(self) -> datetime | None: ...

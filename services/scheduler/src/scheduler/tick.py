@@ -1,7 +1,7 @@
 """Asks for every scan that is due, once."""
 
-from scheduler.due import moments_due
-from scheduler.ports import Claims, ConnectionSource, TimeZones
+from scheduler.due import moments_due, reconcile_interval
+from scheduler.ports import Claims, ConnectionSource, Pace, TimeZones
 from shared.errors import RetryableError
 from shared.policy import Policy
 from shared.runtime.clock import Clock
@@ -15,6 +15,7 @@ class Tick:
         self,
         connections: ConnectionSource,
         zones: TimeZones,
+        pace: Pace,
         claims: Claims,
         events: Publishes,
         policy: Policy,
@@ -22,6 +23,7 @@ class Tick:
     ) -> None:
         self._connections = connections
         self._zones = zones
+        self._pace = pace
         self._claims = claims
         self._events = events
         self._policy = policy
@@ -30,8 +32,10 @@ class Tick:
     async def __call__(self) -> int:
         """How many scans were asked for. A publish that fails gives its moment back and is raised."""
         connections = (await self._connections.connections()).connections
+        zones, quickened_until, now = await self._zones.all(), await self._pace.quickened_until(), self._clock()
+        every = reconcile_interval(quickened_until, now)
         asked = 0
-        for moment, request in moments_due(connections, await self._zones.all(), self._policy, self._clock()):
+        for moment, request in moments_due(connections, zones, self._policy, now, every):
             if not await self._claims.take(moment):
                 continue
             try:

@@ -6,7 +6,7 @@ from shared.contracts.invoices import InvoiceEnrichedV1, OrganisationReadV1
 from shared.contracts.messages import MessageChangedV1
 from shared.contracts.scans import InvoiceLookRequestedV1, ScanRequestedV1
 from shared.contracts.whatsapp import WhatsAppUpdateReceivedV1
-from shared.contracts.xero import XeroEventReceivedV1
+from shared.contracts.xero import WebhookSilentV1, XeroEventReceivedV1
 
 EVENTS: tuple[type[Event], ...] = (
     XeroEventReceivedV1,
@@ -18,6 +18,7 @@ EVENTS: tuple[type[Event], ...] = (
     ConnectionEstablishedV1,
     ConnectionLostV1,
     MessageChangedV1,
+    WebhookSilentV1,
 )
 """All events, in the order of the way they travel."""
 
@@ -31,6 +32,7 @@ __all__ = [
     "MessageChangedV1",
     "OrganisationReadV1",
     "ScanRequestedV1",
+    "WebhookSilentV1",
     "WhatsAppUpdateReceivedV1",
     "XeroEventReceivedV1",
 ]

@@ -1,7 +1,9 @@
-"""What ingress says of a Xero webhook: look at this id again."""
+"""What is said of Xero's webhooks: look at this id again, and that none come any more."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import Field
 
 from shared.contracts.base import Event, Identifier, UtcTime
 
@@ -21,6 +23,25 @@ class XeroEventReceivedV1(Event):
     resource_id: Identifier
     event_at: UtcTime
     received_at: UtcTime
+
+
+class WebhookSilentV1(Event):
+    """Xero's webhooks reach us no more, for any organisation; polls alone find what changes.
+
+    Published once when it is noticed and once a day while it lasts; it holds until ``until``. ``changes`` were found by
+    polls alone since ``since``, the first of them, in so many ``tenants``; ``heard_at`` is when the last webhook came,
+    where that is known. ``remedy`` says what a person can do.
+    """
+
+    key: ClassVar[str] = "webhook.silent.v1"
+
+    since: UtcTime
+    heard_at: UtcTime | None
+    changes: Annotated[int, Field(ge=0)]
+    tenants: Annotated[int, Field(ge=0)]
+    announced_at: UtcTime
+    until: UtcTime
+    remedy: str
 
 
 def xero_event_id(tenant_id: str, category: str, resource_id: str, event_at: str, event_type: str) -> str:

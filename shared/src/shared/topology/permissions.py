@@ -15,6 +15,7 @@ from shared.contracts import (
     MessageChangedV1,
     OrganisationReadV1,
     ScanRequestedV1,
+    WebhookSilentV1,
     WhatsAppUpdateReceivedV1,
     XeroEventReceivedV1,
 )
@@ -28,7 +29,7 @@ PROBE_KEY = "probe"
 _PUBLISHES: dict[str, tuple[str, ...]] = {
     "ingress": (XeroEventReceivedV1.key, WhatsAppUpdateReceivedV1.key),
     "token-broker": (ConnectionEstablishedV1.key, ConnectionLostV1.key),
-    "fetcher": (InvoiceEnrichedV1.key, OrganisationReadV1.key),
+    "fetcher": (InvoiceEnrichedV1.key, OrganisationReadV1.key, WebhookSilentV1.key),
     "scheduler": (ScanRequestedV1.key,),
     "notifier": (InvoiceLookRequestedV1.key, MessageChangedV1.key),
 }

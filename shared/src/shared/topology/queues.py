@@ -12,6 +12,7 @@ from shared.contracts import (
     InvoiceLookRequestedV1,
     OrganisationReadV1,
     ScanRequestedV1,
+    WebhookSilentV1,
     WhatsAppUpdateReceivedV1,
     XeroEventReceivedV1,
 )
@@ -105,6 +106,7 @@ NOTIFIER_WHATSAPP_UPDATE_RECEIVED = Queue("notifier", WhatsAppUpdateReceivedV1.k
 NOTIFIER_CONNECTION_ESTABLISHED = Queue("notifier", ConnectionEstablishedV1.key)
 NOTIFIER_CONNECTION_LOST = Queue("notifier", ConnectionLostV1.key)
 SCHEDULER_ORGANISATION_READ = Queue("scheduler", OrganisationReadV1.key)
+SCHEDULER_WEBHOOK_SILENT = Queue("scheduler", WebhookSilentV1.key)
 TOKEN_BROKER_TOKEN_ACCESS = Queue("token-broker", TokenAccessRequest.key, Purpose.RPC)
 TOKEN_BROKER_CONNECTIONS_LIST = Queue("token-broker", ConnectionsListRequest.key, Purpose.RPC)
 
@@ -119,6 +121,7 @@ QUEUES: tuple[Queue, ...] = (
     NOTIFIER_CONNECTION_ESTABLISHED,
     NOTIFIER_CONNECTION_LOST,
     SCHEDULER_ORGANISATION_READ,
+    SCHEDULER_WEBHOOK_SILENT,
     TOKEN_BROKER_TOKEN_ACCESS,
     TOKEN_BROKER_CONNECTIONS_LIST,
 )
