@@ -10,6 +10,7 @@ from notifier.ports import Attempt, Due, Ledger, Outcome, Rejected, SendsMessage
 from notifier.telemetry import SenderLog
 from notifier.whatsapp_errors import ACCOUNT_PAUSE, LATER_AFTER, ErrorClass, retry_after
 from shared.contracts.messages import MessageChangedV1, MessageState
+from shared.contracts.scans import InvoiceLookRequestedV1
 from shared.errors import PublishFailed
 from shared.runtime.publisher import Publishes
 from shared.runtime.service import Stop
@@ -114,9 +115,17 @@ class Sender:
             if look.claimed is not None:
                 outcome = await self._provider.send(look.claimed.message, look.claimed.attempt.reference)
                 await self._settle(look.claimed, outcome)
+            if look.asked is not None:
+                await self._ask(look.asked, due.intent_id)
             if look.braked:
                 self._log.braked(due.tenant_id, len(look.changes))
             await self._tell(look.changes)
+
+    async def _ask(self, request: InvoiceLookRequestedV1, intent_id: str) -> None:
+        try:
+            await self._events.publish(request, deadline=_PUBLISH_SECONDS)
+        except PublishFailed:
+            self._log.link_not_asked(intent_id)
 
     async def _settle(self, claimed: Claimed, outcome: Outcome) -> None:
         now = self._clock()

@@ -67,6 +67,9 @@ class SenderLog:
         self._figures.stops.inc()
         _log.error("sender.stopped", reason=reason, intent_id=intent_id)
 
+    def link_not_asked(self, intent_id: str) -> None:
+        _log.warning("online_link.not_asked", intent_id=intent_id)
+
     def untold(self, intent_id: str) -> None:
         _log.warning("message_change.untold", intent_id=intent_id)
 
