@@ -10,6 +10,7 @@ from fetcher.adapters.calls import CALL_SECONDS, XeroCalls
 from fetcher.adapters.contact_cache import RedisContactCache
 from fetcher.adapters.cursors import RedisCursors
 from fetcher.adapters.limiter import CallLimiter, Limits
+from fetcher.adapters.link_cache import RedisLinkCache
 from fetcher.adapters.organisation_cache import RedisOrganisationCache
 from fetcher.adapters.tokens import AccessTokens
 from fetcher.adapters.xero import Xero
@@ -18,6 +19,7 @@ from fetcher.gatherer import Gatherer
 from fetcher.handlers import build_router
 from fetcher.looks import LookAtInvoices
 from fetcher.metrics import FetcherMetrics
+from fetcher.online_links import OnlineLinks
 from fetcher.organisations import OrganisationDirectory
 from fetcher.readings import InvoiceReader, Reading
 from fetcher.scans import ScanTenant
@@ -46,7 +48,8 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
         reader = InvoiceReader(xero, contacts, organisations)
         of_events = Gatherer[Reading](reader.read)
         of_requests = Gatherer[Reading](partial(reader.read, contacts_anew=True))
-        look = LookAtInvoices(of_events, of_requests, contacts, figures.ignored)
+        links = OnlineLinks(xero, RedisLinkCache(redis), figures.link)
+        look = LookAtInvoices(of_events, of_requests, contacts, links, figures.ignored)
         scan = ScanTenant(xero, reader, organisations, RedisCursors(redis), core.clock)
 
         async def redis_answers() -> bool:
