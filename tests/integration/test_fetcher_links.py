@@ -112,7 +112,9 @@ async def test_a_link_is_asked_for_once_whoever_asks_and_however_often(stage: St
 
 
 async def test_a_draft_costs_no_call_and_one_that_became_a_draft_one_refusal_a_day(stage: Stage) -> None:
-    [row] = await stage.invoices(status="DRAFT")
+    contact = await stage.sandbox.contact(stage.tenant_id)
+    row = await stage.sandbox.invoice(stage.tenant_id, contact["contact_id"], status="DRAFT", issue_date=TODAY)
+    await stage.sandbox.clear_journal()
     assert await stage.of(row, status="DRAFT") == [Link(reason="not_offered")]
     assert await stage.asked() == []
     assert await stage.of(row) == await stage.of(row) == [Link(reason="not_offered")]
@@ -139,7 +141,7 @@ async def test_forbidden_is_said_once_and_nothing_is_kept(stage: Stage) -> None:
 
 async def test_an_outage_is_met_once_and_the_next_look_asks_again(stage: Stage) -> None:
     rows = await stage.invoices(3)
-    await stage.sandbox.fault("*/OnlineInvoice", "status500")
+    await stage.sandbox.fault("/api.xro/*/OnlineInvoice", "status500")
     assert await stage.of(*rows) == [Link(reason="xero_unavailable")] * 3
     assert await stage.asked() == [500]
     assert all(link.url for link in await stage.of(*rows))
