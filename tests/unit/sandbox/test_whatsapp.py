@@ -157,7 +157,7 @@ async def test_templates_are_listed_in_pages(double: Double) -> None:
     assert (len(first["data"]), len(second["data"])) == (20, 8)
     assert "next" not in second["paging"]
     one = await double.http.get(TEMPLATES, params={"name": "invoice_paid", "fields": "name,status"}, headers=BEARER)
-    assert [set(row) for row in one.json()["data"]] == [{"id", "name", "status"}] * 2
+    assert [set(row) for row in one.json()["data"]] == [{"id", "name", "status"}] * 4
 
 
 async def test_templates_can_be_made_and_removed(double: Double) -> None:

@@ -1,6 +1,6 @@
 """Just before a message leaves: look again, decide again, brake, and claim it; each in one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -50,11 +50,11 @@ class Look:
 class LastLook:
     """What came of it: a claim, or changes, or neither when the message waits. ``braked`` when a wave was held.
 
-    ``asked`` is to be published: the message waits for its invoice's online link.
+    With ``lacks_link`` the message waits for its invoice's online link, which is to be asked for.
     """
 
     claimed: Claimed | None = None
-    asked: InvoiceLookRequestedV1 | None = None
+    lacks_link: bool = False
     changes: Sequence[MessageChangedV1] = ()
     braked: bool = False
 
@@ -119,7 +119,7 @@ class LookLast:
         rules = self._policy.for_tenant(intent.tenant_id)
         step = link_step(intent, snapshot, rules, self._catalogue, now)
         if step is LinkStep.ASK and await book.await_link(intent, now + LINK_PATIENCE):
-            return LastLook(asked=_request(intent.tenant_id, (intent.invoice_id,), with_link=True))
+            return LastLook(lacks_link=True)
         if step is not LinkStep.GO:
             return LastLook()
         attempt = Attempt(self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template)
@@ -144,10 +144,7 @@ class LookLast:
                     if asked is not None:
                         wanted[asked.with_link].setdefault(due.invoice_id, due.correlation_id)
             for with_link, waiting in wanted.items():
-                ids = list(waiting)
-                for start in range(0, len(ids), LOOKS_AT_ONCE):
-                    some = tuple(ids[start : start + LOOKS_AT_ONCE])
-                    looks.append(Look(_request(tenant_id, some, with_link=with_link), waiting[some[0]]))
+                looks += looks_for(tenant_id, waiting, with_link=with_link)
         return looks, changes
 
     async def _ask_about(
@@ -182,10 +179,19 @@ def patience(looks: int) -> timedelta:
     return timedelta(minutes=6**looks)
 
 
-def _request(tenant_id: str, invoice_ids: tuple[str, ...], *, with_link: bool) -> InvoiceLookRequestedV1:
-    return InvoiceLookRequestedV1(
-        tenant_id=tenant_id, invoice_ids=invoice_ids, reason="before_sending", with_link=with_link
-    )
+def looks_for(tenant_id: str, waiting: Mapping[str, str | None], *, with_link: bool) -> Sequence[Look]:
+    """As few requests as hold all of ``waiting``: invoice id → the correlation id of the message that waits."""
+    ids = list(waiting)
+    batches = [tuple(ids[start : start + LOOKS_AT_ONCE]) for start in range(0, len(ids), LOOKS_AT_ONCE)]
+    return [
+        Look(
+            InvoiceLookRequestedV1(
+                tenant_id=tenant_id, invoice_ids=batch, reason="before_sending", with_link=with_link
+            ),
+            waiting[batch[0]],
+        )
+        for batch in batches
+    ]
 
 
 async def _put_aside(
