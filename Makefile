@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench docs demo up down ps logs scan reconcile connect-link connections disconnect revoke rotate-keys dlq-list dlq-replay why release resolve
+.PHONY: help setup check test bench docs demo up down ps logs scan reconcile invoice-pdf connect-link connections disconnect revoke rotate-keys dlq-list dlq-replay why release resolve
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -50,6 +50,11 @@ scan: setup ## look at an organisation's open invoices now; TENANT=…
 reconcile: setup ## look for all that changed in an organisation now; TENANT=…
 	$(call need,TENANT)
 	$(DEPLOY) reconcile "$(TENANT)"
+
+invoice-pdf: setup ## an invoice as Xero prints it; TENANT=… INVOICE=‹id or number› > file.pdf
+	$(call need,TENANT)
+	$(call need,INVOICE)
+	$(DEPLOY) invoice-pdf "$(TENANT)" "$(INVOICE)"
 
 connect-link: setup ## print a link; who opens it connects a Xero organisation
 	$(DEPLOY) connect-link

@@ -31,7 +31,7 @@ def create_cli() -> typer.Typer:
     """All commands; a failure is one line on standard error, with what explains it below, and exit code 1."""
     cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, disconnect, rotate_keys]
-    plain += [dlq_list, dlq_replay]
+    plain += [invoice_pdf, dlq_list, dlq_replay]
     forwarding: list[Callable[..., None]] = [connections, revoke, why, release, resolve, demo]
     for command in plain:
         cli.command()(command)
@@ -92,6 +92,15 @@ def scan(tenant: Tenant, folder: Folder = FOLDER) -> None:
 def reconcile(tenant: Tenant, folder: Folder = FOLDER) -> None:
     """Ask for all that changed in one organisation now."""
     _in_service(folder, "scheduler", "scheduler.request", ["reconcile", tenant])
+
+
+def invoice_pdf(
+    tenant: Tenant,
+    invoice: Annotated[str, typer.Argument(help="The invoice's id or number.")],
+    folder: Folder = FOLDER,
+) -> None:
+    """Write an invoice's PDF to standard output."""
+    _in_service(folder, "fetcher", "fetcher.pdf", [tenant, invoice])
 
 
 def connect_link(folder: Folder = FOLDER) -> None:

@@ -110,12 +110,13 @@ _STAGES = (
 
 
 class TenantPolicy(_Rules):
-    """All rules of one organisation. ``stages`` are in the order of their offsets."""
+    """All rules of one organisation. ``stages`` are in order of offset, ``online_link`` shows Xero's page."""
 
     mode: Mode = Mode.LIVE
     language: str = Field(default="en", pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")
     alerts: Alerts = Alerts()
     stages: tuple[Stage, ...] = _STAGES
+    online_link: bool = False
     contact_hours: ContactHours = ContactHours()
     caps: Caps = Caps()
     minimum_amount: Decimal = Field(default=Decimal(0), ge=0, allow_inf_nan=False)
@@ -176,9 +177,8 @@ def load_policy(path: Path | str) -> Policy:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise ConfigurationError(
-            f"{file}:{line}: not YAML: {getattr(error, 'problem', None) or 'unreadable'}"
-        ) from error
+        said = getattr(error, "problem", None) or "unreadable"
+        raise ConfigurationError(f"{file}:{line}: not YAML: {said}") from error
     return _Reader(file, root).policy()
 
 

@@ -1,5 +1,6 @@
 """Xero's JSON as a list and a single read really give it, and fakes of what lies around the use cases."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from fetcher.arrivals import Arrivals
 from fetcher.contacts import ContactDirectory
 from fetcher.mapping import contact_card, invoice_page
+from fetcher.online_links import OnlineLinks
 from fetcher.organisations import OrganisationDirectory
-from fetcher.ports import Clock, ContactPage, Cut, IdsAnswer, InvoicePage
+from fetcher.ports import Clock, ContactPage, Cut, IdsAnswer, InvoicePage, Link
 from fetcher.readings import InvoiceReader
 from shared.contracts.base import Event
 from shared.contracts.invoices import Contact, Organisation
@@ -93,6 +95,21 @@ class FakeXero:
         self.lists: list[InvoicePage] = []
         self.list_calls: list[tuple[date | datetime, int]] = []
         self.failures: list[Exception] = []
+        self.pages: dict[str, str | Exception | None] = {}
+        """Invoice id → the address of its page, None for no page, or what Xero fails with."""
+        self.link_calls: list[str] = []
+        self.answering = asyncio.Event()
+        self.answering.set()
+
+    async def online_address(self, tenant_id: str, invoice_id: str) -> str | None:
+        self.link_calls.append(invoice_id)
+        await self.answering.wait()
+        # Long enough for whoever does not wait for a turn to get in between.
+        await asyncio.sleep(0)
+        page = self.pages.get(invoice_id, f"https://in.xero.com/{invoice_id}")
+        if isinstance(page, Exception):
+            raise page
+        return page
 
     async def invoices(self, tenant_id: str, cut: Cut) -> IdsAnswer:
         if self.failures:
@@ -149,6 +166,17 @@ class FakeContactCache:
         self.moments[contact_id] = at
 
 
+class FakeLinkCache:
+    def __init__(self) -> None:
+        self.kept: dict[str, Link] = {}
+
+    async def find(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, Link]:
+        return {key: self.kept[key] for key in ids if key in self.kept}
+
+    async def keep(self, tenant_id: str, invoice_id: str, link: Link) -> None:
+        self.kept[invoice_id] = link
+
+
 class FakeOrganisationCache:
     def __init__(self) -> None:
         self.kept: dict[str, Organisation] = {}
@@ -192,6 +220,9 @@ class Rig:
         self.clock = SteppingClock()
         xero.clock = self.clock
         self.cache = FakeContactCache()
+        self.link_cache = FakeLinkCache()
+        self.link_outcomes: list[str] = []
+        self.links = OnlineLinks(xero, self.link_cache, self.link_outcomes.append)
         self.announced: list[Event] = []
         self.records = FakeWebhookRecords()
         self.found_by_webhook: list[int] = []

@@ -24,6 +24,7 @@ class Looking(Rig):
             Gatherer[Reading](self.reader.read),
             Gatherer[Reading](partial(self.reader.read, contacts_anew=True)),
             self.contacts,
+            self.links,
             self.ignored.append,
             self.arrivals,
         )
@@ -46,8 +47,8 @@ def event(category: str = "INVOICE", resource_id: str = guid(1)) -> XeroEventRec
     )
 
 
-def request(*ids: str) -> InvoiceLookRequestedV1:
-    return InvoiceLookRequestedV1(tenant_id=TENANT, invoice_ids=ids, reason="before_send")
+def request(*ids: str, with_link: bool = False) -> InvoiceLookRequestedV1:
+    return InvoiceLookRequestedV1(tenant_id=TENANT, invoice_ids=ids, reason="before_send", with_link=with_link)
 
 
 async def collected(outcomes: AsyncGenerator[Any]) -> list[Any]:

@@ -66,6 +66,7 @@ def test_an_invoice_is_read_whole() -> None:
         "expected_payment_on": None,
         "updated_at": NOW,
         "online_url": None,
+        "no_link_reason": None,
     }
     assert (row.contact_id, row.contact_name, row.card) == (guid(9001), "Contact 1", None)
 

@@ -22,6 +22,7 @@ _PAGED = {"where", "order", "IDs", "page", "includeArchived", "summaryOnly", "pa
 OFFICIAL_PARAMETERS = {
     "/api.xro/2.0/Invoices": _PAGED | {"InvoiceNumbers", "ContactIDs", "Statuses", "createdByMyApp", "unitdp"},
     f"/api.xro/2.0/Invoices/{guid(1)}": {"unitdp"},
+    f"/api.xro/2.0/Invoices/{guid(1)}/OnlineInvoice": set[str](),
     "/api.xro/2.0/Contacts": _PAGED,
     "/api.xro/2.0/Organisation": set[str](),
 }
@@ -135,6 +136,7 @@ QUESTIONS: list[Callable[[Xero], Any]] = [
     lambda xero: xero.receivables(TENANT, date(2026, 6, 23), 2),
     lambda xero: xero.changed(TENANT, NOW, 1),
     lambda xero: xero.organisation(TENANT),
+    lambda xero: xero.online_address(TENANT, guid(1)),
 ]
 
 

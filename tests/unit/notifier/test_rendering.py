@@ -24,8 +24,14 @@ NAMES = ("invoice_issued", "invoice_due_soon", "invoice_due_today", "invoice_ove
 ALL = (*NAMES, "invoice_overdue_final", "invoice_paid")
 
 
-def said(kind: MessageKind = MessageKind.REMINDER, stage: int | None = 7, language: str = "en", **changes: Any) -> Any:
-    rules = TenantPolicy.model_validate({"language": language})
+def said(
+    kind: MessageKind = MessageKind.REMINDER,
+    stage: int | None = 7,
+    language: str = "en",
+    online_link: bool = True,
+    **changes: Any,
+) -> Any:
+    rules = TenantPolicy.model_validate({"language": language, "online_link": online_link})
     return render(Snapshot.of(make_enriched(**changes)), kind, stage, rules, CATALOGUE)
 
 
@@ -65,8 +71,12 @@ def test_a_known_link_takes_the_variant_that_carries_it() -> None:
     assert dict(message.parameters)["link"] == "https://in.xero.com/abc"
 
 
-@pytest.mark.parametrize("url", ["http://in.xero.com/x", "https://x/" + "a" * 300, "https://x/a b", "https://x/\n"])
-def test_a_link_that_is_not_plain_is_left_out(url: str) -> None:
+def test_a_known_link_is_not_shown_unless_the_policy_asks_for_it() -> None:
+    assert said(online_link=False, invoice={"online_url": "https://in.xero.com/abc"}).template == "invoice_overdue"
+
+
+@pytest.mark.parametrize("url", ["http://in.xero.com/x", "https://in.xero.com/" + "a" * 300, "https://x/a"])
+def test_a_link_that_is_not_safe_is_left_out(url: str) -> None:
     assert said(invoice={"online_url": url}).template == "invoice_overdue"
 
 

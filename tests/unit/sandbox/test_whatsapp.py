@@ -137,10 +137,11 @@ async def test_only_approved_templates_can_be_sent(double: Double, status: str, 
 
 def test_the_preloaded_templates_are_complete() -> None:
     known = Templates.preloaded().known
-    assert len(known) == 26
+    assert len(known) == 28
     stages = ("issued", "due_soon", "due_today", "overdue", "overdue_firm", "overdue_final")
     for language in ("en", "hi"):
         assert sorted(known["invoice_paid", language].variables) == sorted(NAMES[:4])
+        assert sorted(known["invoice_paid_with_link", language].variables) == sorted([*NAMES[:4], "link"])
         for stage in stages:
             assert sorted(known[f"invoice_{stage}", language].variables) == sorted(NAMES)
             assert sorted(known[f"invoice_{stage}_with_link", language].variables) == sorted([*NAMES, "link"])
@@ -153,10 +154,10 @@ def test_the_preloaded_templates_are_complete() -> None:
 async def test_templates_are_listed_in_pages(double: Double) -> None:
     first = (await double.http.get(TEMPLATES, params={"limit": 20}, headers=BEARER)).json()
     second = (await double.http.get(first["paging"]["next"], headers=BEARER)).json()
-    assert (len(first["data"]), len(second["data"])) == (20, 6)
+    assert (len(first["data"]), len(second["data"])) == (20, 8)
     assert "next" not in second["paging"]
     one = await double.http.get(TEMPLATES, params={"name": "invoice_paid", "fields": "name,status"}, headers=BEARER)
-    assert [set(row) for row in one.json()["data"]] == [{"id", "name", "status"}] * 2
+    assert [set(row) for row in one.json()["data"]] == [{"id", "name", "status"}] * 4
 
 
 async def test_templates_can_be_made_and_removed(double: Double) -> None:

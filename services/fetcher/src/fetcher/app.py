@@ -10,6 +10,7 @@ from fetcher.adapters.calls import CALL_SECONDS, XeroCalls
 from fetcher.adapters.contact_cache import RedisContactCache
 from fetcher.adapters.cursors import RedisCursors
 from fetcher.adapters.limiter import CallLimiter, Limits
+from fetcher.adapters.link_cache import RedisLinkCache
 from fetcher.adapters.organisation_cache import RedisOrganisationCache
 from fetcher.adapters.tokens import AccessTokens
 from fetcher.adapters.webhook_records import RedisWebhookRecords
@@ -20,6 +21,7 @@ from fetcher.gatherer import Gatherer
 from fetcher.handlers import build_router
 from fetcher.looks import LookAtInvoices
 from fetcher.metrics import FetcherMetrics
+from fetcher.online_links import OnlineLinks
 from fetcher.organisations import OrganisationDirectory
 from fetcher.poll_account import PollAccount
 from fetcher.readings import InvoiceReader, Reading
@@ -57,7 +59,8 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
         records = RedisWebhookRecords(redis, core.clock)
         arrivals = Arrivals(records, figures.found_by_webhook)
         account = PollAccount(records, core.clock, figures.found_by_poll_only)
-        look = LookAtInvoices(of_events, of_requests, contacts, figures.ignored, arrivals)
+        links = OnlineLinks(xero, RedisLinkCache(redis), figures.link)
+        look = LookAtInvoices(of_events, of_requests, contacts, links, figures.ignored, arrivals)
         scan = ScanTenant(xero, reader, organisations, RedisCursors(redis), core.clock, account)
         silence = SilenceWatch(records, core.events.publish, core.clock)
         watching = WatchLoop(arrivals, account, silence, figures.webhooks_silent.set)

@@ -124,6 +124,11 @@ def organisation(envelope: Json) -> tuple[Organisation, str | None]:
     return found, None if zone else xero_zone[:60]
 
 
+def online_address(envelope: Json) -> str | None:
+    """Read an answer of ``/OnlineInvoice``. Raises Unreadable when there is no list."""
+    return free_text(next(iter(items(envelope, "OnlineInvoices")), None), "OnlineInvoiceUrl") or None
+
+
 def contact_of(card: ContactCard, organisation_country: str) -> Contact:
     """The contact as it is published: one number in E.164, or the reason why there is none."""
     phone = phone_of(card.phones, organisation_country, card.country)

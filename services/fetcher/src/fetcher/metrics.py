@@ -37,10 +37,20 @@ class FetcherMetrics:
             "duebell_fetcher_webhooks_silent", "1 while no webhooks come although invoices change", registry=registry
         )
 
+        self.links = Counter(
+            "duebell_fetcher_online_links_total",
+            "Online links that messages asked for, by how they were had or why not",
+            ["outcome"],
+            registry=registry,
+        )
+
     def called(self, endpoint: str, status: str, size: int) -> None:
         """One call ended: ``status`` is the HTTP status, or a word where there was none; ``size`` in bytes."""
         self.calls.labels(endpoint, status).inc()
         self.bytes.labels(endpoint).inc(size)
+
+    def link(self, outcome: str) -> None:
+        self.links.labels(outcome).inc()
 
     def ignored(self, category: str) -> None:
         self.ignored_events.labels(category).inc()

@@ -89,6 +89,14 @@ class IdsAnswer:
     page: InvoicePage | None
 
 
+@dataclass(frozen=True)
+class Link:
+    """Where a customer can see an invoice, or else a word that says why there is no such address: one of the two."""
+
+    url: str | None = None
+    reason: str | None = None
+
+
 class XeroInvoices(Protocol):
     async def invoices(self, tenant_id: str, cut: Cut) -> IdsAnswer:
         """Read the cut's one to fifty invoices in one call."""
@@ -111,6 +119,24 @@ class XeroContacts(Protocol):
 
 class XeroOrganisations(Protocol):
     async def organisation(self, tenant_id: str) -> Organisation: ...
+
+
+class XeroLinks(Protocol):
+    async def online_address(self, tenant_id: str, invoice_id: str) -> str | None:
+        """One invoice's page as Xero writes its address, one call each; None where Xero offers none."""
+        ...
+
+
+class XeroDocuments(Protocol):
+    async def pdf(self, tenant_id: str, invoice: str) -> bytes | None:
+        """The invoice of that id or number as a PDF; None for "not found"."""
+        ...
+
+
+class LinkCache(Protocol):
+    async def find(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, Link]: ...
+
+    async def keep(self, tenant_id: str, invoice_id: str, link: Link) -> None: ...
 
 
 class ContactCache(Protocol):

@@ -41,11 +41,10 @@ class Intake:
         rules = self._policy.for_tenant(event.tenant_id)
         async with self._ledger.open(event.tenant_id, now) as book:
             before = await book.snapshot(event.invoice.invoice_id)
-            read = Snapshot.of(event)
             # A late event still says why the invoice was read; what the invoice is, the newest reading says.
-            snapshot = before if before is not None and before.read_at > read.read_at else read
-            if snapshot is read:
-                await book.save_snapshot(read)
+            snapshot = Snapshot.of(event).after(before)
+            if snapshot != before:
+                await book.save_snapshot(snapshot)
             history = await book.history(snapshot, now)
             decisions = decide(before, snapshot, event.cause, rules, now, history)
             changes = [

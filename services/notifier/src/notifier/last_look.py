@@ -1,11 +1,12 @@
 """Just before a message leaves: look again, decide again, brake, and claim it; each in one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from notifier.catalogue import Catalogue
+from notifier.links import LINK_PATIENCE, LinkStep, lacks_link, link_step, why_without_link
 from notifier.model import Decision, Intent, Snapshot, Verdict
 from notifier.ports import Attempt, Due, Ledger, TemplateMessage, TenantBook
 from notifier.rendering import render
@@ -47,11 +48,20 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class LastLook:
-    """What came of it: a claim, or changes, or neither when the message waits. ``braked`` when a wave was held."""
+    """What came of it: a claim, or changes, or neither when the message waits. ``braked`` when a wave was held.
+
+    With ``lacks_link`` the message waits for its invoice's online link, which is to be asked for.
+    """
 
     claimed: Claimed | None = None
+    lacks_link: bool = False
     changes: Sequence[MessageChangedV1] = ()
     braked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    with_link: bool
 
 
 class LookLast:
@@ -101,9 +111,22 @@ class LookLast:
             held, first = await book.pull_brake(now)
             changes = [stopped.changed(MessageState.HELD, "brake", now) for stopped in held]
             return LastLook(changes=changes, braked=first and bool(held))
+        return await self._leave(book, intent, snapshot, message, now)
+
+    async def _leave(
+        self, book: TenantBook, intent: Intent, snapshot: Snapshot, message: TemplateMessage, now: datetime
+    ) -> LastLook:
+        rules = self._policy.for_tenant(intent.tenant_id)
+        step = link_step(intent, snapshot, rules, self._catalogue, now)
+        if step is LinkStep.ASK and await book.await_link(intent, now + LINK_PATIENCE):
+            return LastLook(lacks_link=True)
+        if step is not LinkStep.GO:
+            return LastLook()
         attempt = Attempt(self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template)
         if not await book.claim(intent, attempt, now):
             return LastLook()
+        if rule := why_without_link(intent, snapshot, rules, self._catalogue):
+            await book.record(snapshot, Decision(intent.kind, intent.stage, Verdict.SEND, rule, now), now)
         return LastLook(Claimed(attempt, message, intent.tries + 1))
 
     async def ask_again(self, stale: Sequence[Due]) -> tuple[Sequence[Look], Sequence[MessageChangedV1]]:
@@ -114,33 +137,38 @@ class LookLast:
         by_tenant = sorted(stale, key=lambda due: due.tenant_id)
         for tenant_id, dues in groupby(by_tenant, key=lambda due: due.tenant_id):
             async with self._ledger.open(tenant_id, now) as book:
-                wanted: dict[str, str | None] = {}
+                wanted: dict[bool, dict[str, str | None]] = {False: {}, True: {}}
                 for due in dues:
                     asked, cancelled = await self._ask_about(book, due, now)
                     changes += cancelled
-                    if asked:
-                        wanted.setdefault(due.invoice_id, due.correlation_id)
-            ids = list(wanted)
-            for start in range(0, len(ids), LOOKS_AT_ONCE):
-                some = tuple(ids[start : start + LOOKS_AT_ONCE])
-                request = InvoiceLookRequestedV1(tenant_id=tenant_id, invoice_ids=some, reason="before_sending")
-                looks.append(Look(request, wanted[some[0]]))
+                    if asked is not None:
+                        wanted[asked.with_link].setdefault(due.invoice_id, due.correlation_id)
+            for with_link, waiting in wanted.items():
+                looks += looks_for(tenant_id, waiting, with_link=with_link)
         return looks, changes
 
-    async def _ask_about(self, book: TenantBook, due: Due, now: datetime) -> tuple[bool, Sequence[MessageChangedV1]]:
+    async def _ask_about(
+        self, book: TenantBook, due: Due, now: datetime
+    ) -> tuple[_Asked | None, Sequence[MessageChangedV1]]:
         intent, snapshot = await book.intent(due.intent_id), await book.snapshot(due.invoice_id)
         if intent is None or snapshot is None or intent.state is not MessageState.PLANNED:
-            return False, []
-        rule = why_expired(intent, snapshot, self._policy.for_tenant(due.tenant_id), now)
+            return None, []
+        rules = self._policy.for_tenant(due.tenant_id)
+        rule = why_expired(intent, snapshot, rules, now)
         if rule in {"too_late", "too_old"}:
             decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, rule)
-            return False, await _put_aside(book, intent, snapshot, decision, now)
+            return None, await _put_aside(book, intent, snapshot, decision, now)
         if intent.look_after is not None and intent.look_after > now:
-            return False, []
+            return None, []
         if intent.looks >= LOOKS:
             decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, "not_readable")
-            return False, await _put_aside(book, intent, snapshot, decision, now)
-        return await book.ask_again(intent, now + patience(intent.looks)), []
+            return None, await _put_aside(book, intent, snapshot, decision, now)
+        with_link = lacks_link(intent, snapshot, rules, self._catalogue)
+        # An answer that brings links takes longer; asking meanwhile would only read the invoice again.
+        pause = max(patience(intent.looks), LINK_PATIENCE) if with_link else patience(intent.looks)
+        if with_link:
+            await book.await_link(intent, now + LINK_PATIENCE)
+        return (_Asked(with_link) if await book.ask_again(intent, now + pause) else None), []
 
 
 def patience(looks: int) -> timedelta:
@@ -149,6 +177,21 @@ def patience(looks: int) -> timedelta:
     A day limit or an outage of Xero must not look like an invoice that is gone.
     """
     return timedelta(minutes=6**looks)
+
+
+def looks_for(tenant_id: str, waiting: Mapping[str, str | None], *, with_link: bool) -> Sequence[Look]:
+    """As few requests as hold all of ``waiting``: invoice id → the correlation id of the message that waits."""
+    ids = list(waiting)
+    batches = [tuple(ids[start : start + LOOKS_AT_ONCE]) for start in range(0, len(ids), LOOKS_AT_ONCE)]
+    return [
+        Look(
+            InvoiceLookRequestedV1(
+                tenant_id=tenant_id, invoice_ids=batch, reason="before_sending", with_link=with_link
+            ),
+            waiting[batch[0]],
+        )
+        for batch in batches
+    ]
 
 
 async def _put_aside(

@@ -31,6 +31,16 @@ class Snapshot(Contract):
             read_at=event.read_at,
         )
 
+    def after(self, before: "Snapshot | None") -> "Snapshot":
+        """The newer of the two; a link once known is not forgotten, and an answer about it counts however late."""
+        if before is None:
+            return self
+        newest, other = (before, self) if before.read_at > self.read_at else (self, before)
+        url = newest.invoice.online_url or other.invoice.online_url
+        reason = None if url else newest.invoice.no_link_reason or self.invoice.no_link_reason
+        invoice = newest.invoice.model_copy(update={"online_url": url, "no_link_reason": reason})
+        return newest.model_copy(update={"invoice": invoice})
+
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
@@ -47,7 +57,8 @@ class Intent:
     """One message that is to be said once; ``due_on`` is the due date it was planned for, ``due_at`` when it may leave.
 
     ``stage`` is a reminder's offset in days. ``claimed_at`` is when it was last about to be sent. ``looks`` counts the
-    unanswered requests for a fresh snapshot, the next of which may be made at ``look_after``.
+    unanswered requests for a fresh snapshot, the next of which may be made at ``look_after``. Until ``link_until`` the
+    message waits for the online link that was asked for last.
     """
 
     intent_id: str
@@ -68,6 +79,7 @@ class Intent:
     correlation_id: str | None
     looks: int = 0
     look_after: datetime | None = None
+    link_until: datetime | None = None
 
     @property
     def pending(self) -> bool:

@@ -110,6 +110,9 @@ class TenantBook(Protocol):
     async def ask_again(self, intent: Intent, look_after: datetime) -> bool:
         """Note that a fresh snapshot is asked for, not to be repeated before ``look_after``."""
 
+    async def await_link(self, intent: Intent, until: datetime) -> bool:
+        """Note that the invoice's online link is asked for; until then the message leaves only with an answer."""
+
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
         """From planned to sending, with its attempt; False when another sender was first."""
 

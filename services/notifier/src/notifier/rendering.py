@@ -11,10 +11,10 @@ from notifier.catalogue import Catalogue
 from notifier.model import Snapshot
 from notifier.ports import TemplateMessage
 from shared.contracts.messages import MessageKind
+from shared.online_links import safe_link
 from shared.policy import TenantPolicy
 
 LONGEST_TEXT = 80
-LONGEST_LINK = 180
 _ALERT_TEMPLATES = {MessageKind.ISSUED: "invoice_issued", MessageKind.PAID: "invoice_paid"}
 _NOTHING = "-"
 
@@ -22,13 +22,15 @@ _NOTHING = "-"
 def render(
     snapshot: Snapshot, kind: MessageKind, stage: int | None, rules: TenantPolicy, catalogue: Catalogue
 ) -> TemplateMessage | None:
-    """The message, or None when the policy no longer has the stage or the contact no number."""
+    """The message, or None when the policy no longer has the stage or the contact no number.
+
+    Where no link is known that may be shown, it takes the form without.
+    """
     name = _template_name(kind, stage, rules)
     if name is None or snapshot.contact.phone is None:
         return None
-    link = _safe_link(snapshot.invoice.online_url)
-    variant = catalogue.with_link(name, rules.language) if link else None
-    name = variant or name
+    link = safe_link(snapshot.invoice.online_url)
+    name = (linked_template(kind, stage, rules, catalogue) if link else None) or name
     texts = _texts(snapshot, kind, _locale(rules.language, snapshot.organisation.country), link)
     return TemplateMessage(
         to=snapshot.contact.phone,
@@ -36,6 +38,12 @@ def render(
         language=rules.language,
         parameters=tuple((parameter, texts[parameter]) for parameter in catalogue.parameters(name)),
     )
+
+
+def linked_template(kind: MessageKind, stage: int | None, rules: TenantPolicy, catalogue: Catalogue) -> str | None:
+    """The form of the message that shows a link; None when the policy wants none or there is no such form."""
+    name = _template_name(kind, stage, rules) if rules.online_link else None
+    return catalogue.with_link(name, rules.language) if name else None
 
 
 def _template_name(kind: MessageKind, stage: int | None, rules: TenantPolicy) -> str | None:
@@ -83,9 +91,3 @@ def _locale(language: str, country: str) -> Locale:
         except (UnknownLocaleError, ValueError):
             continue
     return Locale.parse("en")
-
-
-def _safe_link(url: str | None) -> str | None:
-    if not url or len(url) > LONGEST_LINK or not url.startswith("https://"):
-        return None
-    return url if url.isascii() and url.isprintable() and " " not in url else None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from notifier.last_look import Claimed, LookLast
+from notifier.link_requests import LinkRequests
 from notifier.ports import Attempt, Due, Ledger, Outcome, Rejected, SendsMessages
 from notifier.telemetry import SenderLog
 from notifier.whatsapp_errors import ACCOUNT_PAUSE, LATER_AFTER, ErrorClass, retry_after
@@ -48,6 +49,7 @@ class Sender:
         self._woken = asyncio.Event()
         self._queue: deque[Due] = deque()
         self._running: dict[asyncio.Task[None], str] = {}
+        self._links = LinkRequests()
 
     def wake(self) -> None:
         """Something may be due before the next poll."""
@@ -65,6 +67,7 @@ class Sender:
         finally:
             stopping.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+            await self._ask_for_links(idle=True)
 
     async def run_once(self) -> None:
         """Everything that can leave now, and no more."""
@@ -73,11 +76,15 @@ class Sender:
             self._start()
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             self._reap()
+        await self._ask_for_links(idle=True)
 
     async def _fill(self, most: int) -> None:
         now = self._clock()
         await self._tell(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
-        if self._queue or await self._ledger.paused_until(now) is not None:
+        if self._queue:
+            return
+        if await self._ledger.paused_until(now) is not None:
+            await self._ask_for_links(idle=True)
             return
         due = await self._ledger.due(now, BATCH)
         looks, changes = await self._look_last.ask_again([item for item in due if item.stale])
@@ -88,6 +95,7 @@ class Sender:
         taken = set(self._running.values())
         fresh = [item for item in due if not item.stale and item.intent_id not in taken]
         self._queue.extend(fresh[:most])
+        await self._ask_for_links(idle=not fresh)
 
     def _start(self) -> None:
         while self._queue and len(self._running) < IN_FLIGHT:
@@ -114,9 +122,20 @@ class Sender:
             if look.claimed is not None:
                 outcome = await self._provider.send(look.claimed.message, look.claimed.attempt.reference)
                 await self._settle(look.claimed, outcome)
+            if look.lacks_link:
+                self._links.add(due, self._clock())
             if look.braked:
                 self._log.braked(due.tenant_id, len(look.changes))
             await self._tell(look.changes)
+
+    async def _ask_for_links(self, *, idle: bool) -> None:
+        for look in self._links.take(self._clock(), idle=idle):
+            with correlated(look.correlation_id):
+                try:
+                    await self._events.publish(look.request, deadline=_PUBLISH_SECONDS)
+                except PublishFailed:
+                    # The messages have their time to wait in the ledger, and leave without.
+                    self._log.links_not_asked(look.request.tenant_id, len(look.request.invoice_ids))
 
     async def _settle(self, claimed: Claimed, outcome: Outcome) -> None:
         now = self._clock()

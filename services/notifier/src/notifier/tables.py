@@ -51,6 +51,7 @@ intents = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("looks", sa.Integer, nullable=False),
     sa.Column("look_after", UtcDateTime),
+    sa.Column("link_until", UtcDateTime),
     sa.Column("correlation_id", sa.String(200)),
     sa.UniqueConstraint("tenant_id", "invoice_id", "kind", "stage", name="one_intent"),
     sa.Index("intents_due", "state", "due_at"),

@@ -67,6 +67,9 @@ class SenderLog:
         self._figures.stops.inc()
         _log.error("sender.stopped", reason=reason, intent_id=intent_id)
 
+    def links_not_asked(self, tenant_id: str, invoices: int) -> None:
+        _log.warning("online_links.not_asked", tenant_id=tenant_id, invoices=invoices)
+
     def untold(self, intent_id: str) -> None:
         _log.warning("message_change.untold", intent_id=intent_id)
 

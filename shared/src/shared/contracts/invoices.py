@@ -14,7 +14,8 @@ class Invoice(Contract):
     """A Xero invoice or bill. ``type`` is ACCREC for a sale, ACCPAY for a bill; amounts are in ``currency``.
 
     ``status`` is Xero's word: DRAFT, SUBMITTED, AUTHORISED, PAID, VOIDED or DELETED, or one it adds later.
-    Dates are calendar dates; "overdue" is judged in the organisation's time zone.
+    Dates are calendar dates; "overdue" is judged in the organisation's time zone. ``online_url`` is Xero's page for the
+    customer and ``no_link_reason`` a word that says why there is none; both are None where nobody asked for it.
     """
 
     invoice_id: Identifier
@@ -31,6 +32,7 @@ class Invoice(Contract):
     expected_payment_on: date | None
     updated_at: UtcTime | None
     online_url: str | None = None
+    no_link_reason: str | None = None
 
 
 class NoPhoneReason(StrEnum):

@@ -28,10 +28,14 @@ class ScanRequestedV1(Event):
 
 
 class InvoiceLookRequestedV1(Event):
-    """The notifier is about to send and its snapshots of these invoices are too old."""
+    """The notifier is about to send and its snapshots of these invoices are too old, or lack what it will show.
+
+    ``with_link`` asks for each invoice's online link, too: a call of its own for an invoice that never had one.
+    """
 
     key: ClassVar[str] = "invoice.look.requested.v1"
 
     tenant_id: Identifier
     invoice_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=500)]
     reason: str
+    with_link: bool = False

@@ -17,24 +17,27 @@ from shared.errors import PermanentError, RetryableError
 
 CALL_SECONDS = 30.0
 """For the whole call, from connecting to the last byte."""
+REFUSED_QUESTION = "xero_refused_question"
 _MOST_SENDS = 3
 _HELD_TENANT_SECONDS = 300.0
 _DAY_HOLD_SECONDS = 3600.0
 _CONCURRENT_HOLD_SECONDS = 1.0
 _MINUTE_HOLD_SECONDS = 10.0
 _LONGEST_HOLD_SECONDS = 2 * 86400.0
+_OF_THE_TRANSPORT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 _DAY_LIMIT = frozenset({"day", "daily"})
 """Xero's names for it, in lower case."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A GET; ``endpoint`` names it in the figures."""
+    """A GET; ``endpoint`` names it in the figures. An answer of more than ``most_bytes`` is given up while it comes."""
 
     endpoint: str
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    most_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,14 @@ class XeroCalls:
             RetryableError: no token, no permit, no answer, or one that says "not now".
             PermanentError: ``unknown_tenant``, or ``xero_refused_question`` with Xero's error number.
         """
+        response, sent_at = await self.exchange(tenant_id, ask)
+        return read_answer(response, sent_at)
+
+    async def exchange(self, tenant_id: str, ask: Callable[[], Question]) -> tuple[httpx.Response, datetime]:
+        """The last answer, whatever it says, and when it was asked for.
+
+        Raises as :meth:`get` does, but for what :func:`read_answer` makes of the answer.
+        """
         question: Question | None = None
         refused: SecretStr | None = None
         for _ in range(_MOST_SENDS):
@@ -109,14 +120,15 @@ class XeroCalls:
             if response.status_code == 403:
                 # Raises where the organisation was disconnected; else the hold below is all there is to do.
                 await self._tokens.check_connected(tenant_id)
-            return _answer(response, sent_at)
+            return response, sent_at
         raise RetryableError("xero_rate_limited", retry_after=60, counts=False)
 
     async def _send(self, tenant_id: str, token: SecretStr, question: Question) -> httpx.Response:
         status, size = "failed", 0
         try:
             async with asyncio.timeout(self._call_seconds):
-                response = await self._http.get(
+                request = self._http.build_request(
+                    "GET",
                     question.path,
                     params=dict(question.params),
                     headers={
@@ -126,8 +138,14 @@ class XeroCalls:
                         **question.headers,
                     },
                 )
-            status, size = str(response.status_code), response.num_bytes_downloaded
-            return response
+                response = await self._http.send(request, stream=True)
+                try:
+                    content = await _content(response, question.most_bytes)
+                finally:
+                    await response.aclose()
+                    size = response.num_bytes_downloaded
+            status = str(response.status_code)
+            return content
         finally:
             self._called(question.endpoint, status, size)
 
@@ -155,7 +173,22 @@ def _lacks_scope(response: httpx.Response) -> bool:
     return response.status_code == 401 and "AuthorizationUnsuccessful" in response.text
 
 
-def _answer(response: httpx.Response, sent_at: datetime) -> Answer | None:
+async def _content(response: httpx.Response, most_bytes: int | None) -> httpx.Response:
+    """The answer, read to its end."""
+    if most_bytes is None:
+        await response.aread()
+        return response
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > most_bytes:
+            raise PermanentError("xero_answer_too_large", f"more than {most_bytes} bytes")
+    plain = {name: value for name, value in response.headers.items() if name not in _OF_THE_TRANSPORT}
+    return httpx.Response(response.status_code, headers=plain, content=bytes(content))
+
+
+def read_answer(response: httpx.Response, sent_at: datetime) -> Answer | None:
+    """What the answer says; None for "not found". Raises what its refusal means."""
     match response.status_code:
         case 200:
             return Answer(_json(response), sent_at)
@@ -180,7 +213,7 @@ def _refused_question(response: httpx.Response) -> Exception:
         number = _json(response).get("ErrorNumber")
     except RetryableError as error:
         return error
-    return PermanentError("xero_refused_question", f"error {number}" if isinstance(number, int) else "")
+    return PermanentError(REFUSED_QUESTION, f"error {number}" if isinstance(number, int) else "")
 
 
 def _json(response: httpx.Response) -> Mapping[str, Any]:

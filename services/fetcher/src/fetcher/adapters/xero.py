@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from datetime import date, datetime
 
 from fetcher import mapping
-from fetcher.adapters.calls import Answer, Question, XeroCalls
+from fetcher.adapters.calls import REFUSED_QUESTION, Answer, Question, XeroCalls
 from fetcher.batches import ids_query
 from fetcher.dates import date_filter, modified_since
 from fetcher.fields import Unreadable
 from fetcher.ports import ContactPage, Cut, IdsAnswer, InvoicePage
 from shared.contracts.invoices import Organisation
-from shared.errors import RetryableError
+from shared.errors import PermanentError, RetryableError
 from shared.telemetry.logging import get_logger
 
 PAGE_SIZE = 1000
@@ -59,6 +59,18 @@ class Xero:
             return None
         with _readable():
             return ContactPage(mapping.contact_cards(answer.body), answer.sent_at)
+
+    async def online_address(self, tenant_id: str, invoice_id: str) -> str | None:
+        """Where the invoice's customer can see it, as Xero writes it; None where Xero offers no such page."""
+        path = f"{_API}/Invoices/{invoice_id}/OnlineInvoice"
+        try:
+            answer = await self._calls.get(tenant_id, lambda: Question("online_invoice", path))
+        except PermanentError as error:
+            if error.reason == REFUSED_QUESTION:
+                return None
+            raise
+        with _readable():
+            return mapping.online_address(answer.body) if answer else None
 
     async def organisation(self, tenant_id: str) -> Organisation:
         """The organisation; a time zone that we do not know is taken for UTC."""

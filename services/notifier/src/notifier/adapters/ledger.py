@@ -40,6 +40,11 @@ class SqlLedger:
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         fresh = snapshots.c.read_at >= now - FRESH_FOR
+        link_known = sa.or_(
+            *(snapshots.c.body["invoice"][name].as_string().is_not(None) for name in ("online_url", "no_link_reason"))
+        )
+        link_settled = sa.or_(link_known, intents.c.link_until.is_(None), intents.c.link_until <= now)
+        may_ask = sa.or_(intents.c.look_after.is_(None), intents.c.look_after <= now)
         turn = sa.func.row_number().over(partition_by=intents.c.tenant_id, order_by=intents.c.due_at)
         waiting = (
             sa.select(
@@ -58,7 +63,7 @@ class SqlLedger:
                 intents.c.state == MessageState.PLANNED.value,
                 intents.c.due_at <= now,
                 tenants.c.lost_at.is_(None),
-                sa.or_(fresh, intents.c.look_after.is_(None), intents.c.look_after <= now),
+                sa.or_(sa.and_(fresh, link_settled), sa.and_(sa.not_(fresh), may_ask)),
             )
             .order_by(turn, intents.c.due_at)
             .limit(limit)

@@ -59,6 +59,7 @@ def to_intent(row: sa.Row[Any]) -> Intent:
         correlation_id=row.correlation_id,
         looks=row.looks,
         look_after=row.look_after,
+        link_until=row.link_until,
     )
 
 

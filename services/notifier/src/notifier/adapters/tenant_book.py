@@ -148,6 +148,7 @@ class SqlTenantBook:
             "tries": 0,
             "looks": 0,
             "look_after": None,
+            "link_until": None,
             "correlation_id": correlation_id,
         }
         insert = upsert(self._db, intents).values(
@@ -191,6 +192,9 @@ class SqlTenantBook:
 
     async def ask_again(self, intent: Intent, look_after: datetime) -> bool:
         return await self._change(intent, looks=intent.looks + 1, look_after=look_after)
+
+    async def await_link(self, intent: Intent, until: datetime) -> bool:
+        return await self._change(intent, link_until=until)
 
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
         claimed = await self._change(

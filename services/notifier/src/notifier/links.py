@@ -1,0 +1,40 @@
+"""Whether a message that would show its invoice's online link asks for it, waits for it, or leaves without."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from notifier.catalogue import Catalogue
+from notifier.model import Intent, Snapshot
+from notifier.rendering import linked_template
+from shared.policy import TenantPolicy
+
+LINK_PATIENCE = timedelta(minutes=5)
+"""How long a message may wait for its link: less than a snapshot stays fresh, so that waiting costs no other look."""
+
+
+class LinkStep(StrEnum):
+    ASK = "ask"
+    WAIT = "wait"
+    GO = "go"
+
+
+def lacks_link(intent: Intent, snapshot: Snapshot, rules: TenantPolicy, catalogue: Catalogue) -> bool:
+    """Whether the message would show a link and none is known."""
+    shows = linked_template(intent.kind, intent.stage, rules, catalogue) is not None
+    return shows and snapshot.invoice.online_url is None
+
+
+def link_step(intent: Intent, snapshot: Snapshot, rules: TenantPolicy, catalogue: Catalogue, now: datetime) -> LinkStep:
+    """What comes next for a message that may leave now. A request in vain is not made again while it is recent."""
+    if not lacks_link(intent, snapshot, rules, catalogue) or snapshot.invoice.no_link_reason:
+        return LinkStep.GO
+    if intent.link_until is None or now >= intent.link_until + LINK_PATIENCE:
+        return LinkStep.ASK
+    return LinkStep.WAIT if now < intent.link_until else LinkStep.GO
+
+
+def why_without_link(intent: Intent, snapshot: Snapshot, rules: TenantPolicy, catalogue: Catalogue) -> str | None:
+    """The rule under which a message leaves in its form without link although the policy asks for one."""
+    if not lacks_link(intent, snapshot, rules, catalogue):
+        return None
+    return f"without_link_{snapshot.invoice.no_link_reason or 'unanswered'}"
