@@ -11,6 +11,7 @@ from fetcher.adapters.contact_cache import RedisContactCache
 from fetcher.adapters.cursors import RedisCursors
 from fetcher.adapters.limiter import CallLimiter, Limits
 from fetcher.adapters.organisation_cache import RedisOrganisationCache
+from fetcher.adapters.pacing import SweepPacing
 from fetcher.adapters.tokens import AccessTokens
 from fetcher.adapters.xero import Xero
 from fetcher.contacts import ContactDirectory
@@ -19,6 +20,8 @@ from fetcher.handlers import build_router
 from fetcher.looks import LookAtInvoices
 from fetcher.metrics import FetcherMetrics
 from fetcher.organisations import OrganisationDirectory
+from fetcher.pacing import PacedScans
+from fetcher.purposes import Purpose
 from fetcher.readings import InvoiceReader, Reading
 from fetcher.scans import ScanTenant
 from fetcher.settings import FetcherSettings
@@ -32,22 +35,33 @@ PREFETCH = 500
 
 @asynccontextmanager
 async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Service]:
-    figures = FetcherMetrics(core.registry)
+    figures = FetcherMetrics(core.registry, settings.xero_calls_per_day)
     redis = create_redis(settings.redis_url.get_secret_value())
     # The whole call has a deadline of its own; the client's must not come first.
     http = create_http_client(settings.xero_api_url, timeout_seconds=CALL_SECONDS + 10, max_connections=50)
     async with redis, http, core.token_broker() as broker:
-        limits = Limits(settings.xero_calls_per_minute, settings.xero_concurrent_calls, settings.xero_calls_per_day)
-        limiter = CallLimiter(redis, limits, waited=figures.permit_seconds.observe)
-        calls = XeroCalls(http, AccessTokens(broker, core.clock), limiter, core.clock, figures.called)
-        xero = Xero(calls, figures.invoices_per_call.observe)
-        contacts = ContactDirectory(xero, RedisContactCache(redis), core.clock)
-        organisations = OrganisationDirectory(xero, RedisOrganisationCache(redis), core.events.publish, core.clock)
-        reader = InvoiceReader(xero, contacts, organisations)
-        of_events = Gatherer[Reading](reader.read)
-        of_requests = Gatherer[Reading](partial(reader.read, contacts_anew=True))
-        look = LookAtInvoices(of_events, of_requests, contacts, figures.ignored)
-        scan = ScanTenant(xero, reader, organisations, RedisCursors(redis), core.clock)
+        limits = Limits(
+            settings.xero_calls_per_minute,
+            settings.xero_concurrent_calls,
+            settings.xero_calls_per_day,
+            settings.xero_app_calls_per_minute,
+        )
+        limiter = CallLimiter(redis, limits, waited=figures.waited, refused=figures.refused)
+        calls = XeroCalls(http, AccessTokens(broker, core.clock), limiter, core.clock, figures)
+        xero = {purpose: Xero(calls, figures.invoices_per_call.observe, purpose) for purpose in Purpose}
+        cache = RedisContactCache(redis)
+        contacts = {purpose: ContactDirectory(xero[purpose], cache, core.clock) for purpose in Purpose}
+        # Everything rests on the organisation, which is read once a day: it never yields.
+        organisations = OrganisationDirectory(
+            xero[Purpose.LOOK], RedisOrganisationCache(redis), core.events.publish, core.clock
+        )
+        reader = {purpose: InvoiceReader(xero[purpose], contacts[purpose], organisations) for purpose in Purpose}
+        of_events = Gatherer[Reading](reader[Purpose.EVENT].read)
+        of_requests = Gatherer[Reading](partial(reader[Purpose.LOOK].read, contacts_anew=True))
+        look = LookAtInvoices(of_events, of_requests, contacts[Purpose.EVENT], figures.ignored)
+        pacing = SweepPacing(redis, limiter.day_left, limits.per_day, figures.put_off)
+        scan = ScanTenant(xero[Purpose.SWEEP], reader[Purpose.SWEEP], organisations, RedisCursors(redis), core.clock)
+        scans = PacedScans(scan, pacing.may_reconcile)
 
         async def redis_answers() -> bool:
             try:
@@ -57,7 +71,7 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
 
         try:
             yield Service(
-                routers=[build_router(look, scan, organisations, core.events)],
+                routers=[build_router(look, scans, organisations, core.events)],
                 prefetch=PREFETCH,
                 checks={"redis": redis_answers},
             )

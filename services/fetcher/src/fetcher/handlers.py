@@ -7,7 +7,7 @@ from faststream.rabbit import RabbitRouter
 
 from fetcher.looks import LookAtInvoices
 from fetcher.organisations import OrganisationDirectory
-from fetcher.scans import ScanTenant
+from fetcher.pacing import PacedScans
 from shared.contracts import (
     ConnectionEstablishedV1,
     Event,
@@ -20,7 +20,7 @@ from shared.topology import queues
 
 
 def build_router(
-    look: LookAtInvoices, scan: ScanTenant, organisations: OrganisationDirectory, events: Publishes
+    look: LookAtInvoices, scan: PacedScans, organisations: OrganisationDirectory, events: Publishes
 ) -> RabbitRouter:
     router = RabbitRouter()
 
