@@ -2,9 +2,9 @@
 
 import argparse
 
-from bench import door, tokens
+from bench import door, limits, tokens
 
-_ALL = {"door": door.measure, "tokens": tokens.measure}
+_ALL = {"door": door.measure, "limits": limits.measure, "tokens": tokens.measure}
 
 
 def main() -> None:
