@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from deploy.stack import Stack
 from fetcher.adapters.calls import XeroCalls
-from fetcher.adapters.limiter import CallLimiter, Limits
+from fetcher.adapters.limiter import CallLimiter, Limits, tenant_key
 from fetcher.adapters.xero import Xero
 from fetcher.metrics import FetcherMetrics
 from fetcher.purposes import Purpose
@@ -31,15 +31,33 @@ from shared.runtime.clock import utc_now
 from shared.runtime.http import create_http_client
 from shared.runtime.redis import create_redis
 
-SECONDS = 90
-ROUGH_SECONDS = 240
 KILL_EVERY = 5.0
-FLUSH_AT = 64.0
-"""In the middle of a burst."""
+FLUSH_AFTER = 64.0
+"""As soon as a call is in flight then: in the midst of a burst."""
 LATENCY = 0.2
 TASKS = 8
 MINUTE = timedelta(seconds=60)
 _SCOPES = "offline_access accounting.invoices.read accounting.contacts.read accounting.settings.read"
+
+
+@dataclass(frozen=True)
+class Run:
+    fetchers: int
+    seconds: float = 90
+    flush: bool = False
+    kill: bool = False
+
+    @property
+    def name(self) -> str:
+        troubles = [f"one killed every {KILL_EVERY:.0f} s"] * self.kill + ["one flush"] * self.flush
+        return ", ".join([str(self.fetchers), *troubles])
+
+
+RUNS = (
+    *(Run(1), Run(3), Run(6)),
+    *(Run(1, 160, flush=True), Run(3, 160, flush=True)),
+    Run(6, 240, flush=True, kill=True),
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +99,7 @@ class _OneToken:
 
 
 def measure() -> None:
-    """Print a line for 1, 3 and 6 fetchers, and one with all that can go wrong."""
+    """Print a line for 1, 3 and 6 fetchers, with and without trouble."""
     nothing = {"ingress": 0, "token-broker": 0, "fetcher": 0, "scheduler": 0, "notifier": 0}
     with tempfile.TemporaryDirectory(prefix="duebell-bench-") as folder:
         stack = Stack(
@@ -95,17 +113,16 @@ def measure() -> None:
 
 
 async def _measure(stack: Stack) -> None:
-    print(f"{'fetchers':<34}{'calls':>6}{'most/60 s':>11}{'used/min':>10}{'in flight':>11}{'breaches':>10}")
-    rough = f"6, one killed every {KILL_EVERY:.0f} s, one flush"
-    for name, count, seconds in (("1", 1, SECONDS), ("3", 3, SECONDS), ("6", 6, SECONDS), (rough, 6, ROUGH_SECONDS)):
+    print(f"{'fetchers':<36}{'calls':>6}{'most/60 s':>11}{'used/min':>10}{'in flight':>11}{'breaches':>10}")
+    for run in RUNS:
         async with Sandbox(stack.url("sandbox")) as sandbox, redis.asyncio.Redis.from_url(stack.redis_url) as counts:
             await sandbox.reset()
             await sandbox.settings(xero_latency=LATENCY, auto_consent="allow")
             plan = await _plan(sandbox, stack.redis_url)
-            await _run(plan, count, seconds, counts if name == rough else None)
+            await _run(plan, run, counts)
             verdict = await _judge(sandbox, plan.tenant_id)
         print(
-            f"{name:<34}{verdict.calls:>6}{verdict.most:>11}{verdict.used:>10.1f}{verdict.in_flight:>11}"
+            f"{run.name:<36}{verdict.calls:>6}{verdict.most:>11}{verdict.used:>10.1f}{verdict.in_flight:>11}"
             f"{verdict.breaches:>10}",
             flush=True,
         )
@@ -126,21 +143,21 @@ async def _plan(sandbox: Sandbox, redis_url: str) -> Plan:
     return Plan(redis_url, sandbox.base_url, tenant, row["invoice_id"], token)
 
 
-async def _run(plan: Plan, count: int, seconds: float, counts: "redis.asyncio.Redis | None") -> None:
-    """Call for so long; with ``counts`` kill a process now and then, and empty Redis once."""
+async def _run(plan: Plan, run: Run, counts: "redis.asyncio.Redis") -> None:
+    """Call for so long, with the run's troubles."""
     chance = random.Random(1)
-    processes = [_started(plan) for _ in range(count)]
+    processes = [_started(plan) for _ in range(run.fetchers)]
     began = killed_at = monotonic()
-    flushed = counts is None
+    flushed = not run.flush
     try:
-        while (now := monotonic()) - began < seconds:
-            await asyncio.sleep(0.1)
-            if counts is not None and now - killed_at >= KILL_EVERY:
+        while (now := monotonic()) - began < run.seconds:
+            await asyncio.sleep(0.05)
+            if run.kill and now - killed_at >= KILL_EVERY:
                 killed_at = now
-                victim = chance.randrange(count)
+                victim = chance.randrange(run.fetchers)
                 processes[victim].kill()
                 processes[victim] = _started(plan)
-            if counts is not None and not flushed and now - began >= FLUSH_AT:
+            if not flushed and now - began >= FLUSH_AFTER and await counts.zcard(tenant_key(plan.tenant_id, "flight")):
                 flushed = True
                 await counts.flushall()
     finally:
