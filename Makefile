@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench docs demo up down ps logs scan reconcile invoice-pdf connect-link connections disconnect revoke rotate-keys dlq-list dlq-replay why release resolve
+.PHONY: help setup check test bench docs demo up down ps logs scan reconcile invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why release resolve
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -61,6 +61,9 @@ connect-link: setup ## print a link; who opens it connects a Xero organisation
 
 connections: setup ## the connected organisations and how their grants do; ARGS=--json
 	$(DEPLOY) connections $(ARGS)
+
+budget: setup ## calls and bytes of each organisation today, what is left, who is parked; ARGS=--json
+	$(DEPLOY) budget $(ARGS)
 
 disconnect: setup ## end the access to an organisation, at Xero and here; TENANT=…
 	$(call need,TENANT)

@@ -2,9 +2,9 @@
 
 import argparse
 
-from bench import door, fairness, tokens
+from bench import door, fairness, limits, tokens
 
-_ALL = {"door": door.measure, "tokens": tokens.measure, "fairness": fairness.measure}
+_ALL = {"door": door.measure, "fairness": fairness.measure, "limits": limits.measure, "tokens": tokens.measure}
 
 
 def main() -> None:

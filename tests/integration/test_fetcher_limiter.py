@@ -7,6 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from fetcher.adapters.limiter import CallLimiter, Limits
+from fetcher.adapters.permits import Limit, Remaining
 from shared.errors import RetryableError
 from shared.runtime.redis import create_redis
 
@@ -14,11 +15,14 @@ pytestmark = pytest.mark.integration
 
 WINDOW = 1.0
 TENANT = "tenant-a"
+EPOCH = "duebell:fetcher:calls:epoch"
 
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """One that has counted for longer than any call matters."""
     async with create_redis(redis_url) as client:
+        await client.set(EPOCH, "1")
         yield client
 
 
@@ -60,7 +64,7 @@ class Provider:
         return max(sum(start <= other < start + window for other in self.arrivals) for start in self.arrivals)
 
 
-async def test_no_window_of_the_providers_holds_more_calls_than_the_limit(redis_url: str) -> None:
+async def test_no_window_of_the_providers_holds_more_calls_than_the_limit(redis: Redis, redis_url: str) -> None:
     provider = Provider()
     clients = [create_redis(redis_url) for _ in range(4)]
     limiters = [limiter(client, per_minute=20, concurrent=5) for client in clients]
@@ -153,56 +157,6 @@ async def test_the_day_has_a_budget(redis: Redis) -> None:
     assert not refusal.value.counts
 
 
-async def test_xeros_count_of_the_day_overrules_ours_when_it_is_higher(redis: Redis) -> None:
-    limits = limiter(redis, per_day=5000, longest_wait=0.1)
-    await limits.day_remaining(TENANT, 2)
-    await _one_call(limits)
-    await _one_call(limits)
-    with pytest.raises(RetryableError, match="day_limit") as refusal:
-        await _one_call(limits)
-    assert refusal.value.retry_after == pytest.approx(3600, abs=5)
-    await limits.day_remaining(TENANT, 4000)
-    await _one_call(limits)
-
-
-async def test_calls_in_flight_are_not_taken_for_left_over(redis: Redis) -> None:
-    limits = limiter(redis, per_day=5000, longest_wait=0.1)
-    async with limits.permit(TENANT), limits.permit(TENANT):
-        # Xero has seen one of the two.
-        await limits.day_remaining(TENANT, 1)
-        with pytest.raises(RetryableError, match="day_limit"):
-            await _one_call(limits)
-        await limits.day_remaining(TENANT, 2)
-        await _one_call(limits)
-
-
-async def test_a_spent_day_ends_when_xero_said_and_not_a_day_later(redis: Redis) -> None:
-    limits = limiter(redis, per_day=3, longest_wait=5)
-    for _ in range(3):
-        await _one_call(limits)
-    await limits.day_remaining(TENANT, 0)
-    await limits.hold(TENANT, 0.5, day_spent=True)
-    await limits.day_remaining(TENANT, 0)
-    started = asyncio.get_running_loop().time()
-    await _one_call(limits)
-    assert 0.4 <= asyncio.get_running_loop().time() - started < 2
-
-
-async def test_a_day_that_others_have_spent_ends_when_xero_said(redis: Redis) -> None:
-    limits = limiter(redis, per_day=5000, longest_wait=5)
-    await limits.hold(TENANT, 0.5)
-    await limits.day_remaining(TENANT, 0)
-    await _one_call(limits)
-
-
-async def test_a_minutes_hold_leaves_the_days_count_alone(redis: Redis) -> None:
-    limits = limiter(redis, per_day=1)
-    await _one_call(limits)
-    await limits.hold(TENANT, 0.1)
-    with pytest.raises(RetryableError, match="day_limit"):
-        await _one_call(limits)
-
-
 async def test_hours_that_have_passed_are_forgotten(redis: Redis) -> None:
     limits = limiter(redis, per_day=3)
     seconds, _ = await redis.time()
@@ -230,15 +184,6 @@ async def test_a_held_tenant_gets_nothing_until_the_hold_ends(redis: Redis) -> N
     assert refusal.value.retry_after == pytest.approx(66975, abs=1)
 
 
-async def test_a_wiped_redis_forgets_but_does_not_stop(redis: Redis) -> None:
-    limits = limiter(redis, per_minute=1)
-    async with limits.permit(TENANT):
-        await redis.flushall()
-        await redis.script_flush()
-    with pytest.raises(RetryableError, match="minute_limit"):
-        await _one_call(limiter(redis, per_minute=1, longest_wait=0.1))
-
-
 async def test_without_redis_there_is_no_permit() -> None:
     async with create_redis("redis://127.0.0.1:1/0", timeout_seconds=0.5) as nowhere:
         with pytest.raises(RetryableError, match="redis_unreachable") as refusal:
@@ -249,8 +194,11 @@ async def test_without_redis_there_is_no_permit() -> None:
 async def test_nothing_is_kept_for_ever(redis: Redis) -> None:
     limits = limiter(redis)
     await _one_call(limits)
-    await limits.day_remaining(TENANT, 5)
+    async with limits.permit(TENANT) as permit:
+        permit.endpoint = "invoice"
+        await limits.learn(permit, Remaining(minute=50, day=5, app=7))
     await limits.hold(TENANT, 5)
+    await limits.hold(TENANT, 5, Limit.APP)
     for key in await redis.keys("*"):
         assert await redis.ttl(key) >= 0, key
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from fetcher.adapters.calls import XeroCalls
@@ -16,8 +17,10 @@ from fetcher.adapters.limiter import CallLimiter, Limits
 from fetcher.adapters.link_cache import KEPT_SECONDS, REFUSED_SECONDS, RedisLinkCache
 from fetcher.adapters.tokens import AccessTokens
 from fetcher.adapters.xero import Xero
+from fetcher.metrics import FetcherMetrics
 from fetcher.online_links import OnlineLinks
 from fetcher.ports import Link
+from fetcher.purposes import Purpose
 from fetcher.readings import Reading
 from sandbox.client import Sandbox
 from shared.contracts.invoices import Contact, Invoice
@@ -57,10 +60,13 @@ class Stage:
     def calls(self) -> XeroCalls:
         """As in a fetcher that has just started."""
         limiter = CallLimiter(self.redis, self.limits)
-        return XeroCalls(self.http, AccessTokens(Tokens(self.consent), utc_now), limiter, utc_now, lambda *_: None)
+        figures = FetcherMetrics(CollectorRegistry(), self.limits.per_day)
+        return XeroCalls(self.http, AccessTokens(Tokens(self.consent), utc_now), limiter, utc_now, figures)
 
     def links(self) -> OnlineLinks:
-        return OnlineLinks(Xero(self.calls(), lambda _: None), RedisLinkCache(self.redis), lambda _: None)
+        return OnlineLinks(
+            Xero(self.calls(), lambda _: None, Purpose.SWEEP), RedisLinkCache(self.redis), lambda _: None
+        )
 
     async def of(self, *rows: dict[str, Any], status: str = "AUTHORISED") -> list[Link]:
         readings = [reading(row["invoice_id"], status) for row in rows]

@@ -23,6 +23,10 @@ from deploy.servers.private import PrivateServers
 from deploy.services import NAMES
 from deploy.supervision import Supervisor
 from fetcher.adapters.contact_cache import RedisContactCache
+from fetcher.adapters.limiter import CallLimiter, Limits
+from fetcher.adapters.pacing import SweepPacing
+from fetcher.adapters.permits import Limit, Remaining
+from fetcher.adapters.spending import Spending
 from fetcher.adapters.webhook_records import RedisWebhookRecords
 from fetcher.versions import Version
 from shared.contracts import ConnectionEstablishedV1, ConnectionLostV1
@@ -189,6 +193,17 @@ async def test_the_fetchers_account_of_webhooks_works_with_its_own_user(installe
         assert await records.missed() == [version]
         assert await records.may_announce()
         assert not await records.end_silence()
+
+
+async def test_the_limiter_and_its_figures_need_no_more_than_the_fetcher_may_say(installed: PrivateServers) -> None:
+    async with create_redis(installed.redis.url("fetcher")) as own:
+        limiter = CallLimiter(own, Limits(60, 5, 1000))
+        async with limiter.permit("tenant") as permit:
+            await limiter.learn(permit, Remaining(minute=30, day=900, app=9000))
+        await limiter.hold("tenant", 60, Limit.DAY)
+        [spent] = await Spending(own, limiter).tenants()
+        assert (spent.tenant_id, spent.held) == ("tenant", "day")
+        assert await SweepPacing(own, limiter.day_left, 1000, lambda: None).may_reconcile("tenant")
 
 
 @pytest.mark.parametrize("user", [None, "default", "administrator", OWNER])

@@ -32,7 +32,7 @@ def create_cli() -> typer.Typer:
     cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, disconnect, rotate_keys]
     plain += [invoice_pdf, dlq_list, dlq_replay]
-    forwarding: list[Callable[..., None]] = [connections, revoke, why, release, resolve, demo]
+    forwarding: list[Callable[..., None]] = [connections, revoke, budget, why, release, resolve, demo]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -121,6 +121,11 @@ def disconnect(tenant: Tenant, folder: Folder = FOLDER) -> None:
 def revoke(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
     """End the whole grant behind an organisation; --yes when it has several."""
     _in_service(folder, "token-broker", _ADMIN, ["revoke", tenant, *context.args])
+
+
+def budget(context: typer.Context, folder: Folder = FOLDER) -> None:
+    """What each organisation has spent of its day of calls, and what its bytes would cost; --json for machines."""
+    _in_service(folder, "fetcher", "fetcher.budget", list(context.args))
 
 
 def rotate_keys(folder: Folder = FOLDER) -> None:

@@ -11,8 +11,10 @@ import pytest
 from pydantic import SecretStr
 
 from fetcher.adapters.calls import XeroCalls
+from fetcher.adapters.permits import Limit, Permit, Remaining
 from fetcher.adapters.tokens import AccessTokens
 from fetcher.adapters.xero import Xero
+from fetcher.purposes import Purpose
 from shared.clients.token_broker import fingerprint
 from shared.contracts.tokens import TokenGranted, TokenRefusal, TokenRefused
 from shared.errors import PermanentError, PersonNeededError, RetryableError
@@ -64,31 +66,53 @@ class FakePermits:
         self.inside = 0
         self.lapsing = 0
         self.held: list[float] = []
-        self.days_spent = 0
-        self.remaining: list[int] = []
+        self.limits: list[Limit] = []
+        self.purposes: list[Purpose] = []
+        self.remaining: list[Remaining] = []
+        self.returned: list[Permit] = []
         self.longest_hold = 70.0
 
     @asynccontextmanager
-    async def permit(self, tenant_id: str) -> AsyncIterator[None]:
+    async def permit(self, tenant_id: str, purpose: Purpose) -> AsyncIterator[Permit]:
         if self.held and self.held[-1] > self.longest_hold:
             raise RetryableError("tenant_held", retry_after=self.held[-1], counts=False)
         self.granted += 1
         self.inside += 1
+        self.purposes.append(purpose)
+        permit = Permit(tenant_id, f"call-{self.granted}", "epoch", 0.0)
         try:
-            yield
+            yield permit
         except TimeoutError:
             self.lapsing += 1
             raise
         finally:
             self.inside -= 1
+            self.returned.append(permit)
 
-    async def hold(self, tenant_id: str, seconds: float, *, day_spent: bool = False) -> None:
+    async def hold(self, tenant_id: str, seconds: float, limit: Limit) -> None:
         assert self.inside
         self.held.append(seconds)
-        self.days_spent += day_spent
+        self.limits.append(limit)
 
-    async def day_remaining(self, tenant_id: str, remaining: int) -> None:
+    async def learn(self, permit: Permit, remaining: Remaining) -> None:
+        assert self.inside
         self.remaining.append(remaining)
+
+
+class Figures:
+    """Keeps what was told."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Purpose, str, int]] = []
+        self.days_left: list[int | None] = []
+        self.holds: list[str] = []
+
+    def called(self, endpoint: str, purpose: Purpose, status: str, size: int, day_left: int | None) -> None:
+        self.calls.append((endpoint, purpose, status, size))
+        self.days_left.append(day_left)
+
+    def held(self, limit: str) -> None:
+        self.holds.append(limit)
 
 
 class Rig:
@@ -98,12 +122,12 @@ class Rig:
         self.answers = list(answers)
         self.requests: list[httpx.Request] = []
         self.broker, self.permits, self.clock = FakeBroker(), FakePermits(), SteppingClock()
-        self.figures: list[tuple[str, str, int]] = []
+        self.figures = Figures()
         self.sizes: list[int] = []
         http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer), base_url="https://xero.test")
         tokens = AccessTokens(self.broker, self.clock)
-        self.calls = XeroCalls(http, tokens, self.permits, self.clock, lambda *call: self.figures.append(call))
-        self.xero = Xero(self.calls, self.sizes.append)
+        self.calls = XeroCalls(http, tokens, self.permits, self.clock, self.figures)
+        self.xero = Xero(self.calls, self.sizes.append, Purpose.EVENT)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         assert self.permits.inside == 1
@@ -296,59 +320,6 @@ async def test_other_tenants_keep_their_tokens_when_one_is_forbidden() -> None:
     assert len(rig.broker.asked) == 3
 
 
-def limited(**headers: str) -> httpx.Response:
-    return httpx.Response(429, headers={name.replace("_", "-"): value for name, value in headers.items()})
-
-
-@pytest.mark.parametrize(
-    ("answer", "seconds"),
-    [
-        (limited(X_Rate_Limit_Problem="minute", Retry_After="17"), 17),
-        (limited(X_Rate_Limit_Problem="Minute"), 10),
-        (limited(X_Rate_Limit_Problem="concurrent"), 1),
-        (limited(X_Rate_Limit_Problem="tuesdays"), 10),
-        (limited(), 10),
-        (limited(Retry_After="Wed, 21 Oct 2026 07:28:00 GMT"), 10),
-    ],
-)
-async def test_a_minute_refusal_holds_the_tenant_and_then_asks_again(answer: httpx.Response, seconds: float) -> None:
-    rig = Rig(answer, one_invoice())
-    assert (await rig.read()).page is not None
-    assert (rig.permits.held, rig.permits.days_spent) == ([seconds], 0)
-    assert rig.permits.granted == 2
-
-
-@pytest.mark.parametrize(
-    ("answer", "seconds"),
-    [
-        (limited(X_Rate_Limit_Problem="Daily", Retry_After="66975"), 66975),
-        (limited(X_Rate_Limit_Problem="day", Retry_After="3600", X_DayLimit_Remaining="0"), 3600),
-        (limited(X_Rate_Limit_Problem="Daily"), 3600),
-    ],
-)
-async def test_a_day_refusal_parks_the_tenant_until_the_time_xero_gave(answer: httpx.Response, seconds: float) -> None:
-    rig = Rig(answer)
-    with pytest.raises(RetryableError, match="tenant_held") as failure:
-        await rig.read()
-    assert (failure.value.retry_after, failure.value.counts, len(rig.requests)) == (seconds, False, 1)
-    assert rig.permits.days_spent == 1
-
-
-async def test_refusals_without_end_are_left_to_the_delay_ladder() -> None:
-    rig = Rig(limited(Retry_After="1"))
-    with pytest.raises(RetryableError, match="xero_rate_limited") as failure:
-        await rig.read()
-    assert (failure.value.counts, len(rig.requests)) == (False, 3)
-
-
-async def test_xeros_count_of_the_day_is_handed_on() -> None:
-    answer = one_invoice()
-    answer.headers["X-DayLimit-Remaining"] = "984"
-    rig = Rig(answer)
-    await rig.read()
-    assert rig.permits.remaining == [984]
-
-
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
@@ -399,4 +370,7 @@ async def test_every_call_is_counted_with_its_size() -> None:
     with pytest.raises(RetryableError):
         await rig.read()
     await rig.read()
-    assert [(endpoint, status) for endpoint, status, _ in rig.figures] == [("invoice", "failed"), ("invoice", "404")]
+    assert [(endpoint, status) for endpoint, _, status, _ in rig.figures.calls] == [
+        ("invoice", "failed"),
+        ("invoice", "404"),
+    ]

@@ -8,17 +8,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import httpx
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from fetcher.adapters.calls import XeroCalls
+from fetcher.adapters.permits import Limit, Permit, Remaining
 from fetcher.adapters.xero import Xero
 from fetcher.arrivals import Arrivals
 from fetcher.contacts import ContactDirectory
 from fetcher.gatherer import Gatherer
 from fetcher.looks import LookAtInvoices
+from fetcher.metrics import FetcherMetrics
+from fetcher.online_links import OnlineLinks
 from fetcher.organisations import OrganisationDirectory
 from fetcher.poll_account import PollAccount
+from fetcher.purposes import Purpose
 from fetcher.readings import InvoiceReader, Reading
 from fetcher.scans import ScanTenant
 from fetcher.silence_watch import SilenceWatch
@@ -33,7 +38,7 @@ from sandbox.world import World
 from scheduler.tick import Tick
 from shared.contracts import Event, InvoiceEnrichedV1, ScanRequestedV1, WebhookSilentV1, XeroEventReceivedV1
 from shared.policy import Policy
-from unit.fetcher.samples import NOW, FakeContactCache, FakeOrganisationCache, SteppingClock
+from unit.fetcher.samples import NOW, FakeContactCache, FakeLinkCache, FakeOrganisationCache, SteppingClock
 from unit.fetcher.webhook_records import FakeWebhookRecords
 from unit.scheduler.fakes import FakeClaims, FakeConnections, FakePace, FakeZones
 
@@ -65,13 +70,13 @@ class Unlimited:
     """Permits everything: the sandbox counts."""
 
     @asynccontextmanager
-    async def permit(self, tenant_id: str) -> AsyncIterator[None]:
-        yield
+    async def permit(self, tenant_id: str, purpose: Purpose) -> AsyncIterator[Permit]:
+        yield Permit(tenant_id, "call", "epoch", 0.0)
 
-    async def hold(self, tenant_id: str, seconds: float, *, day_spent: bool = False) -> None:
+    async def hold(self, tenant_id: str, seconds: float, limit: Limit) -> None:
         raise AssertionError("a limit was broken")
 
-    async def day_remaining(self, tenant_id: str, remaining: int) -> None:
+    async def learn(self, permit: Permit, remaining: Remaining) -> None:
         return None
 
 
@@ -120,15 +125,17 @@ class Days:
 
     def _compose(self) -> None:
         tokens = Consented(self.world, self.names)
-        xero = Xero(XeroCalls(self.http, tokens, Unlimited(), self.clock, lambda *_: None), lambda _: None)
+        figures = FetcherMetrics(CollectorRegistry(), 5000)
+        xero = Xero(XeroCalls(self.http, tokens, Unlimited(), self.clock, figures), lambda _: None, Purpose.EVENT)
         contacts = ContactDirectory(xero, FakeContactCache(), self.clock)
         organisations = OrganisationDirectory(xero, FakeOrganisationCache(), self.publish, self.clock)
         reader = InvoiceReader(xero, contacts, organisations)
         records = FakeWebhookRecords()
         arrivals = Arrivals(records, lambda count: self.found.update(webhook=count))
         account = PollAccount(records, self.clock, lambda count: self.found.update(poll_only=count))
+        links = OnlineLinks(xero, FakeLinkCache(), lambda _: None)
         gatherer = Gatherer[Reading](reader.read, linger_seconds=0, pause_seconds=0)
-        self.look = LookAtInvoices(gatherer, gatherer, contacts, lambda _: None, arrivals)
+        self.look = LookAtInvoices(gatherer, gatherer, contacts, links, lambda _: None, arrivals)
         self.scan = ScanTenant(xero, reader, organisations, Cursors(), self.clock, account)
         watch = SilenceWatch(records, self.publish, self.clock)
         self.watching = WatchLoop(arrivals, account, watch, self._silent)

@@ -17,7 +17,7 @@ PORTS = {"redis": 20679}
 COMMANDS = (
     *("ping", "time", "exists", "get", "mget", "set", "del", "expire", "pexpire", "ttl", "pttl"),
     *("hget", "hset", "hdel", "hgetall", "hincrby"),
-    *("zadd", "zcard", "zrange", "zrangebyscore", "zrem", "zremrangebyscore", "zscore"),
+    *("zadd", "zcard", "zcount", "zrange", "zrangebyscore", "zrem", "zremrangebyscore", "zscore"),
     *("evalsha", "script|exists", "script|load"),
 )
 """All that a service may say: each names its keys, so that none can look at, or reach, the keys of another."""

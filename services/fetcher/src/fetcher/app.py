@@ -12,6 +12,7 @@ from fetcher.adapters.cursors import RedisCursors
 from fetcher.adapters.limiter import CallLimiter, Limits
 from fetcher.adapters.link_cache import RedisLinkCache
 from fetcher.adapters.organisation_cache import RedisOrganisationCache
+from fetcher.adapters.pacing import SweepPacing
 from fetcher.adapters.tokens import AccessTokens
 from fetcher.adapters.webhook_records import RedisWebhookRecords
 from fetcher.adapters.xero import Xero
@@ -23,7 +24,9 @@ from fetcher.looks import LookAtInvoices
 from fetcher.metrics import FetcherMetrics
 from fetcher.online_links import OnlineLinks
 from fetcher.organisations import OrganisationDirectory
+from fetcher.pacing import PacedScans
 from fetcher.poll_account import PollAccount
+from fetcher.purposes import Purpose
 from fetcher.readings import InvoiceReader, Reading
 from fetcher.scans import ScanTenant
 from fetcher.settings import FetcherSettings
@@ -42,26 +45,40 @@ HOT_SHARE = 100
 
 @asynccontextmanager
 async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Service]:
-    figures = FetcherMetrics(core.registry)
+    figures = FetcherMetrics(core.registry, settings.xero_calls_per_day)
     redis = create_redis(settings.redis_url.get_secret_value())
     # The whole call has a deadline of its own; the client's must not come first.
     http = create_http_client(settings.xero_api_url, timeout_seconds=CALL_SECONDS + 10, max_connections=50)
     async with redis, http, core.token_broker() as broker:
-        limits = Limits(settings.xero_calls_per_minute, settings.xero_concurrent_calls, settings.xero_calls_per_day)
-        limiter = CallLimiter(redis, limits, waited=figures.permit_seconds.observe)
-        calls = XeroCalls(http, AccessTokens(broker, core.clock), limiter, core.clock, figures.called)
-        xero = Xero(calls, figures.invoices_per_call.observe)
-        contacts = ContactDirectory(xero, RedisContactCache(redis), core.clock)
-        organisations = OrganisationDirectory(xero, RedisOrganisationCache(redis), core.events.publish, core.clock)
-        reader = InvoiceReader(xero, contacts, organisations)
-        of_events = Gatherer[Reading](reader.read)
-        of_requests = Gatherer[Reading](partial(reader.read, contacts_anew=True))
+        limits = Limits(
+            settings.xero_calls_per_minute,
+            settings.xero_concurrent_calls,
+            settings.xero_calls_per_day,
+            settings.xero_app_calls_per_minute,
+        )
+        limiter = CallLimiter(redis, limits, waited=figures.waited, refused=figures.refused)
+        calls = XeroCalls(http, AccessTokens(broker, core.clock), limiter, core.clock, figures)
+        xero = {purpose: Xero(calls, figures.invoices_per_call.observe, purpose) for purpose in Purpose}
+        cache = RedisContactCache(redis)
+        contacts = {purpose: ContactDirectory(xero[purpose], cache, core.clock) for purpose in Purpose}
+        # Everything rests on the organisation, which is read once a day: it never yields.
+        organisations = OrganisationDirectory(
+            xero[Purpose.LOOK], RedisOrganisationCache(redis), core.events.publish, core.clock
+        )
+        reader = {purpose: InvoiceReader(xero[purpose], contacts[purpose], organisations) for purpose in Purpose}
+        of_events = Gatherer[Reading](reader[Purpose.EVENT].read)
+        of_requests = Gatherer[Reading](partial(reader[Purpose.LOOK].read, contacts_anew=True))
         records = RedisWebhookRecords(redis, core.clock)
         arrivals = Arrivals(records, figures.found_by_webhook)
         account = PollAccount(records, core.clock, figures.found_by_poll_only)
-        links = OnlineLinks(xero, RedisLinkCache(redis), figures.link)
-        look = LookAtInvoices(of_events, of_requests, contacts, links, figures.ignored, arrivals)
-        scan = ScanTenant(xero, reader, organisations, RedisCursors(redis), core.clock, account)
+        # A link is what a message can most easily do without.
+        links = OnlineLinks(xero[Purpose.SWEEP], RedisLinkCache(redis), figures.link)
+        look = LookAtInvoices(of_events, of_requests, contacts[Purpose.EVENT], links, figures.ignored, arrivals)
+        pacing = SweepPacing(redis, limiter.day_left, limits.per_day, figures.put_off)
+        scan = ScanTenant(
+            xero[Purpose.SWEEP], reader[Purpose.SWEEP], organisations, RedisCursors(redis), core.clock, account
+        )
+        scans = PacedScans(scan, pacing.may_reconcile)
         silence = SilenceWatch(records, core.events.publish, core.clock)
         watching = WatchLoop(arrivals, account, silence, figures.webhooks_silent.set)
 
@@ -73,7 +90,7 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
 
         try:
             yield Service(
-                routers=[build_router(look, scan, organisations, TenantShares(HOT_SHARE), core.events)],
+                routers=[build_router(look, scans, organisations, TenantShares(HOT_SHARE), core.events)],
                 prefetch=PREFETCH,
                 loops={"webhooks": watching},
                 checks={"redis": redis_answers},

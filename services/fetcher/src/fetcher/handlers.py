@@ -7,7 +7,7 @@ from faststream.rabbit import RabbitRouter
 
 from fetcher.looks import LookAtInvoices
 from fetcher.organisations import OrganisationDirectory
-from fetcher.scans import ScanTenant
+from fetcher.pacing import PacedScans
 from fetcher.shares import TenantShares
 from shared.contracts import (
     ConnectionEstablishedV1,
@@ -26,7 +26,7 @@ BULK_PREFETCH = 150
 
 def build_router(
     look: LookAtInvoices,
-    scan: ScanTenant,
+    scan: PacedScans,
     organisations: OrganisationDirectory,
     hot_shares: TenantShares,
     events: Publishes,

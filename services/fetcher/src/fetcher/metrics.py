@@ -2,12 +2,23 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from fetcher.purposes import Purpose, tier
+
 
 class FetcherMetrics:
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.calls = Counter("duebell_fetcher_calls_total", "Calls to Xero", ["endpoint", "status"], registry=registry)
+    """No label names a tenant; the tier is the app's, and so that of all its tenants."""
+
+    def __init__(self, registry: CollectorRegistry, calls_per_day: int) -> None:
+        self._per_day = calls_per_day
+        self._tier = tier(None, calls_per_day)
+        self.calls = Counter(
+            "duebell_fetcher_calls_total",
+            "Calls to Xero",
+            ["endpoint", "status", "purpose", "tier"],
+            registry=registry,
+        )
         self.bytes = Counter(
-            "duebell_fetcher_received_bytes_total", "Bytes received from Xero", ["endpoint"], registry=registry
+            "duebell_fetcher_received_bytes_total", "Bytes received from Xero", ["endpoint", "tier"], registry=registry
         )
         self.invoices_per_call = Histogram(
             "duebell_fetcher_invoices_per_call",
@@ -18,7 +29,33 @@ class FetcherMetrics:
         self.permit_seconds = Histogram(
             "duebell_fetcher_permit_wait_seconds",
             "Time until a call was allowed",
+            ["purpose", "tier"],
             buckets=(0.01, 0.1, 0.5, 1, 5, 15, 30, 60, 90),
+            registry=registry,
+        )
+        self.refused_permits = Counter(
+            "duebell_fetcher_refused_permits_total",
+            "Calls that were put back on the delay ladder",
+            ["reason", "purpose", "tier"],
+            registry=registry,
+        )
+        self.day_left = Histogram(
+            "duebell_fetcher_day_left_ratio",
+            "What Xero left of a tenant's day, at each answer that told",
+            ["tier"],
+            buckets=(0, 0.04, 0.1, 0.25, 0.5, 0.75, 1),
+            registry=registry,
+        )
+        self.holds = Counter(
+            "duebell_fetcher_holds_total",
+            "Refusals of Xero's that held a tenant, or all, by the limit; day: the tenant is parked",
+            ["limit", "tier"],
+            registry=registry,
+        )
+        self.put_off_reconciles = Counter(
+            "duebell_fetcher_put_off_reconciles_total",
+            "Reconciles left out because the tenant's day runs short",
+            ["tier"],
             registry=registry,
         )
         self.ignored_events = Counter(
@@ -44,10 +81,25 @@ class FetcherMetrics:
             registry=registry,
         )
 
-    def called(self, endpoint: str, status: str, size: int) -> None:
+    def called(self, endpoint: str, purpose: Purpose, status: str, size: int, day_left: int | None) -> None:
         """One call ended: ``status`` is the HTTP status, or a word where there was none; ``size`` in bytes."""
-        self.calls.labels(endpoint, status).inc()
-        self.bytes.labels(endpoint).inc(size)
+        if day_left is not None:
+            self._tier = tier(day_left, self._per_day)
+            self.day_left.labels(self._tier).observe(min(1.0, day_left / self._per_day))
+        self.calls.labels(endpoint, status, purpose, self._tier).inc()
+        self.bytes.labels(endpoint, self._tier).inc(size)
+
+    def waited(self, purpose: Purpose, seconds: float) -> None:
+        self.permit_seconds.labels(purpose, self._tier).observe(seconds)
+
+    def refused(self, purpose: Purpose, reason: str) -> None:
+        self.refused_permits.labels(reason, purpose, self._tier).inc()
+
+    def held(self, limit: str) -> None:
+        self.holds.labels(limit, self._tier).inc()
+
+    def put_off(self) -> None:
+        self.put_off_reconciles.labels(self._tier).inc()
 
     def link(self, outcome: str) -> None:
         self.links.labels(outcome).inc()

@@ -15,3 +15,6 @@ class FetcherSettings(AmqpSettings, RedisSettings, HttpSettings, TelemetrySettin
     xero_calls_per_day: int = Field(
         default=5000, ge=1, description="Calls per organisation and day; 1000 on Xero's Starter tier"
     )
+    xero_app_calls_per_minute: int = Field(
+        default=10_000, ge=1, description="Xero's limit per minute for all organisations together"
+    )

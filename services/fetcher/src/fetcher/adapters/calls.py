@@ -5,28 +5,29 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
 import httpx
 from pydantic import SecretStr
 
+from fetcher.adapters.permits import Limit, Permit, Remaining
 from fetcher.ports import Clock
+from fetcher.purposes import Purpose
 from shared.errors import PermanentError, RetryableError
+from shared.telemetry.logging import get_logger
 
 CALL_SECONDS = 30.0
 """For the whole call, from connecting to the last byte."""
 REFUSED_QUESTION = "xero_refused_question"
 _MOST_SENDS = 3
 _HELD_TENANT_SECONDS = 300.0
-_DAY_HOLD_SECONDS = 3600.0
-_CONCURRENT_HOLD_SECONDS = 1.0
 _MINUTE_HOLD_SECONDS = 10.0
+_HOLD_SECONDS = {Limit.DAY: 3600.0, Limit.CONCURRENT: 1.0}
 _LONGEST_HOLD_SECONDS = 2 * 86400.0
 _OF_THE_TRANSPORT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-_DAY_LIMIT = frozenset({"day", "daily"})
-"""Xero's names for it, in lower case."""
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,19 @@ class Tokens(Protocol):
 
 
 class Permits(Protocol):
-    def permit(self, tenant_id: str) -> AbstractAsyncContextManager[None]: ...
-    async def hold(self, tenant_id: str, seconds: float, *, day_spent: bool = False) -> None: ...
-    async def day_remaining(self, tenant_id: str, remaining: int) -> None: ...
+    def permit(self, tenant_id: str, purpose: Purpose) -> AbstractAsyncContextManager[Permit]: ...
+    async def hold(self, tenant_id: str, seconds: float, limit: Limit) -> None: ...
+    async def learn(self, permit: Permit, remaining: Remaining) -> None: ...
+
+
+class CallFigures(Protocol):
+    """What is told of every call and every held tenant."""
+
+    def called(self, endpoint: str, purpose: Purpose, status: str, size: int, day_left: int | None) -> None:
+        """``status`` is the HTTP status, or a word where there was none; ``size`` in bytes."""
+        ...
+
+    def held(self, limit: str) -> None: ...
 
 
 class XeroCalls:
@@ -69,7 +80,7 @@ class XeroCalls:
         tokens: Tokens,
         permits: Permits,
         clock: Clock,
-        called: Callable[[str, str, int], None],
+        figures: CallFigures,
         *,
         call_seconds: float = CALL_SECONDS,
     ) -> None:
@@ -77,20 +88,22 @@ class XeroCalls:
         self._tokens = tokens
         self._permits = permits
         self._clock = clock
-        self._called = called
+        self._figures = figures
         self._call_seconds = call_seconds
 
-    async def get(self, tenant_id: str, ask: Callable[[], Question]) -> Answer | None:
+    async def get(self, tenant_id: str, ask: Callable[[], Question], purpose: Purpose = Purpose.EVENT) -> Answer | None:
         """Ask what ``ask`` says once the call may be made. None for "not found".
 
         Raises:
             RetryableError: no token, no permit, no answer, or one that says "not now".
             PermanentError: ``unknown_tenant``, or ``xero_refused_question`` with Xero's error number.
         """
-        response, sent_at = await self.exchange(tenant_id, ask)
+        response, sent_at = await self.exchange(tenant_id, ask, purpose)
         return read_answer(response, sent_at)
 
-    async def exchange(self, tenant_id: str, ask: Callable[[], Question]) -> tuple[httpx.Response, datetime]:
+    async def exchange(
+        self, tenant_id: str, ask: Callable[[], Question], purpose: Purpose = Purpose.EVENT
+    ) -> tuple[httpx.Response, datetime]:
         """The last answer, whatever it says, and when it was asked for.
 
         Raises as :meth:`get` does, but for what :func:`read_answer` makes of the answer.
@@ -103,11 +116,11 @@ class XeroCalls:
             else:
                 token = await self._tokens.replace(tenant_id, refused)
             try:
-                async with self._permits.permit(tenant_id):
+                async with self._permits.permit(tenant_id, purpose) as permit:
                     question = question or ask()
                     sent_at = self._clock()
-                    response = await self._send(tenant_id, token, question)
-                    await self._obey(tenant_id, response)
+                    response = await self._send(permit, token, question, purpose)
+                    await self._obey(permit, response)
             except TimeoutError as error:
                 raise RetryableError("xero_timeout") from error
             except httpx.HTTPError as error:
@@ -123,8 +136,9 @@ class XeroCalls:
             return response, sent_at
         raise RetryableError("xero_rate_limited", retry_after=60, counts=False)
 
-    async def _send(self, tenant_id: str, token: SecretStr, question: Question) -> httpx.Response:
-        status, size = "failed", 0
+    async def _send(self, permit: Permit, token: SecretStr, question: Question, purpose: Purpose) -> httpx.Response:
+        status, size, day_left = "failed", 0, None
+        permit.endpoint = question.endpoint
         try:
             async with asyncio.timeout(self._call_seconds):
                 request = self._http.build_request(
@@ -133,7 +147,7 @@ class XeroCalls:
                     params=dict(question.params),
                     headers={
                         "Authorization": f"Bearer {token.get_secret_value()}",
-                        "Xero-tenant-Id": tenant_id,
+                        "Xero-tenant-Id": permit.tenant_id,
                         "Accept": "application/json",
                         **question.headers,
                     },
@@ -143,30 +157,40 @@ class XeroCalls:
                     content = await _content(response, question.most_bytes)
                 finally:
                     await response.aclose()
-                    size = response.num_bytes_downloaded
+                    size = permit.received_bytes = response.num_bytes_downloaded
             status = str(response.status_code)
+            day_left = Remaining.of(response.headers).day
             return content
         finally:
-            self._called(question.endpoint, status, size)
+            self._figures.called(question.endpoint, purpose, status, size, day_left)
 
-    async def _obey(self, tenant_id: str, response: httpx.Response) -> None:
+    async def _obey(self, permit: Permit, response: httpx.Response) -> None:
         """Hand on what the answer says of the limits, before the permit is given back."""
         if response.status_code == 429:
-            limit = response.headers.get("X-Rate-Limit-Problem", "").strip().lower()
+            limit = Limit.named(response.headers.get("X-Rate-Limit-Problem", ""))
             seconds = _hold_seconds(response.headers.get("Retry-After", "").strip(), limit)
-            await self._permits.hold(tenant_id, seconds, day_spent=limit in _DAY_LIMIT)
-        remaining = response.headers.get("X-DayLimit-Remaining", "")
-        if remaining.isdecimal():
-            await self._permits.day_remaining(tenant_id, int(remaining))
+            await self._permits.hold(permit.tenant_id, seconds, limit)
+            self._tell(permit.tenant_id, seconds, limit)
+        remaining = Remaining.of(response.headers)
+        if remaining != Remaining():
+            await self._permits.learn(permit, remaining)
+
+    def _tell(self, tenant_id: str, seconds: float, limit: Limit) -> None:
+        self._figures.held(limit)
+        if limit is Limit.DAY:
+            until = self._clock() + timedelta(seconds=seconds)
+            _log.warning("tenant.parked", tenant_id=tenant_id, until=until.isoformat(), seconds=seconds)
+        elif limit is Limit.APP:
+            _log.warning("app.held", seconds=seconds)
+        else:
+            _log.warning("tenant.held", tenant_id=tenant_id, limit=limit, seconds=seconds)
 
 
-def _hold_seconds(told: str, limit: str) -> float:
-    """Xero's ``Retry-After``; where it is missing, a guess by the limit that was hit. An unknown one is a minute's."""
-    if told.isdecimal():
+def _hold_seconds(told: str, limit: Limit) -> float:
+    """Xero's ``Retry-After``; where it is missing, a guess by the limit that was hit."""
+    if told.isascii() and told.isdecimal():
         return min(max(float(told), 1.0), _LONGEST_HOLD_SECONDS)
-    if limit in _DAY_LIMIT:
-        return _DAY_HOLD_SECONDS
-    return _CONCURRENT_HOLD_SECONDS if limit == "concurrent" else _MINUTE_HOLD_SECONDS
+    return _HOLD_SECONDS.get(limit, _MINUTE_HOLD_SECONDS)
 
 
 def _lacks_scope(response: httpx.Response) -> bool:

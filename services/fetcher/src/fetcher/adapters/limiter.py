@@ -1,4 +1,4 @@
-"""Xero's limits per tenant, counted in Redis so that they hold for any number of fetchers."""
+"""Xero's limits per tenant and for the app, counted in Redis so that they hold for any number of fetchers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,8 +8,10 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
-from fetcher.adapters.limiter_scripts import ACQUIRE, DAY_REMAINING, HOLD, RELEASE
+from fetcher.adapters.limiter_scripts import ACQUIRE, HOLD, LEARN, LEFT, PARTS, RELEASE, SHARED, SHARED_PREFIX
+from fetcher.adapters.permits import Limit, Permit, Remaining
 from fetcher.adapters.redis_faults import redis_answers
+from fetcher.purposes import Purpose, kept_from
 from shared.errors import RetryableError
 
 WINDOW_SECONDS = 60.0
@@ -20,6 +22,10 @@ LEASE_SECONDS = 75.0
 LONGEST_WAIT_SECONDS = 70.0
 """A full window passes within this; whoever must wait longer comes back by the delay ladder."""
 _LONGEST_PAUSE_SECONDS = 5.0
+_EPOCH_SECONDS = 86400.0
+"""Redis keeps an unused epoch for twice as long."""
+_FOR_THE_LADDER = frozenset({"day_limit", "day_reserve", "tenant_parked"})
+"""Nobody stays for these, however short the rest is."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Limits:
     per_minute: int
     concurrent: int
     per_day: int
+    app_per_minute: int = 10_000
 
 
 class CallLimiter:
@@ -34,6 +41,8 @@ class CallLimiter:
 
     A call counts from its grant until one window after its *end*. Xero sees it somewhere between the two, so whatever
     the network does in between, no window of Xero's holds more calls than the limit.
+
+    Counts that Redis has lost are missed by whoever called before: then nobody calls for a window.
     """
 
     def __init__(
@@ -41,93 +50,132 @@ class CallLimiter:
         redis: Redis,
         limits: Limits,
         *,
-        waited: Callable[[float], None] = lambda _: None,
+        waited: Callable[[Purpose, float], None] = lambda _purpose, _seconds: None,
+        refused: Callable[[Purpose, str], None] = lambda _purpose, _reason: None,
         window_seconds: float = WINDOW_SECONDS + MARGIN_SECONDS,
         lease_seconds: float = LEASE_SECONDS,
         longest_wait_seconds: float = LONGEST_WAIT_SECONDS,
     ) -> None:
         self._limits = limits
         self._waited = waited
+        self._refused = refused
         self._window_ms = round(window_seconds * 1000)
         self._lease_ms = round(lease_seconds * 1000)
         self._longest_wait_seconds = longest_wait_seconds
+        self._epoch, self._epoch_at = "", 0.0
         self._acquire = redis.register_script(ACQUIRE)
         self._release = redis.register_script(RELEASE)
         self._hold = redis.register_script(HOLD)
-        self._day_remaining = redis.register_script(DAY_REMAINING)
+        self._learn = redis.register_script(LEARN)
+        self._left = redis.register_script(LEFT)
 
     @asynccontextmanager
-    async def permit(self, tenant_id: str) -> AsyncIterator[None]:
+    async def permit(self, tenant_id: str, purpose: Purpose = Purpose.LOOK) -> AsyncIterator[Permit]:
         """The right to make one call now.
 
         A block that ends in a timeout or a cancellation does not free its place: Xero may still be at work on the
         call. The lease frees it.
 
         Raises:
-            RetryableError: ``tenant_held``, ``minute_limit``, ``call_slots_taken`` or ``day_limit``, with the wait,
-                when it is too long to stay; ``redis_unreachable``.
+            RetryableError: ``day_limit``, ``day_reserve`` or ``tenant_parked`` at once; ``tenant_held``,
+                ``minute_limit``, ``call_slots_taken``, ``app_limit``, ``app_held`` or ``counts_lost`` when the wait,
+                which it tells, is too long to stay; ``redis_unreachable``.
         """
-        call_id = uuid4().hex
-        await self._wait_for(tenant_id, call_id)
+        permit = await self._wait_for(tenant_id, purpose)
         try:
-            yield
+            yield permit
         except (TimeoutError, asyncio.CancelledError):
             raise
         except BaseException:
-            await self._give_back(tenant_id, call_id)
+            await self._give_back(permit)
             raise
-        await self._give_back(tenant_id, call_id)
+        await self._give_back(permit)
 
-    async def hold(self, tenant_id: str, seconds: float, *, day_spent: bool = False) -> None:
-        """Grant the tenant nothing for so long: Xero has said so. Raises RetryableError.
+    async def hold(self, tenant_id: str, seconds: float, limit: Limit = Limit.MINUTE) -> None:
+        """Grant the tenant nothing for so long, or nobody where it is the app's limit: Xero has said so.
 
-        With ``day_spent`` the day's count begins anew afterwards.
+        After a DAY the day's count begins anew. Raises RetryableError.
         """
         with redis_answers():
-            await self._hold(keys=_keys(tenant_id), args=[max(1, round(seconds * 1000)), int(day_spent)])
+            await self._hold(keys=_keys(tenant_id), args=["", "", 0, 0, max(1, round(seconds * 1000)), limit])
 
-    async def day_remaining(self, tenant_id: str, remaining: int) -> None:
-        """What is left of the day by Xero's own count, which overrules ours when it leaves less, until it says more.
+    async def learn(self, permit: Permit, remaining: Remaining) -> None:
+        """What is left by Xero's own count, told before the permit is given back. Raises RetryableError.
 
-        Raises RetryableError.
+        Of the minutes it can only take; of the day it is believed, unless it leaves more than a whole day of ours.
         """
+        limits = self._limits
+        told = ["" if left is None else left for left in (remaining.minute, remaining.day, remaining.app)]
         with redis_answers():
-            await self._day_remaining(keys=_keys(tenant_id), args=[remaining, self._limits.per_day])
+            await self._learn(
+                keys=_keys(permit.tenant_id),
+                args=[
+                    *(permit.call_id, "", self._window_ms, self._lease_ms),
+                    *(limits.per_minute, limits.per_day, limits.app_per_minute),
+                    *told,
+                ],
+            )
 
-    async def _wait_for(self, tenant_id: str, call_id: str) -> None:
+    async def day_left(self, tenant_id: str) -> int:
+        """Calls left of the tenant's day. Raises RetryableError."""
+        with redis_answers():
+            left = await self._left(keys=_keys(tenant_id), args=["", "", 0, 0, self._limits.per_day])
+        return max(0, int(left))
+
+    async def _wait_for(self, tenant_id: str, purpose: Purpose) -> Permit:
         loop = asyncio.get_running_loop()
         started = loop.time()
+        call_id = uuid4().hex
         while True:
-            refusal, wait_ms = await self._try(tenant_id, call_id)
+            refusal, wait_ms = await self._try(tenant_id, call_id, purpose)
             if not refusal:
-                self._waited(loop.time() - started)
-                return
+                now = loop.time()
+                self._waited(purpose, now - started)
+                return Permit(tenant_id, call_id, self._epoch, now)
             wait = wait_ms / 1000
-            if loop.time() - started + wait > self._longest_wait_seconds:
+            if refusal in _FOR_THE_LADDER or loop.time() - started + wait > self._longest_wait_seconds:
+                self._refused(purpose, refusal)
                 raise RetryableError(refusal, retry_after=wait, counts=False)
             await asyncio.sleep(min(wait, _LONGEST_PAUSE_SECONDS))
 
-    async def _try(self, tenant_id: str, call_id: str) -> tuple[str, int]:
+    async def _try(self, tenant_id: str, call_id: str, purpose: Purpose) -> tuple[str, int]:
         limits = self._limits
         with redis_answers():
-            refusal, wait_ms = await self._acquire(
+            refusal, wait_ms, epoch = await self._acquire(
                 keys=_keys(tenant_id),
                 args=[
-                    call_id,
-                    self._window_ms,
-                    limits.per_minute,
-                    limits.concurrent,
-                    limits.per_day,
-                    self._lease_ms,
+                    *(call_id, self._known_epoch(), self._window_ms, self._lease_ms),
+                    *(limits.per_minute, limits.concurrent, limits.per_day),
+                    *(kept_from(purpose, limits.per_day), limits.app_per_minute, purpose, tenant_id),
                 ],
             )
+        self._remember(epoch)
         return str(refusal), int(wait_ms)
 
-    async def _give_back(self, tenant_id: str, call_id: str) -> None:
+    async def _give_back(self, permit: Permit) -> None:
+        elapsed = asyncio.get_running_loop().time() - permit.granted_at
         with redis_answers():
-            await self._release(keys=_keys(tenant_id), args=[call_id, self._window_ms])
+            epoch = await self._release(
+                keys=_keys(permit.tenant_id),
+                args=[
+                    *(permit.call_id, self._known_epoch(), self._window_ms, self._lease_ms),
+                    *(permit.epoch, round(elapsed * 1000), permit.endpoint, permit.received_bytes),
+                ],
+            )
+        self._remember(epoch)
+
+    def _known_epoch(self) -> str:
+        """Empty where Redis may have let an unused one go."""
+        is_recent = asyncio.get_running_loop().time() - self._epoch_at < _EPOCH_SECONDS
+        return self._epoch if is_recent else ""
+
+    def _remember(self, epoch: str) -> None:
+        self._epoch, self._epoch_at = str(epoch), asyncio.get_running_loop().time()
+
+
+def tenant_key(tenant_id: str, part: str) -> str:
+    return f"{SHARED_PREFIX}{{{tenant_id}}}:{part}"
 
 
 def _keys(tenant_id: str) -> list[str]:
-    """In one hash slot, as a script demands."""
-    return [f"duebell:fetcher:calls:{{{tenant_id}}}:{part}" for part in ("window", "flight", "day", "hold", "unseen")]
+    return [*(tenant_key(tenant_id, part) for part in PARTS), *(f"{SHARED_PREFIX}{part}" for part in SHARED)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import partial
 
 from fetcher import mapping
 from fetcher.adapters.calls import REFUSED_QUESTION, Answer, Question, XeroCalls
@@ -10,6 +11,7 @@ from fetcher.batches import ids_query
 from fetcher.dates import date_filter, modified_since
 from fetcher.fields import Unreadable
 from fetcher.ports import ContactPage, Cut, IdsAnswer, InvoicePage
+from fetcher.purposes import Purpose
 from shared.contracts.invoices import Organisation
 from shared.errors import PermanentError, RetryableError
 from shared.telemetry.logging import get_logger
@@ -20,10 +22,10 @@ _log = get_logger(__name__)
 
 
 class Xero:
-    """Reads invoices, contacts and organisations. Every method raises as :meth:`XeroCalls.get` does."""
+    """Reads invoices, contacts and organisations for one purpose. All methods raise as :meth:`XeroCalls.get` does."""
 
-    def __init__(self, calls: XeroCalls, asked_at_once: Callable[[int], None]) -> None:
-        self._calls = calls
+    def __init__(self, calls: XeroCalls, asked_at_once: Callable[[int], None], purpose: Purpose) -> None:
+        self._get = partial(calls.get, purpose=purpose)
         self._asked_at_once = asked_at_once
 
     async def invoices(self, tenant_id: str, cut: Cut) -> IdsAnswer:
@@ -38,7 +40,7 @@ class Xero:
                 return Question("invoice", f"{_API}/Invoices/{asked[0]}")
             return Question("invoices", f"{_API}/Invoices", ids_query(asked))
 
-        answer = await self._calls.get(tenant_id, ask)
+        answer = await self._get(tenant_id, ask)
         return IdsAnswer(asked, _page(answer, single=len(asked) == 1) if answer else None)
 
     async def receivables(self, tenant_id: str, due_before: date, page: int) -> InvoicePage:
@@ -54,7 +56,7 @@ class Xero:
 
     async def contacts(self, tenant_id: str, ids: Sequence[str]) -> ContactPage | None:
         """These contacts with their numbers, archived ones included; None for "not found"."""
-        answer = await self._calls.get(tenant_id, lambda: Question("contacts", f"{_API}/Contacts", ids_query(ids)))
+        answer = await self._get(tenant_id, lambda: Question("contacts", f"{_API}/Contacts", ids_query(ids)))
         if answer is None:
             return None
         with _readable():
@@ -64,7 +66,7 @@ class Xero:
         """Where the invoice's customer can see it, as Xero writes it; None where Xero offers no such page."""
         path = f"{_API}/Invoices/{invoice_id}/OnlineInvoice"
         try:
-            answer = await self._calls.get(tenant_id, lambda: Question("online_invoice", path))
+            answer = await self._get(tenant_id, lambda: Question("online_invoice", path))
         except PermanentError as error:
             if error.reason == REFUSED_QUESTION:
                 return None
@@ -74,7 +76,7 @@ class Xero:
 
     async def organisation(self, tenant_id: str) -> Organisation:
         """The organisation; a time zone that we do not know is taken for UTC."""
-        answer = await self._calls.get(tenant_id, lambda: Question("organisation", f"{_API}/Organisation"))
+        answer = await self._get(tenant_id, lambda: Question("organisation", f"{_API}/Organisation"))
         with _readable():
             organisation, unknown_zone = mapping.organisation(answer.body if answer else {})
         if unknown_zone is not None:
@@ -85,7 +87,7 @@ class Xero:
         self, tenant_id: str, endpoint: str, params: dict[str, str], headers: dict[str, str] | None = None
     ) -> Answer:
         question = Question(endpoint, f"{_API}/Invoices", params, headers or {})
-        answer = await self._calls.get(tenant_id, lambda: question)
+        answer = await self._get(tenant_id, lambda: question)
         if answer is None:
             raise RetryableError("xero_unavailable", "a list was not found")
         return answer

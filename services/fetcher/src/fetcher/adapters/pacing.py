@@ -1,0 +1,40 @@
+"""Thins out a tenant's reconciles while its day runs short."""
+
+from collections.abc import Awaitable, Callable
+
+from redis.asyncio import Redis
+
+from fetcher.adapters.redis_faults import redis_answers
+from fetcher.purposes import pause_between_sweeps
+from shared.telemetry.logging import get_logger
+
+_log = get_logger(__name__)
+
+
+class SweepPacing:
+    """``day_left`` says how many calls a tenant has left; ``put_off`` counts what is left out."""
+
+    def __init__(
+        self, redis: Redis, day_left: Callable[[str], Awaitable[int]], per_day: int, put_off: Callable[[], None]
+    ) -> None:
+        self._redis = redis
+        self._day_left = day_left
+        self._per_day = per_day
+        self._put_off = put_off
+
+    async def may_reconcile(self, tenant_id: str) -> bool:
+        """Whether one may begin now; the next ones then stand apart as the day allows. Raises RetryableError."""
+        left = await self._day_left(tenant_id)
+        pause = pause_between_sweeps(left, self._per_day)
+        if pause == 0:
+            return True
+        if pause is not None and await self._is_first_in(tenant_id, pause):
+            return True
+        self._put_off()
+        _log.info("reconcile.put_off", tenant_id=tenant_id, day_left=left, per_day=self._per_day)
+        return False
+
+    async def _is_first_in(self, tenant_id: str, seconds: float) -> bool:
+        key = f"duebell:fetcher:reconciled:{tenant_id}"
+        with redis_answers():
+            return bool(await self._redis.set(key, "1", ex=round(seconds), nx=True))
