@@ -194,6 +194,16 @@ async def test_a_lock_left_by_a_dead_replica_only_delays(
     assert pair.xero.counts["accepted"] == 1
 
 
+async def test_a_lock_without_a_claim_is_passed_by_and_left_alone(
+    stack: AsyncExitStack, database_url: str, redis: Redis
+) -> None:
+    pair = await open_pair(stack, database_url, redis)
+    await redis.set(KEY, "set by a Redis that was paused, for a client that had left", px=60_000)
+    assert_same_token(await pair.ask_all())
+    assert (pair.xero.counts["accepted"], pair.xero.counts["reuse"]) == (1, 0)
+    assert await redis.get(KEY) == "set by a Redis that was paused, for a client that had left"
+
+
 async def test_a_replica_whose_clock_is_wrong_takes_no_claim_and_gives_no_dead_token(
     stack: AsyncExitStack, database_url: str, redis: Redis
 ) -> None:

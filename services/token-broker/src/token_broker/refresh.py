@@ -28,6 +28,7 @@ T = TypeVar("T")
 _MOST_AT_ONCE = 32
 """Refreshes under way in one process: a thousand at once would only keep each other from ending."""
 _LONGEST_POLL_SECONDS = 1.0
+_LOCK_PATIENCE_SECONDS = 2.0
 _MOST_WAITING = 64
 """Callers that may wait for one grant in one process: a provider that hangs must not fill the queue for all tenants."""
 
@@ -93,10 +94,15 @@ class Refresher:
     async def _fly(self, seen: Grant) -> Grant | None:
         until = self._monotonic() + self._timing.patience_seconds
         grant, poll = seen, self._timing.poll_seconds
+        unclaimed_since = self._monotonic()
         while True:
-            if not _is_claimed(grant):
+            if _is_claimed(grant):
+                unclaimed_since = self._monotonic()
+            else:
+                # Who holds the lock claims at once: a lock without a claim was left by somebody who is gone.
+                orphaned = self._monotonic() - unclaimed_since > _LOCK_PATIENCE_SECONDS
                 async with self._places:
-                    await self._attempt(seen)
+                    await self._attempt(seen, whoever_holds_the_lock=orphaned)
             newest = await self._grants.read(seen.id)
             if newest is None or newest.lost or newest.generation != seen.generation:
                 return newest
@@ -110,9 +116,9 @@ class Refresher:
                 return grant
             await self._pause(wait)
 
-    async def _attempt(self, seen: Grant) -> None:
+    async def _attempt(self, seen: Grant, *, whoever_holds_the_lock: bool) -> None:
         async with self._lock.hold(seen.id) as ours:
-            if not ours:
+            if not ours and not whoever_holds_the_lock:
                 return
             claimed_at = self._monotonic()
             claim = await self._grants.claim(seen, self._new_owner(), self._timing.claim_seconds)
