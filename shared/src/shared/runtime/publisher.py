@@ -25,8 +25,8 @@ _ATTEMPT_SECONDS = 3.0
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 _UNCONFIRMED_WITHOUT_WAITING = 500
-"""Beyond so many, each publish waits until the socket takes it: a broker that reads no more, as in an alarm, would
-otherwise fill this process's memory with what nobody waits for any longer."""
+"""Beyond so many, a publish that begins waits until the socket takes it: a broker that reads no more, as in an alarm,
+would otherwise fill this process's memory with what nobody waits for any longer."""
 _PASSING = (aiormq.exceptions.AMQPError, ConnectionError, TimeoutError, RuntimeError)
 """RuntimeError and InvalidStateError are what aio-pika raises while it reconnects."""
 
