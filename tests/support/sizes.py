@@ -3,6 +3,11 @@
 import os
 
 
+def in_full() -> bool:
+    """Whether what takes minutes is to be waited for."""
+    return os.environ.get("TEST_SIZE") == "full"
+
+
 def rounds(full: int, few: int) -> int:
     """``full`` when ``TEST_SIZE`` is ``full``, else ``few``."""
-    return full if os.environ.get("TEST_SIZE") == "full" else few
+    return full if in_full() else few
