@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from deploy.stack import Stack
+from support.sizes import in_full
 from support.town import Town, running_stack, visit
 from support.waiting import eventually
 
@@ -56,7 +57,7 @@ async def outcome(town: Town, tenant: str, numbers: set[str], seconds: float = 9
     return {number for number in numbers if not sent[number]}, {number for number in numbers if sent[number] > 1}
 
 
-@pytest.mark.parametrize("signal", [Signals.SIGKILL, Signals.SIGTERM])
+@pytest.mark.parametrize("signal", [Signals.SIGKILL, *([Signals.SIGTERM] if in_full() else [])])
 @pytest.mark.parametrize("service", ["ingress", "fetcher", "notifier", "token-broker", "scheduler"])
 async def test_a_service_that_dies_among_a_hundred_events_loses_and_doubles_none(
     town: Town, service: str, signal: Signals

@@ -41,7 +41,7 @@ async def test_a_refresh_outlives_the_callers_who_caused_it(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half of the callers leave a process of its own, over RabbitMQ; half leave one that lives in the test."""
-    count, dice, abandoned = rounds(1000, 50), random.Random(SEED), 0
+    count, dice, abandoned = rounds(1000, 25), random.Random(SEED), 0
     async with open_scene(stage, tmp_path, "postgresql", "strict", replicas=1) as scene:
         tenant = await scene.connect()
         await scene.sandbox.fault("xero.token", "latency", seconds=LATENCY_SECONDS, times=None)

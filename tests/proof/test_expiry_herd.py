@@ -27,7 +27,7 @@ LONGEST_SECONDS = 8.0
 async def test_one_expiry_is_one_refresh_for_two_hundred_callers_of_four_processes(
     stage: Stage, tmp_path: Path, kind: DatabaseKind
 ) -> None:
-    expiries = rounds(100, 10)
+    expiries = rounds(100, 5)
     async with open_scene(stage, tmp_path, kind, "strict", replicas=REPLICAS, connections_of_askers=REPLICAS) as scene:
         tenant = await scene.connect()
         await scene.sandbox.fault("xero.token", "latency", seconds=LATENCY_SECONDS, times=None)

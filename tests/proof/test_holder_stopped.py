@@ -44,7 +44,7 @@ async def test_a_holder_that_slept_through_its_claim_changes_nothing(stage: Stag
 
 
 async def _stop_often(stage: Stage, folder: Path, mode: Mode, point: Point) -> None:
-    count = rounds(50, 3)
+    count = rounds(50, 1)
     expected = (XERO if mode == "xero" else STRICT)[point]
     async with open_scene(stage, folder, "postgresql", mode, timing=SHORT) as scene:
         tenant = await scene.connect()

@@ -49,7 +49,7 @@ async def test_a_death_at_any_point_is_recovered_from_or_announced(stage: Stage,
 async def _kill_often(stage: Stage, folder: Path, kind: DatabaseKind, mode: Mode, point: Point) -> None:
     async with open_scene(stage, folder, kind, mode, timing=SHORT) as scene:
         tenant = await scene.connect()
-        for number in range(rounds(20, 2)):
+        for number in range(rounds(20, 1)):
             before = await scene.verdict()
             end = await _kill_once(scene, tenant, point)
             seen = (end, (await scene.verdict()).since(before))

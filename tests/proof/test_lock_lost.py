@@ -84,7 +84,7 @@ async def test_a_lock_that_is_lost_during_the_request_lets_nobody_else_send(stag
 
 @pytest.mark.timeout(300)
 async def test_without_redis_the_claim_alone_lets_one_send(stage: Stage, tmp_path: Path) -> None:
-    expiries = rounds(50, 10)
+    expiries = rounds(50, 5)
     with own_redis(tmp_path) as server:
         await server.start()
         async with open_scene(stage, tmp_path, "postgresql", "strict", replicas=4, redis_url=server.url) as scene:

@@ -32,7 +32,7 @@ async def _be_slow_often(stage: Stage, folder: Path, mode: Mode, factor: float) 
     in_time = factor < 1
     async with open_scene(stage, folder, "postgresql", mode, timing=SHORT) as scene:
         tenant = await scene.connect()
-        for number in range(rounds(10, 2)):
+        for number in range(rounds(10, 1)):
             before = await scene.verdict()
             await scene.hold_next_refresh(seconds)
             await scene.expire(tenant)
