@@ -15,6 +15,7 @@ from shared.contracts import ConnectionEstablishedV1, ConnectionLostV1
 from shared.contracts.tokens import TokenGranted, TokenRefusal, TokenRefused
 from shared.topology import exchanges
 from support.broker import open_broker
+from support.sizes import in_full
 from support.town import Town, running_stack, visit
 from support.waiting import eventually
 
@@ -86,6 +87,7 @@ def with_keys(stack: Stack, keys: str) -> Stack:
     return Stack(stack.folder, {"DUEBELL_TOKEN_KEYS": keys}, ALONE, sandbox=True, tied=True)
 
 
+@pytest.mark.skipif(not in_full(), reason="takes long: TEST_SIZE=full")
 async def test_a_new_key_takes_over_and_the_old_one_can_go(own_stack: Stack) -> None:
     old = json.loads((own_stack.folder / "trial-secrets.json").read_text())["DUEBELL_TOKEN_KEYS"]
     new = "fresh:" + base64.b64encode(os.urandom(32)).decode()

@@ -33,6 +33,7 @@ from shared.topology import exchanges, queues
 from support.broker import Broker, consuming, open_broker
 from support.builders import make_xero_event
 from support.fetcher import Consent, sandbox_process
+from support.sizes import in_full
 from support.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -144,6 +145,7 @@ async def test_a_flood_delays_a_quiet_tenant_by_less_than_two_seconds_and_costs_
     assert summary["breaches"] == 0
 
 
+@pytest.mark.skipif(not in_full(), reason="takes long: TEST_SIZE=full")
 async def test_a_tenant_that_xero_holds_delays_nobody_in_either_lane(scene: Scene) -> None:
     await scene.quiet_waits()
     held = await scene.invoices(scene.flooding, FLOOD)
