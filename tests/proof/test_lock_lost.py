@@ -3,15 +3,16 @@
 import asyncio
 import socket
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from signal import Signals
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 import redis
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 
 from deploy.servers import packages
 from proof.scene import LOCK_KEY, Scene, Verdict, open_scene, token_of
@@ -118,9 +119,23 @@ async def _expire_and_lose(scene: Scene, tenant: str, server: OwnRedis, loss: Lo
         await scene.redis.connection_pool.disconnect()
 
 
+class ScriptsSeen(Redis):
+    """Tells of each key when a script has been run on it."""
+
+    def __init__(self, connection_pool: ConnectionPool) -> None:
+        super().__init__(connection_pool=connection_pool)
+        self.ran: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    async def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
+        try:
+            return await super().evalsha(sha, numkeys, *keys_and_args)
+        finally:
+            self.ran[keys_and_args[0]].set()
+
+
 async def test_nobody_but_the_owner_releases_or_renews_the_lock(redis_url: str) -> None:
     """A holder whose lock is another's by now tries both, as it does in its work."""
-    client = create_redis(redis_url, max_connections=AT_ONCE)
+    client = ScriptsSeen(create_redis(redis_url, max_connections=AT_ONCE).connection_pool)
     lock = RedisRefreshLock(client, LOCK_SECONDS, 10 * LOCK_SECONDS)
     try:
         for first in range(0, ATTEMPTS, AT_ONCE):
@@ -130,11 +145,15 @@ async def test_nobody_but_the_owner_releases_or_renews_the_lock(redis_url: str) 
         await client.aclose()
 
 
-async def _overtaken(client: Redis, lock: RedisRefreshLock, grant_id: str) -> bool:
-    """Whether the other's lock is as it was, after a renewal and a release by the wrong owner."""
+async def _overtaken(client: ScriptsSeen, lock: RedisRefreshLock, grant_id: str) -> bool:
+    """Whether the other's lock is as it was, after a renewal and a release by the wrong owner.
+
+    The first renewal comes after the other's taking over: a third of a life lies between.
+    """
     key = LOCK_KEY.format(grant_id=grant_id)
     async with lock.hold(grant_id) as ours:
         assert ours
         await client.set(key, "another owner", px=60_000)
-        await asyncio.sleep(LOCK_SECONDS / 2)
+        async with asyncio.timeout(10):
+            await client.ran[key].wait()
     return await client.get(key) == "another owner" and await client.pttl(key) > 30_000

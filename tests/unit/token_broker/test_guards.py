@@ -17,7 +17,7 @@ from token_broker.ports import Claim, Grant, Organisation, TokenPair
 from token_broker.problems import ConsentRefused, Problem
 from token_broker.tables import grants
 from unit.token_broker.assembly import ACME, Replica, open_replica
-from unit.token_broker.strict_xero import StrictXero
+from unit.token_broker.strict_xero import StrictXero, body
 
 PAIR = TokenPair(SecretStr("late access"), SecretStr("late refresh"), 1800)
 
@@ -111,10 +111,23 @@ async def test_two_replicas_without_redis_never_use_a_token_twice(
 
 
 class FailingDatabase(SqlGrants):
-    """Fails before or after the next writes of a pair."""
+    """Fails before or after the next writes of a pair, or at the next readings once a claim is had."""
 
     before = 0
     after = 0
+    reads_after_a_claim = 0
+    claimed = False
+
+    async def read(self, grant_id: str) -> Grant | None:
+        if self.claimed and self.reads_after_a_claim:
+            self.reads_after_a_claim -= 1
+            raise RetryableError("database_unavailable")
+        return await super().read(grant_id)
+
+    async def claim(self, seen: Grant, owner: str, life_seconds: float) -> Claim | None:
+        claim = await super().claim(seen, owner, life_seconds)
+        self.claimed = claim is not None
+        return claim
 
     async def renew(self, claim: Claim, pair: TokenPair, *, rest_seconds: float) -> bool:
         if self.before:
@@ -139,6 +152,17 @@ async def test_a_pair_outlives_a_database_that_stumbles(
     expired.time.advance(1800)
     assert isinstance(await expired.ask(), TokenGranted)
     assert (xero.counts["accepted"], xero.counts["reuse"]) == (2, 0)
+
+
+async def test_a_refusal_outlives_a_database_that_stumbles(expired: Replica, xero: StrictXero) -> None:
+    """A claim that stayed would make the end of this refresh unknown, and a strict provider's grant lost."""
+    expired.grants.__class__ = FailingDatabase
+    assert isinstance(expired.grants, FailingDatabase)
+    expired.grants.reads_after_a_claim = 3
+    xero.replies.append(body(400, '{"error": "invalid_grant"}'))
+    await expired.ask()
+    assert expired.grants.reads_after_a_claim == 0
+    assert (await seen(expired)).claimed_until is None
 
 
 async def test_a_callback_that_was_overtaken_stores_nothing(replica: Replica) -> None:

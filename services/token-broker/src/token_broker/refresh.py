@@ -150,14 +150,14 @@ class Refresher:
 
     async def _save(self, claim: Claim, pair: TokenPair, sent_at: float) -> None:
         rest = self._timing.rest(pair.lifetime_seconds)
-        if await self._written(lambda: self._grants.renew(claim, pair, rest_seconds=rest)):
+        if await self._insist(lambda: self._grants.renew(claim, pair, rest_seconds=rest)):
             seconds = self._monotonic() - sent_at
             recovered = claim.unknown_seconds is not None
             self._figures.refreshed(claim.grant_id, claim.generation + 1, seconds, recovered=recovered)
         else:
             self._figures.refresh_failed(claim.grant_id, "superseded", "claim_lost")
 
-    async def _written(self, write: Callable[[], Awaitable[T]]) -> T:
+    async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
         """What Xero said is known to nobody else, so a database that is away is asked again for minutes.
 
         However late it is written: what is no longer ours to change is not changed.
@@ -165,7 +165,7 @@ class Refresher:
         until = self._monotonic() + self._timing.persist_seconds
         while True:
             try:
-                return await write()
+                return await step()
             except RetryableError:
                 if self._monotonic() > until:
                     raise
@@ -173,7 +173,7 @@ class Refresher:
 
     async def _judge_refusal(self, claim: Claim, reason: str) -> None:
         """One refusal may be a stray; the grant is lost when the next attempt, seconds later, is refused too."""
-        grant = await self._grants.read(claim.grant_id)
+        grant = await self._insist(lambda: self._grants.read(claim.grant_id))
         if grant is None or grant.generation != claim.generation:
             self._figures.refresh_failed(claim.grant_id, "superseded", reason)
             return
@@ -187,7 +187,7 @@ class Refresher:
     async def _put_off(
         self, claim: Claim, seconds: float, *, failures: int | None = None, refusals: int | None = None
     ) -> None:
-        await self._written(
+        await self._insist(
             lambda: self._grants.put_off(
                 claim,
                 seconds,
@@ -197,7 +197,7 @@ class Refresher:
         )
 
     async def _lose(self, claim: Claim, reason: str) -> None:
-        if await self._written(lambda: self._grants.lose(claim, reason)):
+        if await self._insist(lambda: self._grants.lose(claim, reason)):
             self._figures.grant_lost(claim.grant_id, reason)
             await self._announce()
 
