@@ -15,8 +15,8 @@ setup: ## the tools and Python packages, into .venv and var/tools; every other t
 demo: setup ## everything from nothing, then the whole story told on the sandbox
 	$(DEPLOY) demo $(ARGS)
 
-test: setup ## all tests on real servers; ARGS="tests/unit -k …" for some
-	@$(BIN)/pytest $(ARGS)
+test: setup ## all tests on real servers, two at a time; ARGS="tests/unit -k …" for some, one after the other
+	@$(BIN)/pytest $(or $(ARGS),--numprocesses 2 --dist loadgroup --no-loadscope-reorder)
 
 check: setup ## lint, format, types and import rules
 	@$(BIN)/ruff check .

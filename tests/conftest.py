@@ -8,6 +8,13 @@ from shared.topology.declare import declare
 from support.infra import DatabaseKind, Infra, fresh_database, fresh_redis, fresh_vhost, servers
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several test processes one has the installations, one the robbed token-brokers, and each file one process."""
+    for item in items:
+        layer = next((each for each in ("e2e", "proof") if item.get_closest_marker(each)), None)
+        item.add_marker(pytest.mark.xdist_group(layer or item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def infra() -> Iterator[Infra]:
     """RabbitMQ, Redis and PostgreSQL: containers where an engine runs, private native servers elsewhere."""

@@ -112,6 +112,7 @@ async def test_redis_killed_remembers_what_its_scripts_wrote(town: Town) -> None
     assert (lost, doubled) == (set(), set())
 
 
+@pytest.mark.skipif(not in_full(), reason="takes long: TEST_SIZE=full")
 async def test_redis_emptied_at_any_moment_loses_and_doubles_none(town: Town) -> None:
     import redis.asyncio
 

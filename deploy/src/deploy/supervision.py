@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from deploy.errors import StackError
 from deploy.files import private_folder, write_private, write_table
@@ -25,6 +25,8 @@ from deploy.waiting import wait_until
 
 _LONGEST_SOCKET_PATH = 90
 _SUPERVISORD_SECONDS = 20
+_STOPPABLE = frozenset({"RUNNING", "STARTING", "BACKOFF"})
+_AT_REST = frozenset({"STOPPED", "FATAL"})
 _UNREACHABLE = (OSError, xmlrpc.client.ProtocolError)
 
 
@@ -117,15 +119,24 @@ class Supervisor:
             StackError: one was still there after ``seconds``; supervisord kills each after its own limit.
         """
         wanted = set(names)
-        for process in self.processes().values():
-            if process.name in wanted and process.state in {"RUNNING", "STARTING", "BACKOFF"}:
-                self._call("stopProcess", process.name, False)
 
         def are_gone() -> bool:
-            return all(p.pid == 0 and p.state != "STOPPING" for p in self.processes().values() if p.name in wanted)
+            left = [p for p in self.processes().values() if p.name in wanted and p.state not in _AT_REST]
+            for process in left:
+                # One that has just died is started again first.
+                if process.state in _STOPPABLE:
+                    self._ask_to_stop(process.name)
+            return not left
 
         if not wait_until(are_gone, seconds):
             raise StackError(f"these did not stop in {seconds:.0f} s: {', '.join(sorted(wanted))}")
+
+    def _ask_to_stop(self, name: str) -> None:
+        try:
+            self._call("stopProcess", name, False)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != Faults.NOT_RUNNING:
+                raise
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the process itself; supervisord starts it again if it dies of it."""

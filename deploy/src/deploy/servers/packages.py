@@ -1,5 +1,6 @@
 """Finding the servers' programs on this machine, and installing them when they are missing."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -76,15 +77,25 @@ def ensure(servers: list[Server], log: Path, say: Callable[[str], object]) -> di
     Raises:
         StackError: no package manager is known here, or it failed; the end of its output is in ``details``.
     """
-    missing = [server for server in servers if find(server) is None]
-    if missing:
-        say(f"Installing {', '.join(server.name for server in missing)} ...")
-        _install(missing, log)
+    if any(find(server) is None for server in servers):
+        with _alone():
+            missing = [server for server in servers if find(server) is None]
+            if missing:
+                say(f"Installing {', '.join(server.name for server in missing)} ...")
+                _install(missing, log)
     found = {server: find(server) for server in servers}
     absent = [server.name for server, path in found.items() if path is None]
     if absent:
         raise StackError(f"{', '.join(absent)} cannot be found after the installation")
     return {server: path for server, path in found.items() if path is not None}
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One installation at a time, of all that this environment's processes begin: the switches below are global."""
+    with (Path(sys.prefix) / "installing.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _install(servers: list[Server], log: Path) -> None:
