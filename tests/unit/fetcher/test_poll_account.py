@@ -108,12 +108,12 @@ async def test_arrivals_are_written_down_together_and_counted_once() -> None:
     assert sum(counted) == 1
 
 
-async def test_a_contact_s_webhook_is_heard_too_and_tells_of_no_invoice() -> None:
+async def test_a_contact_s_webhook_is_no_sign_that_those_of_invoices_come() -> None:
     records = FakeWebhookRecords()
     arrivals = Arrivals(records, lambda _: None)
     arrivals.received(make_xero_event(category="CONTACT", received_at=NOW))
     await arrivals.flush()
-    assert (records.last_heard, records.told) == (NOW, {})
+    assert (records.last_heard, records.told) == (None, {})
 
 
 async def test_notes_outlast_a_redis_that_is_away_within_bounds() -> None:

@@ -109,6 +109,18 @@ async def test_an_unreadable_invoice_is_reported_after_the_others() -> None:
     assert numbers(seen) == ["INV-2"]
 
 
+async def test_each_unreadable_invoice_is_named_for_its_scan_is_all_that_is_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rig = Scanning()
+    rig.xero.lists = [page_of([invoice_json(1, Total=None), invoice_json(2), invoice_json(3, AmountDue="x")])]
+    with pytest.raises(PermanentError, match="unreadable_invoice"):
+        await rig.run(ScanKind.RECEIVABLES, TODAY)
+    said = capsys.readouterr().out
+    assert said.count("invoice.unreadable") == 2
+    assert all(word in said for word in (guid(1), "Total", guid(3), "AmountDue"))
+
+
 async def test_a_scan_ends_by_its_deadline_and_comes_back() -> None:
     rig = Scanning()
     rig.xero.lists = [page_of([invoice_json(1), invoice_json(2), invoice_json(3)])]
@@ -131,6 +143,20 @@ async def test_more_scans_than_places_wait_outside_the_process() -> None:
     assert not busy.value.counts
     await first.aclose()
     assert numbers(await rig.run(ScanKind.RECEIVABLES, TODAY)) == ["INV-2"]
+
+
+async def test_one_tenant_takes_two_places_and_leaves_the_others() -> None:
+    rig = Scanning(at_once=10)
+    rig.xero.lists = [page_of([invoice_json(number)]) for number in (1, 2, 3)]
+    first, second = (rig.scan(scan(ScanKind.RECEIVABLES, TODAY)) for _ in range(2))
+    await anext(first)
+    await anext(second)
+    with pytest.raises(RetryableError, match="scans_busy") as busy:
+        await rig.run(ScanKind.RECEIVABLES, TODAY)
+    assert not busy.value.counts
+    await first.aclose()
+    assert numbers(await rig.run(ScanKind.RECEIVABLES, TODAY)) == ["INV-3"]
+    await second.aclose()
 
 
 async def test_without_a_cursor_a_reconcile_looks_back_a_week() -> None:
@@ -159,8 +185,10 @@ async def test_a_full_page_moves_the_cursor_and_page_one_is_asked_again() -> Non
     ]
     events = await rig.run(ScanKind.RECONCILE)
     assert numbers(events) == ["INV-1", "INV-2", "INV-3"]
-    assert rig.xero.list_calls == [(since, 1), (changed_at[2].replace(microsecond=0), 1)]
-    assert rig.cursors.kept == [since, changed_at[2].replace(microsecond=0), NOW - timedelta(minutes=10)]
+    # A second before the last one seen: the answer may leave out what changed in the very second that is named.
+    following = changed_at[2].replace(microsecond=0) - timedelta(seconds=1)
+    assert rig.xero.list_calls == [(since, 1), (following, 1)]
+    assert rig.cursors.kept == [since, following, NOW - timedelta(minutes=10)]
 
 
 async def test_one_second_with_more_than_a_page_is_paged_by_number() -> None:
@@ -181,7 +209,7 @@ async def test_a_reconcile_that_is_broken_off_goes_on_where_it_was() -> None:
     rig.xero.lists = [page_of([invoice_json(1, updated=since + timedelta(minutes=5))], pages=2)]
     with pytest.raises(IndexError):
         await rig.run(ScanKind.RECONCILE)
-    assert rig.cursors.kept[-1] == since + timedelta(minutes=5)
+    assert rig.cursors.kept[-1] == since + timedelta(minutes=5, seconds=-1)
 
 
 async def test_the_cursor_does_not_pass_what_was_not_published() -> None:

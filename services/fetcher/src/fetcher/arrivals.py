@@ -28,9 +28,9 @@ class Arrivals:
         self._heard_at: datetime | None = None
 
     def received(self, event: XeroEventReceivedV1) -> None:
-        """A webhook came, whatever it tells of."""
-        self._heard_at = max(event.received_at, self._heard_at or event.received_at)
+        """A webhook came. One about anything but an invoice is no sign that those about invoices come."""
         if event.category.upper() == "INVOICE":
+            self._heard_at = max(event.received_at, self._heard_at or event.received_at)
             self._tell((event.tenant_id, event.resource_id.lower()), event.event_at)
 
     def led_to(self, event: InvoiceEnrichedV1) -> None:

@@ -1,6 +1,7 @@
 """Use case: go through a tenant's invoices, all that are overdue or all that changed."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,20 +14,24 @@ from fetcher.readings import InvoiceReader, unreadable
 from shared.contracts.invoices import Cause, CauseKind, InvoiceEnrichedV1, Organisation
 from shared.contracts.scans import ScanKind, ScanRequestedV1
 from shared.errors import PermanentError, RetryableError
+from shared.telemetry.logging import get_logger
 
 FIRST_LOOK_BACK = timedelta(days=7)
 """Where no cursor is kept, on a first run or after Redis was emptied: longer than an outage is likely to last."""
 OVERLAP = timedelta(minutes=10)
 _SMALLEST_PAGE = 100
 _MOST_ROUNDS = 3
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class ScanBounds:
-    """How long one delivery may take, how many scans one process runs, and how long one waits for its place."""
+    """How long one delivery may take, how many scans one process runs at once and of one tenant, and how long one waits
+    for its place."""
 
     seconds: float = 600.0
-    at_once: int = 10
+    at_once: int = 20
+    of_one_tenant: int = 2
     queueing_seconds: float = 60.0
 
 
@@ -58,6 +63,8 @@ class ScanTenant:
         self._account = account
         self._longest = timedelta(seconds=bounds.seconds)
         self._places = asyncio.Semaphore(bounds.at_once)
+        self._running: Counter[str] = Counter()
+        self._of_one_tenant = bounds.of_one_tenant
         self._queueing_seconds = bounds.queueing_seconds
 
     async def __call__(
@@ -69,7 +76,7 @@ class ScanTenant:
             RetryableError: ``scan_unfinished`` or ``scans_busy``.
             PermanentError: ``due_before_missing``, or ``unreadable_invoice`` after everything else was read.
         """
-        async with self._place():
+        async with self._place(request.tenant_id):
             organisation = await self._organisations.of(request.tenant_id)
             if request.kind is ScanKind.RECONCILE:
                 events = self._reconcile(request.tenant_id, organisation, catching_up=catching_up)
@@ -97,16 +104,24 @@ class ScanTenant:
                 yield event
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _place(self, tenant_id: str) -> AsyncIterator[None]:
+        if self._running[tenant_id] >= self._of_one_tenant:
+            raise RetryableError("scans_busy", retry_after=60, counts=False)
+        self._running[tenant_id] += 1
         try:
-            async with asyncio.timeout(self._queueing_seconds):
-                await self._places.acquire()
-        except TimeoutError as error:
-            raise RetryableError("scans_busy", retry_after=15, counts=False) from error
-        try:
-            yield
+            try:
+                async with asyncio.timeout(self._queueing_seconds):
+                    await self._places.acquire()
+            except TimeoutError as error:
+                raise RetryableError("scans_busy", retry_after=15, counts=False) from error
+            try:
+                yield
+            finally:
+                self._places.release()
         finally:
-            self._places.release()
+            self._running[tenant_id] -= 1
+            if not self._running[tenant_id]:
+                del self._running[tenant_id]
 
     async def _receivables(
         self, tenant_id: str, organisation: Organisation, due_before: date
@@ -126,7 +141,10 @@ class ScanTenant:
             # An invoice paid meanwhile pulls a later one onto a page that was already read: go round once more.
             if len(counts) == 1:
                 break
-        _complain(bad)
+        else:
+            # What slipped from page to page in each round is read by tomorrow's scan.
+            _log.warning("scan.restless", tenant_id=tenant_id, rounds=_MOST_ROUNDS)
+        _complain(tenant_id, bad)
 
     async def _reconcile(
         self, tenant_id: str, organisation: Organisation, *, catching_up: bool
@@ -150,13 +168,14 @@ class ScanTenant:
             if _is_last(page, number):
                 break
             # By key, not by number: a row that changes meanwhile moves to the end and pulls the others forward.
-            # Numbers serve only where one second holds more than a page.
-            following = newest.replace(microsecond=0)
+            # A second of overlap, because "modified since" may leave out what was modified in that very second.
+            # Numbers serve only where two seconds hold more than a page.
+            following = newest.replace(microsecond=0) - timedelta(seconds=1)
             since, number = (following, 1) if following > since else (since, number + 1)
             await self._cursors.keep(tenant_id, since)
-        await self._cursors.keep(tenant_id, began_at - OVERLAP if began_at else newest)
+        await self._cursors.keep(tenant_id, (began_at or newest) - OVERLAP)
         await self._account.ended(tenant_id, judged_from or began_at or started_at)
-        _complain(bad)
+        _complain(tenant_id, bad)
 
     async def _events(
         self, tenant_id: str, organisation: Organisation, page: InvoicePage, kind: CauseKind
@@ -183,6 +202,9 @@ def _is_last(page: InvoicePage, number: int) -> bool:
     return page.length < _SMALLEST_PAGE if page.page_count is None else number >= page.page_count
 
 
-def _complain(bad: Mapping[str, UnreadableInvoice]) -> None:
+def _complain(tenant_id: str, bad: Mapping[str, UnreadableInvoice]) -> None:
+    """The dead letter is the scan's; which invoices it could not read is told here alone."""
+    for problem in bad.values():
+        _log.error("invoice.unreadable", tenant_id=tenant_id, invoice_id=problem.invoice_id, field=problem.field)
     for problem in bad.values():
         raise unreadable(problem)

@@ -19,7 +19,7 @@ HOLDS = timedelta(hours=25)
 """Longer than until it is repeated, so that nothing slackens in between."""
 REMEDY = (
     "See that ingress can be reached from outside. Then open the Xero developer portal, your app, Webhooks, "
-    "and press Send intent to receive."
+    "see that Invoices is ticked and press Send intent to receive."
 )
 
 
@@ -46,7 +46,7 @@ class Verdict:
 
 
 def verdict(missed: Sequence[Version], heard_at: datetime | None, standing: Silence | None, now: datetime) -> Verdict:
-    """Judge by the versions that polls alone found and by when the last webhook of any kind came.
+    """Judge by the versions that polls alone found and by when the last webhook about an invoice came.
 
     One webhook heard makes everything before it mere loss, and ends a silence that stands.
     """

@@ -29,8 +29,8 @@ class WebhookSilentV1(Event):
     """Xero's webhooks reach us no more, for any organisation; polls alone find what changes.
 
     Published once when it is noticed and once a day while it lasts; it holds until ``until``. ``changes`` were found by
-    polls alone since ``since``, the first of them, in so many ``tenants``; ``heard_at`` is when the last webhook came,
-    where that is known. ``remedy`` says what a person can do.
+    polls alone since ``since``, the first of them, in so many ``tenants``; ``heard_at`` is when the last webhook about
+    an invoice came, where that is known. ``remedy`` says what a person can do.
     """
 
     key: ClassVar[str] = "webhook.silent.v1"
