@@ -8,8 +8,8 @@ import pytest
 
 from fetcher.adapters.documents import MOST_BYTES, Documents
 from shared.errors import DuebellError, PermanentError, RetryableError
+from unit.fetcher.rig import Rig, refused
 from unit.fetcher.samples import TENANT
-from unit.fetcher.test_xero import Rig, refused
 
 PDF = b"%PDF-1.4 a page"
 

@@ -7,8 +7,8 @@ from fetcher.adapters.permits import Limit, Remaining
 from fetcher.adapters.xero import Xero
 from fetcher.purposes import Purpose
 from shared.errors import RetryableError
+from unit.fetcher.rig import Rig, one_invoice
 from unit.fetcher.samples import NOW, TENANT
-from unit.fetcher.test_xero import Rig, one_invoice
 
 
 def limited(**headers: str) -> httpx.Response:
