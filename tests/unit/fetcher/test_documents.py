@@ -8,7 +8,7 @@ import pytest
 
 from fetcher.adapters.documents import MOST_BYTES, Documents
 from shared.errors import DuebellError, PermanentError, RetryableError
-from unit.fetcher.rig import Rig, refused
+from unit.fetcher.calling import Rig, refused
 from unit.fetcher.samples import TENANT
 
 PDF = b"%PDF-1.4 a page"

@@ -11,8 +11,8 @@ from fetcher.ports import Link
 from fetcher.readings import Reading
 from shared.contracts import InvoiceEnrichedV1, InvoiceLookRequestedV1
 from shared.errors import RetryableError
+from unit.fetcher.looking import Looking, collected, request
 from unit.fetcher.samples import NOW, TENANT, FakeXero, Rig, contact_json, guid, invoice_json
-from unit.fetcher.test_looks import Looking, collected, request
 
 DAY_SPENT = RetryableError("day_limit", retry_after=40_000, counts=False)
 

@@ -13,7 +13,7 @@ from fetcher.adapters.xero import Xero
 from shared.clients.token_broker import fingerprint
 from shared.contracts.tokens import TokenRefusal, TokenRefused
 from shared.errors import PermanentError, PersonNeededError, RetryableError
-from unit.fetcher.rig import PROBLEM, Rig, ok, one_invoice, refused
+from unit.fetcher.calling import PROBLEM, Rig, ok, one_invoice, refused
 from unit.fetcher.samples import NOW, TENANT, guid, invoice_json
 
 _PAGED = {"where", "order", "IDs", "page", "includeArchived", "summaryOnly", "pageSize", "searchTerm"}

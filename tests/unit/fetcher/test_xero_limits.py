@@ -7,7 +7,7 @@ from fetcher.adapters.permits import Limit, Remaining
 from fetcher.adapters.xero import Xero
 from fetcher.purposes import Purpose
 from shared.errors import RetryableError
-from unit.fetcher.rig import Rig, one_invoice
+from unit.fetcher.calling import Rig, one_invoice
 from unit.fetcher.samples import NOW, TENANT
 
 
