@@ -108,7 +108,7 @@ async def disconnect(request: Request) -> Response:
         return JSONResponse(problem(401, "Unauthorized", str(refusal)), 401)
     found = world.identity.connections.get(request.path_params["id"])
     if found is None or found.user_id != user_id:
-        return JSONResponse(problem(404, "Not Found", "Connection not found"), 404)
+        return Response(status_code=404)
     del world.identity.connections[found.id]
     note(request, tenant=found.tenant_id)
     return Response(status_code=204)
