@@ -14,6 +14,7 @@ from fetcher.adapters.calls import Question, XeroCalls
 from fetcher.adapters.documents import Documents
 from fetcher.adapters.xero import Xero
 from fetcher.purposes import Purpose
+from fetcher.time_zones import iana_name
 from sandbox.app import create_app
 from sandbox.client import Sandbox
 from shared.errors import DuebellError
@@ -270,3 +271,9 @@ async def test_the_webhooks_file_accepts_every_delivery(scene: Scene) -> None:
         schema = official.at("webhooks", name, "post", "requestBody", "content", "application/json", "schema")
         assert unknown(official.value(schema, body, "body "), KNOWN_WEBHOOKS, used) == []
     assert used == set(KNOWN_WEBHOOKS)
+
+
+def test_every_time_zone_of_the_file_is_one_of_ours(accounting: OfficialFile) -> None:
+    names = accounting.schema("TimeZone")["enum"]
+    assert len(names) > 100
+    assert {name for name in names if iana_name(name) is None} == set()

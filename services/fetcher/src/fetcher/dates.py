@@ -16,13 +16,13 @@ def moment(text: str) -> datetime:
         ValueError: neither form, or beyond the calendar.
     """
     found = _MILLISECONDS.fullmatch(text.strip())
-    if found:
-        try:
+    try:
+        if found:
             return _EPOCH + timedelta(milliseconds=int(found.group(1)))
-        except OverflowError as error:
-            raise ValueError("beyond the calendar") from error
-    parsed = datetime.fromisoformat(text.strip())
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        parsed = datetime.fromisoformat(text.strip())
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("beyond the calendar") from error
 
 
 def calendar_date(text: str) -> date:
@@ -32,7 +32,7 @@ def calendar_date(text: str) -> date:
 
 def modified_since(when: datetime) -> str:
     """The only form of ``If-Modified-Since`` that is read reliably: UTC, whole seconds, no zone."""
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def date_filter(day: date) -> str:
