@@ -1,6 +1,6 @@
 """The real client of Xero's, and around it fakes of what it leans on and a transport that answers as told."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from fetcher.adapters.calls import XeroCalls
+from fetcher.adapters.calls import CALL_SECONDS, XeroCalls
 from fetcher.adapters.permits import Limit, Permit, Remaining
 from fetcher.adapters.tokens import AccessTokens
 from fetcher.adapters.xero import Xero
@@ -18,6 +18,7 @@ from shared.contracts.tokens import TokenGranted, TokenRefused
 from shared.errors import RetryableError
 from unit.fetcher.samples import NOW, TENANT, SteppingClock, contact_json, guid, invoice_json
 
+Answer = httpx.Response | Exception
 PROBLEM: dict[str, Any] = {"Type": None, "Title": "Unauthorized", "Status": 401, "Instance": "x", "Extensions": {}}
 
 
@@ -105,9 +106,12 @@ class Figures:
 
 
 class Rig:
-    """The real client around a transport that answers what the test says, in order; the last answer repeats."""
+    """The real client around a transport that answers what the test says, in order; the last answer repeats.
 
-    def __init__(self, *answers: httpx.Response | Exception) -> None:
+    An answer whose body is read as it comes is made anew for each call.
+    """
+
+    def __init__(self, *answers: Answer | Callable[[], Answer], call_seconds: float = CALL_SECONDS) -> None:
         self.answers = list(answers)
         self.requests: list[httpx.Request] = []
         self.broker, self.permits, self.clock = FakeBroker(), FakePermits(), SteppingClock()
@@ -115,13 +119,14 @@ class Rig:
         self.sizes: list[int] = []
         http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer), base_url="https://xero.test")
         tokens = AccessTokens(self.broker, self.clock)
-        self.calls = XeroCalls(http, tokens, self.permits, self.clock, self.figures)
+        self.calls = XeroCalls(http, tokens, self.permits, self.clock, self.figures, call_seconds=call_seconds)
         self.xero = Xero(self.calls, self.sizes.append, Purpose.EVENT)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         assert self.permits.inside == 1
         self.requests.append(request)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        told = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        answer = told() if callable(told) else told
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -136,6 +141,14 @@ def ok(**body: Any) -> httpx.Response:
 
 def one_invoice() -> httpx.Response:
     return ok(Invoices=[invoice_json(1, Contact=contact_json(1))])
+
+
+def limited(**headers: str) -> httpx.Response:
+    return httpx.Response(429, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def forbidden() -> httpx.Response:
+    return httpx.Response(403, json={**PROBLEM, "Status": 403, "Detail": "AuthenticationUnsuccessful"})
 
 
 def refused(detail: str) -> httpx.Response:

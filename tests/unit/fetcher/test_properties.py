@@ -103,7 +103,8 @@ def test_money_comes_from_the_wire_to_the_next_service_exactly(
             "AmountDue": total - paid - credited,
         }.items()
     }
-    text = json.dumps({"Invoices": [invoice_json(1, CurrencyCode=code, **{name: f"<{name}>" for name in written})]})
+    raw = invoice_json(1, CurrencyCode=code) | {name: f"<{name}>" for name in written}
+    text = json.dumps({"Invoices": [raw]})
     for name, number in written.items():
         text = text.replace(f'"<{name}>"', number)
     answer = read_answer(httpx.Response(200, text=text, headers={"Content-Type": "application/json"}), NOW)

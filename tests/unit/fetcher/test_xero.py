@@ -13,7 +13,7 @@ from fetcher.adapters.xero import Xero
 from shared.clients.token_broker import fingerprint
 from shared.contracts.tokens import TokenRefusal, TokenRefused
 from shared.errors import PermanentError, PersonNeededError, RetryableError
-from unit.fetcher.calling import PROBLEM, Rig, ok, one_invoice, refused
+from unit.fetcher.calling import Rig, forbidden, ok, one_invoice, refused
 from unit.fetcher.samples import NOW, TENANT, guid, invoice_json
 
 _PAGED = {"where", "order", "IDs", "page", "includeArchived", "summaryOnly", "pageSize", "searchTerm"}
@@ -148,10 +148,6 @@ async def test_without_a_token_nothing_is_sent(
     assert rig.permits.granted == 0
     assert getattr(failure.value, "retry_after", None) == retry_after
     assert not getattr(failure.value, "counts", False)
-
-
-def forbidden() -> httpx.Response:
-    return httpx.Response(403, json={**PROBLEM, "Status": 403, "Detail": "AuthenticationUnsuccessful"})
 
 
 @pytest.mark.parametrize(

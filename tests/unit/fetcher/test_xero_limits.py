@@ -7,12 +7,8 @@ from fetcher.adapters.permits import Limit, Remaining
 from fetcher.adapters.xero import Xero
 from fetcher.purposes import Purpose
 from shared.errors import RetryableError
-from unit.fetcher.calling import Rig, one_invoice
+from unit.fetcher.calling import Rig, limited, one_invoice
 from unit.fetcher.samples import NOW, TENANT
-
-
-def limited(**headers: str) -> httpx.Response:
-    return httpx.Response(429, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
 
 @pytest.mark.parametrize(
