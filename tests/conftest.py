@@ -3,9 +3,14 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from shared.topology.declare import declare
 from support.infra import DatabaseKind, Infra, fresh_database, fresh_redis, fresh_vhost, servers
+
+# A machine that is busy with something else makes no property false.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
