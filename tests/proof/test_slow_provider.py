@@ -14,7 +14,7 @@ from token_broker.ports import ANSWER_LOST
 pytestmark = pytest.mark.proof
 
 FACTORS = (0.1, 1.1, 3.0)
-"""The provider's time, in deadlines of a request; the claim lives for two, and the first leaves a busy machine its time."""
+"""The provider's time, in deadlines of a request (the claim lives for two). A busy machine needs most of the first."""
 
 
 @pytest.mark.timeout(600)
