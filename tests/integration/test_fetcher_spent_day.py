@@ -102,7 +102,8 @@ async def assert_nothing_was_missed(
     assert unknown(day, [*issued, *rest]) == []
     assert day.waiting() == []
     await day.until(local(12, days=1))
-    answers = {(answer.invoice_id, answer.kind, answer.stage): answer for answer in await why(day.notifier.engine, TENANT)}
+    told = await why(day.notifier.engine, TENANT)
+    answers = {(answer.invoice_id, answer.kind, answer.stage): answer for answer in told}
     for invoice, late in known:
         stage = STAGES[late]
         answer = answers[invoice.invoice_id, MessageKind.REMINDER, late - 1 if stage is None else stage]

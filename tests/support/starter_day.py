@@ -5,7 +5,6 @@ message waits; the broker is a heap of messages by when they come, and Xero is t
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -144,9 +143,7 @@ class StarterDay:
         )
         account = PollAccount(records, time, figures.found_by_poll_only)
         self.cursors = RedisCursors(redis)
-        scan = ScanTenant(
-            xero[Purpose.SWEEP], reader[Purpose.SWEEP], self.organisations, self.cursors, time, account
-        )
+        scan = ScanTenant(xero[Purpose.SWEEP], reader[Purpose.SWEEP], self.organisations, self.cursors, time, account)
         pacing = SweepPacing(redis, self.limiter.day_left, PER_DAY, figures.put_off)
         self._scans = PacedScans(scan, pacing)
         self._shares = TenantShares(100)
@@ -166,8 +163,8 @@ class StarterDay:
 
     def issue(self, due_on: date, *, number: int, issued_on: date) -> Invoice:
         """An invoice of a contact of its own, who has a number of its own; no webhook."""
-        phone = f"98765{number:05d}"
-        contact = use_cases.open_contact(self.xero, NewContact(tenant_id=TENANT, name=f"Customer {number}", phone=phone))
+        name, phone = f"Customer {number}", f"98765{number:05d}"
+        contact = use_cases.open_contact(self.xero, NewContact(tenant_id=TENANT, name=name, phone=phone))
         order = NewInvoice(tenant_id=TENANT, contact_id=contact.contact_id, issue_date=issued_on, due_date=due_on)
         return use_cases.issue_invoice(self.xero, order, tell=False)
 
@@ -220,7 +217,7 @@ class StarterDay:
     async def _handle(self, message: Message) -> None:
         try:
             await self._by_kind(message.body)
-        except Exception as error:  # noqa: BLE001 - the shared runtime's middleware, which takes all, too
+        except Exception as error:
             now = self.time()
             waited = (now - message.first_seen).total_seconds()
             match outcome_of(error, message.attempts, waited_seconds=waited):
@@ -260,9 +257,7 @@ class StarterDay:
 
     def made(self, begin: datetime, end: datetime, purpose: Purpose, endpoint: str = "") -> int:
         """Answered calls of that time, of one endpoint where it is named."""
-        return sum(
-            begin <= at < end and of is purpose and endpoint in ("", asked) for at, of, asked in self.calls
-        )
+        return sum(begin <= at < end and of is purpose and endpoint in ("", asked) for at, of, asked in self.calls)
 
     def figure(self, name: str, **labels: str) -> float:
         """A metric of the fetcher's."""

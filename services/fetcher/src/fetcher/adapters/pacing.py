@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
-from fetcher.adapters.redis_faults import redis_answers
 from fetcher.adapters.permits import DayLeft
+from fetcher.adapters.redis_faults import redis_answers
 from fetcher.purposes import pause_between_sweeps
 from shared.telemetry.logging import get_logger
 
