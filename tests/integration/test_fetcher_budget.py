@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from fetcher.adapters.limiter import CallLimiter, Limits, tenant_key
 from fetcher.adapters.pacing import SweepPacing
-from fetcher.adapters.permits import Limit, Remaining
+from fetcher.adapters.permits import DayLeft, Limit, Remaining
 from fetcher.adapters.spending import Spending
 from fetcher.purposes import Purpose
 from shared.errors import RetryableError
@@ -93,6 +93,19 @@ async def test_what_xero_told_is_put_to_the_test_once_an_hour(redis: Redis) -> N
     async with limits.permit(TENANT, Purpose.SWEEP):
         # One asks for all.
         assert (await refusal(limits, Purpose.SWEEP)).reason == "day_reserve"
+
+
+async def test_an_old_word_lets_a_reconcile_test_it_however_little_is_left(redis: Redis) -> None:
+    limits = limiter(redis)
+    pacing = SweepPacing(redis, limits.day_left, 1000, lambda: None)
+    for left in (400, 150, 50, 0):
+        await spend(limits, left=left)
+        await pacing.may_reconcile(TENANT)
+        assert not await pacing.may_reconcile(TENANT)
+        seconds, _ = await redis.time()
+        await redis.hset(tenant_key(TENANT, "told"), "at", str((int(seconds) - 55 * 60) * 1000))
+        assert await limits.day_left(TENANT) == DayLeft(left, is_old=True)
+        assert await pacing.may_reconcile(TENANT)
 
 
 async def test_calls_in_flight_are_not_taken_for_left_over(redis: Redis) -> None:

@@ -38,8 +38,10 @@ class MovedTime:
     """The one clock of a test. Keys also age with real time, by seconds: assertions should be of minutes."""
 
     def __init__(self, redis_url: str, now: datetime) -> None:
-        self.redis = MovedRedis.from_pool(create_redis(redis_url).connection_pool)
-        self.redis.moved = []
+        redis = MovedRedis.from_pool(create_redis(redis_url).connection_pool)
+        assert isinstance(redis, MovedRedis)
+        redis.moved = []
+        self.redis = redis
         self.now = now
         self._move = self.redis.register_script(_MOVE)
 
