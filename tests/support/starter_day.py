@@ -72,6 +72,8 @@ TODAY = date(2026, 6, 23)
 PER_DAY = 1000
 TICK = timedelta(minutes=10)
 """Of the scheduler and of the sender: no longer than a snapshot stays fresh."""
+_CONTACT_HOURS = range(9, 19)
+"""Of the shipped policy: at other times the sender would find nothing that may leave."""
 _CONNECTED_AT = BEGIN - timedelta(days=30, minutes=23)
 
 
@@ -206,6 +208,8 @@ class StarterDay:
         return due
 
     async def _send(self) -> None:
+        if self.time().astimezone(INDIA).hour not in _CONTACT_HOURS:
+            return
         asked = len(self.notifier.events.published)
         await self.notifier.sender.run_once()
         for event in self.notifier.events.published[asked:]:
