@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from fetcher.adapters.limiter import CallLimiter, Limits, tenant_key
 from fetcher.adapters.pacing import SweepPacing
-from fetcher.adapters.permits import Limit, Remaining
+from fetcher.adapters.permits import DayLeft, Limit, Remaining
 from fetcher.adapters.spending import Spending
 from fetcher.purposes import Purpose
 from shared.errors import RetryableError
@@ -66,14 +66,14 @@ async def test_xeros_word_overrules_our_count_downwards_and_upwards(redis: Redis
     await spend(limits)
     spent = await refusal(limits)
     assert spent.reason == "day_limit"
-    assert spent.retry_after == pytest.approx(HOUR, abs=5)
+    assert spent.retry_after == pytest.approx(55 * 60, abs=5)
     await redis.delete(tenant_key(TENANT, "told"))
     for _ in range(10):
         await redis.hincrby(tenant_key(TENANT, "day"), str(int((await redis.time())[0]) // HOUR), 99)
         async with limits.permit(TENANT) as permit:
             await limits.learn(permit, Remaining(day=800))
     # A day that ends at an hour of Xero's own is not waited for by our clock.
-    assert await limits.day_left(TENANT) == 800
+    assert (await limits.day_left(TENANT)).calls == 800
     await spend(limits, Purpose.SWEEP)
 
 
@@ -95,6 +95,19 @@ async def test_what_xero_told_is_put_to_the_test_once_an_hour(redis: Redis) -> N
         assert (await refusal(limits, Purpose.SWEEP)).reason == "day_reserve"
 
 
+async def test_an_old_word_lets_a_reconcile_test_it_however_little_is_left(redis: Redis) -> None:
+    limits = limiter(redis)
+    pacing = SweepPacing(redis, limits.day_left, 1000, lambda: None)
+    for left in (400, 150, 50, 0):
+        await spend(limits, left=left)
+        await pacing.may_reconcile(TENANT)
+        assert not await pacing.may_reconcile(TENANT)
+        seconds, _ = await redis.time()
+        await redis.hset(tenant_key(TENANT, "told"), "at", str((int(seconds) - 55 * 60) * 1000))
+        assert await limits.day_left(TENANT) == DayLeft(left, is_old=True)
+        assert await pacing.may_reconcile(TENANT)
+
+
 async def test_calls_in_flight_are_not_taken_for_left_over(redis: Redis) -> None:
     limits = limiter(redis)
     async with limits.permit(TENANT) as first, limits.permit(TENANT):
@@ -109,7 +122,7 @@ async def test_an_older_answer_never_gives_more(redis: Redis) -> None:
         await asyncio.sleep(0.01)
         await spend(limits, left=100)
         await limits.learn(older, Remaining(day=200))
-    assert await limits.day_left(TENANT) <= 100
+    assert (await limits.day_left(TENANT)).calls <= 100
 
 
 @pytest.mark.parametrize("seconds", [3600, 66_975])
@@ -121,6 +134,7 @@ async def test_a_spent_day_parks_the_tenant_until_the_time_xero_gave(redis: Redi
     async with asyncio.timeout(1):
         parked = await refusal(limits)
     assert parked.reason == "tenant_parked"
+    assert (await limits.day_left(TENANT)).calls == 0
     assert parked.retry_after == pytest.approx(seconds, abs=2)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from fetcher.purposes import Purpose, kept_from, pause_between_sweeps, tier
 from fetcher.scans import ScanTenant
 from shared.contracts.invoices import InvoiceEnrichedV1
 from shared.contracts.scans import ScanKind, ScanRequestedV1
+from shared.errors import RetryableError
 from unit.fetcher.samples import NOW, TENANT
 
 
@@ -40,13 +42,16 @@ def test_a_tier_is_known_by_its_day(left: int | None, per_day: int, expected: st
 class Scans(ScanTenant):
     """Remembers what was asked of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, failure: Exception | None = None) -> None:
         self.asked: list[ScanKind | str] = []
+        self._failure = failure
 
     async def __call__(
         self, request: ScanRequestedV1, *, catching_up: bool = False
     ) -> AsyncGenerator[InvoiceEnrichedV1]:
         self.asked.append(request.kind)
+        if self._failure is not None:
+            raise self._failure
         return
         yield
 
@@ -56,15 +61,23 @@ class Scans(ScanTenant):
         yield
 
 
+class FakePacing:
+    def __init__(self, *, may: bool = True) -> None:
+        self._may = may
+        self.left_out: list[str] = []
+
+    async def may_reconcile(self, tenant_id: str) -> bool:
+        assert tenant_id == TENANT
+        return self._may
+
+    async def put_off(self, tenant_id: str) -> None:
+        self.left_out.append(tenant_id)
+
+
 @pytest.mark.parametrize("may", [True, False])
 async def test_only_reconciles_are_put_off(may: bool) -> None:
     scans = Scans()
-
-    async def may_reconcile(tenant_id: str) -> bool:
-        assert tenant_id == TENANT
-        return may
-
-    paced = PacedScans(scans, may_reconcile)
+    paced = PacedScans(scans, FakePacing(may=may))
     for kind in ScanKind:
         request = ScanRequestedV1(tenant_id=TENANT, kind=kind, local_date=NOW.date(), due_before=NOW.date())
         assert [event async for event in paced(request)] == []
@@ -72,6 +85,18 @@ async def test_only_reconciles_are_put_off(may: bool) -> None:
     reconciles = [ScanKind.RECONCILE] if may else []
     assert [kind for kind in scans.asked if kind is ScanKind.RECONCILE] == reconciles
     assert {ScanKind.RECEIVABLES, "catch up"} <= set(scans.asked)
+
+
+@pytest.mark.parametrize("reason", ["day_reserve", "day_limit", "tenant_parked", "minute_limit", "redis_unreachable"])
+@pytest.mark.parametrize("kind", ScanKind)
+async def test_a_reconcile_that_finds_the_day_spent_is_left_out_and_a_sweep_waits(kind: ScanKind, reason: str) -> None:
+    pacing = FakePacing()
+    paced = PacedScans(Scans(RetryableError(reason, counts=False)), pacing)
+    request = ScanRequestedV1(tenant_id=TENANT, kind=kind, local_date=NOW.date(), due_before=NOW.date())
+    left_out = kind is ScanKind.RECONCILE and reason in {"day_reserve", "day_limit", "tenant_parked"}
+    with nullcontext() if left_out else pytest.raises(RetryableError, match=reason):
+        assert [event async for event in paced(request)] == []
+    assert pacing.left_out == ([TENANT] if left_out else [])
 
 
 BUSY = Spent(

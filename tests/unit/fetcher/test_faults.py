@@ -18,7 +18,7 @@ from fetcher.readings import InvoiceReader
 from shared.contracts.base import Event
 from shared.contracts.tokens import TokenRefusal, TokenRefused
 from shared.runtime.outcomes import Bury, Delay, Outcome, outcome_of
-from shared.topology.delays import LADDER, rung_for_delay
+from shared.topology.delays import LADDER, rung_towards
 from unit.fetcher.calling import Answer, Rig, forbidden, limited, refused
 from unit.fetcher.samples import INDIA, TENANT, FakeContactCache, FakeOrganisationCache, guid
 
@@ -46,7 +46,7 @@ def ladder(reason: str) -> Delay:
 
 def waits(seconds: float, reason: str) -> Delay:
     """No attempt is used up."""
-    return Delay(rung_for_delay(seconds), 0, reason)
+    return Delay(rung_towards(seconds), 0, reason)
 
 
 @dataclass(frozen=True)

@@ -278,7 +278,7 @@ async def test_an_emptied_redis_costs_one_poll_s_evidence() -> None:
 async def test_a_poll_after_a_pause_or_one_that_catches_up_says_nothing_of_webhooks() -> None:
     rig = Scanning()
     await polled(rig)
-    assert await polled(rig, 70, after=121) == 0
+    assert await polled(rig, 70, after=151) == 0
     rig.xero.lists = [page_of([invoice_json(1, updated=rig.clock() + timedelta(minutes=1))], server_time=rig.clock())]
     assert len([event async for event in rig.scan.catch_up(TENANT)]) == 1
     rig.clock.advance(60 * 20)

@@ -4,7 +4,7 @@ import pytest
 
 from shared.errors import PermanentError, PersonNeededError, PublishFailed, RetryableError
 from shared.runtime.outcomes import Bury, Delay, Outcome, outcome_of
-from shared.topology.delays import LADDER
+from shared.topology.delays import LADDER, LATEST_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,9 @@ from shared.topology.delays import LADDER
         (RetryableError("limited", retry_after=66_975), 0, Delay(LADDER[-1], 1, "limited")),
         (RetryableError("held", counts=False), 7, Delay(LADDER[-1], 7, "held")),
         (RetryableError("held", retry_after=1, counts=False), 99, Delay(LADDER[0], 99, "held")),
+        (RetryableError("parked", retry_after=66_975, counts=False), 0, Delay(LADDER[-1], 0, "parked")),
+        (RetryableError("parked", retry_after=3300, counts=False), 0, Delay(LADDER[-2], 0, "parked")),
+        (RetryableError("parked", retry_after=1500, counts=False), 0, Delay(LADDER[-2], 0, "parked")),
         (PublishFailed("publish_unconfirmed"), 0, Delay(LADDER[0], 1, "publish_unconfirmed")),
         (PermanentError("unknown_tenant"), 0, Bury("unknown_tenant")),
         (KeyError("bug"), 0, Delay(LADDER[0], 1, "unexpected_KeyError")),
@@ -40,3 +43,14 @@ def test_what_waits_for_a_person_is_never_buried_and_tried_less_often(
     outcome = outcome_of(PersonNeededError("reconnect_needed"), attempts, waited_seconds=waited_seconds)
     assert isinstance(outcome, Delay)
     assert (outcome.rung.seconds, outcome.attempt, outcome.reason) == (pause, 0, "reconnect_needed")
+
+
+@pytest.mark.parametrize("seconds", [0.2, 16, 301, 310, 1499, 1801, 3300, 5400, 7201, 66_975, 86_399])
+def test_a_wait_that_is_no_failure_ends_hardly_late(seconds: float) -> None:
+    waited, steps = 0.0, 0
+    while waited < seconds:
+        outcome = outcome_of(RetryableError("parked", retry_after=seconds - waited, counts=False), 0)
+        assert isinstance(outcome, Delay)
+        waited, steps = waited + outcome.rung.seconds, steps + 1
+    assert waited - seconds <= LATEST_SECONDS
+    assert steps <= 20

@@ -78,7 +78,7 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
         scan = ScanTenant(
             xero[Purpose.SWEEP], reader[Purpose.SWEEP], organisations, RedisCursors(redis), core.clock, account
         )
-        scans = PacedScans(scan, pacing.may_reconcile)
+        scans = PacedScans(scan, pacing)
         silence = SilenceWatch(records, core.events.publish, core.clock)
         watching = WatchLoop(arrivals, account, silence, figures.webhooks_silent.set)
 

@@ -17,6 +17,9 @@ class Purpose(StrEnum):
     """A message is about to leave, and must not be wrong."""
 
 
+DAY_SPENT = frozenset({"day_limit", "day_reserve", "tenant_parked"})
+"""The limiter's refusals for want of the day's calls. Nobody stays for these, however short the rest is."""
+
 _KEPT_PERCENT = {Purpose.SWEEP: 10, Purpose.EVENT: 4, Purpose.LOOK: 0}
 _THINNING = ((50, 0.0), (25, 1.5 * 3600), (_KEPT_PERCENT[Purpose.SWEEP], 3.5 * 3600))
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-LONGEST_PAUSE = timedelta(hours=2)
-"""Between two polls of a tenant. After a longer one (a disconnection, an outage, a spent day) webhooks were not sent or
-lie in queues: what such a poll finds says nothing of them."""
+LONGEST_PAUSE = timedelta(hours=2, minutes=30)
+"""Between two polls of a tenant; every second hour's, where a day runs short, lie closer. After a longer one (a
+disconnection, an outage, a spent day) webhooks were not sent or lie in queues: what such a poll finds says nothing of
+them."""
 SETTLED_AFTER = timedelta(minutes=20)
 """What a poll found alone may still be told by its webhook for this long: Xero tries again every 15 minutes."""
 _SAME_CHANGE = timedelta(minutes=1)

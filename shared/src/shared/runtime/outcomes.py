@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shared.errors import PermanentError, PersonNeededError, RetryableError
-from shared.topology.delays import MAX_ATTEMPTS, Rung, rung_for_attempt, rung_for_delay
+from shared.topology.delays import MAX_ATTEMPTS, Rung, rung_for_attempt, rung_for_delay, rung_towards
 
 _SOON_SECONDS = 60.0
 _SOON_FOR_SECONDS = 600.0
@@ -54,7 +54,7 @@ def outcome_of(
     reason = error.reason if isinstance(error, RetryableError) else f"unexpected_{type(error).__name__}"
     retry_after = error.retry_after if isinstance(error, RetryableError) else None
     if isinstance(error, RetryableError) and not error.counts:
-        rung = rung_for_attempt(attempts + 1) if retry_after is None else rung_for_delay(retry_after)
+        rung = rung_for_attempt(attempts + 1) if retry_after is None else rung_towards(retry_after)
         return Delay(rung, attempts, reason)
     attempt = attempts + 1
     if attempt >= MAX_ATTEMPTS:

@@ -9,9 +9,9 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from fetcher.adapters.limiter_scripts import ACQUIRE, HOLD, LEARN, LEFT, PARTS, RELEASE, SHARED, SHARED_PREFIX
-from fetcher.adapters.permits import Limit, Permit, Remaining
+from fetcher.adapters.permits import DayLeft, Limit, Permit, Remaining
 from fetcher.adapters.redis_faults import redis_answers
-from fetcher.purposes import Purpose, kept_from
+from fetcher.purposes import DAY_SPENT, Purpose, kept_from
 from shared.errors import RetryableError
 
 WINDOW_SECONDS = 60.0
@@ -24,8 +24,6 @@ LONGEST_WAIT_SECONDS = 70.0
 _LONGEST_PAUSE_SECONDS = 5.0
 _EPOCH_SECONDS = 86400.0
 """Redis keeps an unused epoch for twice as long."""
-_FOR_THE_LADDER = frozenset({"day_limit", "day_reserve", "tenant_parked"})
-"""Nobody stays for these, however short the rest is."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +114,11 @@ class CallLimiter:
                 ],
             )
 
-    async def day_left(self, tenant_id: str) -> int:
-        """Calls left of the tenant's day. Raises RetryableError."""
+    async def day_left(self, tenant_id: str) -> DayLeft:
+        """What is left of the tenant's day; nothing while it is parked. Raises RetryableError."""
         with redis_answers():
-            left = await self._left(keys=_keys(tenant_id), args=["", "", 0, 0, self._limits.per_day])
-        return max(0, int(left))
+            left, is_old = await self._left(keys=_keys(tenant_id), args=["", "", 0, 0, self._limits.per_day])
+        return DayLeft(max(0, int(left)), is_old=bool(is_old))
 
     async def _wait_for(self, tenant_id: str, purpose: Purpose) -> Permit:
         loop = asyncio.get_running_loop()
@@ -133,7 +131,7 @@ class CallLimiter:
                 self._waited(purpose, now - started)
                 return Permit(tenant_id, call_id, self._epoch, now)
             wait = wait_ms / 1000
-            if refusal in _FOR_THE_LADDER or loop.time() - started + wait > self._longest_wait_seconds:
+            if refusal in DAY_SPENT or loop.time() - started + wait > self._longest_wait_seconds:
                 self._refused(purpose, refusal)
                 raise RetryableError(refusal, retry_after=wait, counts=False)
             await asyncio.sleep(min(wait, _LONGEST_PAUSE_SECONDS))

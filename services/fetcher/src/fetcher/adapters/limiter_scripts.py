@@ -14,7 +14,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local window, flight, day, hold, told, sure, figures = unpack(KEYS, 1, 7)
 local epoch_key, everybody, app, tenants = unpack(KEYS, 8, 11)
 local id, epoch_known, window_ms, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local HOUR, DAY_HOURS, DAY = 3600000, 24, 86400000
+local HOUR, DAY_HOURS, DAY, WORD_HOLDS = 3600000, 24, 86400000, 3300000
 local today = math.floor(now / DAY)
 """
 
@@ -44,6 +44,8 @@ for i = 1, #counts, 2 do
 end
 local told_left = tonumber(redis.call('HGET', told, 'left') or nil)
 local left = told_left or per_day - spent
+-- Xero does not say when its day ends: its word is put to the test by whoever asks for a call when it is old.
+local test_in = told_left and math.max(0, tonumber(redis.call('HGET', told, 'at')) + WORD_HOLDS - now)
 """
 
 _APP = """
@@ -85,8 +87,6 @@ if held > 0 then return {redis.call('GET', hold) == 'day' and 'tenant_parked' or
 """
     + _DAY
     + """
--- Xero does not say when its day ends: what it told is put to the test once an hour.
-local test_in = told_left and math.max(0, tonumber(redis.call('HGET', told, 'at')) + HOUR - now)
 if left <= kept and test_in ~= 0 then
   return {left <= 0 and 'day_limit' or 'day_reserve', test_in or (oldest + DAY_HOURS + 1) * HOUR - now, epoch}
 end
@@ -240,7 +240,12 @@ local per_day = tonumber(ARGV[5])
 """
     + _DAY
     + """
-return left
+if redis.call('GET', hold) == 'day' then return {0, 0} end
+return {left, test_in == 0 and 1 or 0}
 """
 )
-"""ARGV: the first four unused, calls a day. Answers what is left of the tenant's day, which may be less than none."""
+"""ARGV: the first four unused, calls a day. Answers what is left of the tenant's day, which may be less than none, and
+whether that is an old word of Xero's, which the next call puts to the test.
+
+It holds for five minutes less than the hour after which a reconcile is asked for, so that each of these may test it.
+"""

@@ -57,5 +57,13 @@ class Remaining:
         )
 
 
+@dataclass(frozen=True)
+class DayLeft:
+    """A tenant's calls that are left of its day. Where that ``is_old``, the next call is granted to hear it anew."""
+
+    calls: int
+    is_old: bool = False
+
+
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() else None

@@ -71,7 +71,7 @@ class Spending:
             endpoints=_under("endpoint:", counts),
             bytes=counts.get("bytes", 0),
             week_bytes=sum(count for name, count in figures.items() if name.endswith(":bytes")),
-            day_left=await self._limiter.day_left(tenant_id),
+            day_left=(await self._limiter.day_left(tenant_id)).calls,
             held=str(held) if held and rest > 0 else None,
             until=now + timedelta(milliseconds=rest) if rest > 0 else None,
         )

@@ -1,0 +1,220 @@
+"""Webhooks that come no more, on a broker and Redis with the real fetcher and scheduler; only time is the test's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+from faststream.rabbit import RabbitRouter
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from fetcher.adapters.webhook_records import RedisWebhookRecords
+from fetcher.app import create_app as create_fetcher
+from fetcher.settings import FetcherSettings
+from fetcher.silence import HOLDS
+from fetcher.watch_loop import FLUSHES_A_LOOK
+from sandbox import use_cases
+from sandbox.app import create_app as create_sandbox
+from sandbox.books import Invoice
+from sandbox.orders import NewContact, NewInvoice
+from sandbox.settings import Settings as SandboxSettings
+from sandbox.world import World
+from scheduler.adapters.pace import RedisPace
+from scheduler.app import create_app as create_scheduler
+from scheduler.settings import SchedulerSettings
+from shared.contracts import WebhookSilentV1, XeroEventReceivedV1
+from shared.contracts.tokens import (
+    Connection,
+    ConnectionsList,
+    ConnectionsListRequest,
+    TokenAccessRequest,
+    TokenGranted,
+)
+from shared.runtime.redis import create_redis
+from shared.runtime.rpc import Replies, answer
+from shared.runtime.service import Core, Loop, Stop
+from shared.runtime.web import WebServer
+from shared.topology import exchanges, queues
+from support.broker import Broker, consuming, open_broker
+from support.waiting import eventually
+from unit.fetcher.samples import NOW, TENANT, SteppingClock
+from unit.fetcher.virtual_days import Consented
+
+pytestmark = pytest.mark.integration
+
+
+class Turns(Stop):
+    """Ends a loop where it would pause for the last of so many times."""
+
+    def __init__(self, pauses: int = 1) -> None:
+        super().__init__()
+        self._pauses = pauses
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        self._pauses -= 1
+        if self._pauses == 0:
+            self.set()
+        return self.is_set()
+
+
+@dataclass
+class Stage:
+    """One connected organisation; time stands still, and loops turn when the test says so."""
+
+    broker: Broker
+    redis: Redis
+    clock: SteppingClock
+    xero: World
+    registry: CollectorRegistry
+    tick: Loop
+    watching: Loop
+
+    def __post_init__(self) -> None:
+        self.records, self.pace = RedisWebhookRecords(self.redis, self.clock), RedisPace(self.redis)
+
+    def change(self) -> Invoice:
+        """A new invoice, of which no webhook tells."""
+        contact = use_cases.open_contact(self.xero, NewContact(tenant_id=TENANT, phone="9876543210"))
+        order = NewInvoice(tenant_id=TENANT, contact_id=contact.contact_id, issue_date=self.clock().date())
+        return use_cases.issue_invoice(self.xero, order, tell=False)
+
+    async def webhook(self, invoice: Invoice) -> None:
+        """One comes, and the fetcher has taken note of it."""
+        event = XeroEventReceivedV1(
+            event_id=invoice.invoice_id,
+            tenant_id=TENANT,
+            category="INVOICE",
+            event_type="CREATE",
+            resource_id=invoice.invoice_id,
+            event_at=invoice.updated,
+            received_at=self.clock(),
+        )
+        await self.broker.events.publish(event)
+
+        async def is_heard() -> bool:
+            await self.watch()
+            return await self.records.heard_at() == event.received_at
+
+        await eventually(is_heard, what="the webhook")
+
+    async def polls(self, minutes: int) -> int:
+        """Let so much time pass, by five minutes; how many polls were asked for meanwhile, each of which has ended."""
+        before = known = await self._asked_for()
+        for _ in range(minutes // 5):
+            self.clock.advance(300)
+            await self.tick(Turns())
+            if (asked := await self._asked_for()) > known:
+                known = asked
+                await eventually(self._has_polled, seconds=30, what="the end of a poll")
+        return known - before
+
+    async def watch(self) -> None:
+        """A minute's worth of the fetcher's watch."""
+        await self.watching(Turns(FLUSHES_A_LOOK))
+
+    def silent(self) -> float | None:
+        return self.registry.get_sample_value("duebell_fetcher_webhooks_silent")
+
+    async def _asked_for(self) -> int:
+        return len(await self.redis.keys("duebell:scheduler:moment:*:reconcile:*"))
+
+    async def _has_polled(self) -> bool:
+        account = await self.records.account(TENANT)
+        return account is not None and account.polled_at == self.clock()
+
+
+def _token_broker(replies: Replies, consented: Consented, clock: SteppingClock, connected_at: datetime) -> RabbitRouter:
+    async def access(request: TokenAccessRequest) -> TokenGranted:
+        token = await consented.access(request.tenant_id)
+        return TokenGranted(access_token=token, expires_at=clock() + timedelta(minutes=30))
+
+    async def connections(_: ConnectionsListRequest) -> ConnectionsList:
+        return ConnectionsList(
+            connections=(Connection(tenant_id=TENANT, tenant_name="Asha Traders", connected_at=connected_at),)
+        )
+
+    router = RabbitRouter()
+    answer(router, queues.TOKEN_BROKER_TOKEN_ACCESS, TokenAccessRequest, access, replies)
+    answer(router, queues.TOKEN_BROKER_CONNECTIONS_LIST, ConnectionsListRequest, connections, replies)
+    return router
+
+
+@asynccontextmanager
+async def _xero(clock: SteppingClock) -> AsyncIterator[tuple[World, str]]:
+    app = create_sandbox(clock=clock)
+    world: World = app.state.world
+    world.reset(SandboxSettings(token_life=30 * 86400))
+    world.books.add_organisation("Asha Traders", "IN", "INDIASTANDARDTIME", "INR", TENANT)
+    server = WebServer(app, "127.0.0.1", 0)
+    try:
+        yield world, f"http://127.0.0.1:{await server.start()}"
+    finally:
+        await server.drain()
+        await world.close()
+
+
+@pytest.fixture
+async def stage(amqp_url: str, redis_url: str) -> AsyncIterator[Stage]:
+    clock, registry = SteppingClock(), CollectorRegistry()
+    amqp, cache = SecretStr(amqp_url), SecretStr(redis_url)
+    async with open_broker(amqp_url) as broker, create_redis(redis_url) as redis, _xero(clock) as (world, url):
+        replies = Replies(broker.events)
+
+        def core(registry: CollectorRegistry) -> Core:
+            return Core(broker.events, registry, replies, clock, broker.connection)
+
+        tokens = _token_broker(replies, Consented(world, [TENANT]), clock, NOW - timedelta(minutes=55))
+        fetcher_settings = FetcherSettings(amqp_url=amqp, redis_url=cache, fetcher_port=0, xero_api_url=url)
+        scheduler_settings = SchedulerSettings(amqp_url=amqp, redis_url=cache, scheduler_port=0)
+        async with (
+            consuming(broker, tokens, service="token-broker"),
+            create_fetcher(fetcher_settings, core(registry)) as fetcher,
+            create_scheduler(scheduler_settings, core(CollectorRegistry())) as scheduler,
+            consuming(broker, fetcher.routers[0], service="fetcher"),
+            consuming(broker, scheduler.routers[0], service="scheduler"),
+        ):
+            ticks, watching = scheduler.loops["ticks"], fetcher.loops["webhooks"]
+            yield Stage(broker, redis, clock, world, registry, ticks, watching)
+
+
+async def test_a_silence_is_announced_once_quickens_the_polls_and_ends_with_the_first_webhook(stage: Stage) -> None:
+    announced: asyncio.Queue[AbstractIncomingMessage]
+    announced = await stage.broker.collect(exchanges.EVENTS, WebhookSilentV1.key)
+    # The first poll opens the account; webhooks come.
+    assert await stage.polls(5) == 1
+    await stage.webhook(stage.change())
+    first = None
+    for _ in range(6):
+        assert await stage.polls(5) == 0
+        first = first or stage.change()
+        stage.change()
+    assert await stage.polls(30) == 1
+    await stage.watch()
+    assert (stage.silent(), announced.qsize()) == (0, 0)
+
+    assert await stage.polls(20) == 0
+    await stage.watch()
+    assert stage.silent() == 1
+    async with asyncio.timeout(30):
+        told = WebhookSilentV1.model_validate_json((await announced.get()).body)
+    assert first is not None
+    assert (told.since, told.changes, told.tenants) == (first.updated, 7, 1)
+    assert (told.announced_at, told.until) == (stage.clock(), stage.clock() + HOLDS)
+    await eventually(stage.pace.quickened_until, what="the scheduler's pace")
+    assert [await stage.polls(5), await stage.polls(60)] == [1, 4]
+
+    # While it holds nobody is told again; the first webhook ends it, and the pace with its time.
+    await stage.watch()
+    await stage.webhook(stage.change())
+    await stage.watch()
+    assert stage.silent() == 0
+    stage.clock.now = told.until
+    assert [await stage.polls(5), await stage.polls(120)] == [1, 2]
+    await stage.watch()
+    assert (stage.silent(), announced.qsize()) == (0, 0)
+    assert not stage.xero.journal.breaches
