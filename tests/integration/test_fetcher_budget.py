@@ -100,7 +100,7 @@ async def test_an_old_word_lets_a_reconcile_test_it_however_little_is_left(redis
     pacing = SweepPacing(redis, limits.day_left, 1000, lambda: None)
     for left in (400, 150, 50, 0):
         await spend(limits, left=left)
-        await pacing.may_reconcile(TENANT)
+        await pacing.ended(TENANT)
         assert not await pacing.may_reconcile(TENANT)
         seconds, _ = await redis.time()
         await redis.hset(tenant_key(TENANT, "told"), "at", str((int(seconds) - 55 * 60) * 1000))
@@ -165,12 +165,27 @@ async def test_reconciles_thin_out_with_the_day(redis: Redis) -> None:
         await redis.delete(f"duebell:fetcher:reconciled:{TENANT}")
         async with limits.permit(TENANT) as permit:
             await limits.learn(permit, Remaining(day=left))
-        return [await pacing.may_reconcile(TENANT) for _ in range(3)]
+        answers = [await pacing.may_reconcile(TENANT)]
+        # One that broke off has not ended, and is let through again.
+        answers.append(await pacing.may_reconcile(TENANT))
+        await pacing.ended(TENANT)
+        return [*answers, await pacing.may_reconcile(TENANT)]
+
+    async def goes_back(seconds: int) -> None:
+        key = f"duebell:fetcher:reconciled:{TENANT}"
+        await redis.expire(key, await redis.ttl(key) - seconds)
 
     assert await asked_thrice(900) == [True, True, True]
-    assert await asked_thrice(400) == [True, False, False]
-    assert HOUR < await redis.ttl(f"duebell:fetcher:reconciled:{TENANT}") < 2 * HOUR
-    assert await asked_thrice(150) == [True, False, False]
+    assert await asked_thrice(400) == [True, True, False]
+    await goes_back(HOUR)
+    assert not await pacing.may_reconcile(TENANT)
+    await goes_back(HOUR)
+    assert await pacing.may_reconcile(TENANT)
+    assert await asked_thrice(150) == [True, True, False]
+    await goes_back(3 * HOUR)
+    assert not await pacing.may_reconcile(TENANT)
+    await goes_back(HOUR)
+    assert await pacing.may_reconcile(TENANT)
     assert await asked_thrice(99) == [False, False, False]
     assert len(put_off) == 7
 
@@ -192,3 +207,17 @@ async def test_what_a_tenant_costs_is_kept_by_purpose_and_endpoint(redis: Redis)
     assert (spent.bytes, spent.week_bytes) == (6300, 6300)
     assert spent.held == "day"
     assert spent.until is not None
+
+
+async def test_a_spent_day_behind_a_longer_minute_is_a_spent_day(redis: Redis) -> None:
+    """Else what its refusal says of the day would be believed of the next one."""
+    limits = limiter(redis)
+    async with limits.permit(TENANT) as permit:
+        await limits.hold(TENANT, 30, Limit.MINUTE)
+        await limits.hold(TENANT, 10, Limit.DAY)
+        await limits.learn(permit, Remaining(day=0))
+    assert (await refusal(limits)).reason == "tenant_parked"
+    assert 20_000 < await redis.pttl(tenant_key(TENANT, "hold")) <= 30_000
+    await redis.delete(tenant_key(TENANT, "hold"))
+    async with limits.permit(TENANT):
+        assert (await limits.day_left(TENANT)).calls > 0

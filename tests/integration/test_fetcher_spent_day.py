@@ -117,9 +117,9 @@ async def test_sweeps_thin_out_and_yield_and_the_reserve_lasts(day: StarterDay) 
     known = owed(day)
     issued = await wave(day, known)
     polls = [day.made(local(hour), local(hour + 1), Purpose.SWEEP, "changes") for hour in range(2, 9)]
-    # With more than half of the day left every hour, then every second, and none of the last tenth.
-    assert polls == [1, 1, 1, 1, 1, 0, 0]
-    assert day.figure("duebell_fetcher_put_off_reconciles_total", tier="starter") == 2
+    # With more than half of the day left every hour, then two hours after the last, then four; none of the last tenth.
+    assert polls == [1, 1, 1, 1, 0, 0, 0]
+    assert day.figure("duebell_fetcher_put_off_reconciles_total", tier="starter") == 3
     reserve = PER_DAY - day.spent()
     assert 0 < reserve <= kept_from(Purpose.EVENT, PER_DAY)
 

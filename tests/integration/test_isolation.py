@@ -200,7 +200,9 @@ async def test_the_limiter_and_its_figures_need_no_more_than_the_fetcher_may_say
         limiter = CallLimiter(own, Limits(60, 5, 1000))
         async with limiter.permit("tenant") as permit:
             await limiter.learn(permit, Remaining(minute=30, day=900, app=9000))
-        assert await SweepPacing(own, limiter.day_left, 1000, lambda: None).may_reconcile("tenant")
+        pacing = SweepPacing(own, limiter.day_left, 1000, lambda: None)
+        await pacing.ended("tenant")
+        assert await pacing.may_reconcile("tenant")
         await limiter.hold("tenant", 60, Limit.DAY)
         [spent] = await Spending(own, limiter).tenants()
         assert (spent.tenant_id, spent.held) == ("tenant", "day")

@@ -1,25 +1,19 @@
 """Redis forgets the lock while a refresh is under way: the claim in the record still lets nobody else send."""
 
 import asyncio
-import socket
-import subprocess
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from signal import Signals
 from typing import Any, Literal, get_args
 
 import pytest
-import redis
 from redis.asyncio import ConnectionPool, Redis
 
-from deploy.servers import packages
 from proof.scene import LOCK_KEY, Scene, Verdict, open_scene, token_of
 from proof.stage import Stage
 from shared.runtime.redis import create_redis
+from support.own_redis import OwnRedis, own_redis
 from support.sizes import rounds
-from support.waiting import eventually
 from token_broker.adapters.refresh_lock import RedisRefreshLock
 
 pytestmark = pytest.mark.proof
@@ -27,44 +21,6 @@ pytestmark = pytest.mark.proof
 HOLD_SECONDS = 0.5
 ATTEMPTS, AT_ONCE, LOCK_SECONDS = 1000, 50, 0.3
 Loss = Literal["deleted", "flushed", "killed"]
-
-
-class OwnRedis:
-    """A Redis that remembers nothing, to be killed without disturbing anyone."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = int(listener.getsockname()[1])
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        program = packages.ensure([packages.REDIS], folder / "install.log", print)[packages.REDIS]
-        options = {"bind": "127.0.0.1", "port": str(self.port), "save": "", "appendonly": "no", "dir": str(folder)}
-        self._command = [str(program), *(part for name, value in options.items() for part in (f"--{name}", value))]
-        self.process: subprocess.Popen[bytes] | None = None
-
-    async def start(self) -> None:
-        self.process = await asyncio.to_thread(subprocess.Popen, self._command, stdout=subprocess.DEVNULL)
-        await eventually(self._answers, what="Redis")
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(Signals.SIGKILL)
-            self.process.wait(10)
-
-    def _answers(self) -> bool:
-        with redis.Redis.from_url(self.url) as client:
-            try:
-                return bool(client.ping())
-            except redis.RedisError:
-                return False
-
-
-@contextmanager
-def own_redis(folder: Path) -> Iterator[OwnRedis]:
-    server = OwnRedis(folder)
-    try:
-        yield server
-    finally:
-        server.kill()
 
 
 @pytest.mark.timeout(300)

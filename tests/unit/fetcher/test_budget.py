@@ -65,10 +65,14 @@ class FakePacing:
     def __init__(self, *, may: bool = True) -> None:
         self._may = may
         self.left_out: list[str] = []
+        self.read_to_the_end: list[str] = []
 
     async def may_reconcile(self, tenant_id: str) -> bool:
         assert tenant_id == TENANT
         return self._may
+
+    async def ended(self, tenant_id: str) -> None:
+        self.read_to_the_end.append(tenant_id)
 
     async def put_off(self, tenant_id: str) -> None:
         self.left_out.append(tenant_id)
@@ -77,7 +81,8 @@ class FakePacing:
 @pytest.mark.parametrize("may", [True, False])
 async def test_only_reconciles_are_put_off(may: bool) -> None:
     scans = Scans()
-    paced = PacedScans(scans, FakePacing(may=may))
+    pacing = FakePacing(may=may)
+    paced = PacedScans(scans, pacing)
     for kind in ScanKind:
         request = ScanRequestedV1(tenant_id=TENANT, kind=kind, local_date=NOW.date(), due_before=NOW.date())
         assert [event async for event in paced(request)] == []
@@ -85,6 +90,7 @@ async def test_only_reconciles_are_put_off(may: bool) -> None:
     reconciles = [ScanKind.RECONCILE] if may else []
     assert [kind for kind in scans.asked if kind is ScanKind.RECONCILE] == reconciles
     assert {ScanKind.RECEIVABLES, "catch up"} <= set(scans.asked)
+    assert pacing.read_to_the_end == ([TENANT] if may else [])
 
 
 @pytest.mark.parametrize("reason", ["day_reserve", "day_limit", "tenant_parked", "minute_limit", "redis_unreachable"])
@@ -97,6 +103,7 @@ async def test_a_reconcile_that_finds_the_day_spent_is_left_out_and_a_sweep_wait
     with nullcontext() if left_out else pytest.raises(RetryableError, match=reason):
         assert [event async for event in paced(request)] == []
     assert pacing.left_out == ([TENANT] if left_out else [])
+    assert pacing.read_to_the_end == []
 
 
 BUSY = Spent(

@@ -16,6 +16,10 @@ class Pacing(Protocol):
         """Whether one may begin now; one that may not is counted as left out."""
         ...
 
+    async def ended(self, tenant_id: str) -> None:
+        """One was read to its end."""
+        ...
+
     async def put_off(self, tenant_id: str) -> None:
         """One that had begun is left out."""
         ...
@@ -41,6 +45,8 @@ class PacedScans:
             async with aclosing(self._scan(request)) as events:
                 async for event in events:
                     yield event
+            if is_reconcile:
+                await self._pacing.ended(request.tenant_id)
         except RetryableError as error:
             if not is_reconcile or error.reason not in DAY_SPENT:
                 raise

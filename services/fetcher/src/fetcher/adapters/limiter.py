@@ -22,6 +22,7 @@ LEASE_SECONDS = 75.0
 LONGEST_WAIT_SECONDS = 70.0
 """A full window passes within this; whoever must wait longer comes back by the delay ladder."""
 _LONGEST_PAUSE_SECONDS = 5.0
+_MOST_OWED = 1000
 _EPOCH_SECONDS = 86400.0
 """Redis keeps an unused epoch for twice as long."""
 
@@ -40,7 +41,8 @@ class CallLimiter:
     A call counts from its grant until one window after its *end*. Xero sees it somewhere between the two, so whatever
     the network does in between, no window of Xero's holds more calls than the limit.
 
-    Counts that Redis has lost are missed by whoever called before: then nobody calls for a window.
+    Counts that Redis has lost are missed by whoever called before: then nobody calls for a window. A call that ends
+    while Redis is away is given back before the next is asked for, so that it misses them, too.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class CallLimiter:
         self._lease_ms = round(lease_seconds * 1000)
         self._longest_wait_seconds = longest_wait_seconds
         self._epoch, self._epoch_at = "", 0.0
+        self._owed: dict[str, Permit] = {}
         self._acquire = redis.register_script(ACQUIRE)
         self._release = redis.register_script(RELEASE)
         self._hold = redis.register_script(HOLD)
@@ -138,6 +141,7 @@ class CallLimiter:
 
     async def _try(self, tenant_id: str, call_id: str, purpose: Purpose) -> tuple[str, int]:
         limits = self._limits
+        await self._pay_back()
         with redis_answers():
             refusal, wait_ms, epoch = await self._acquire(
                 keys=_keys(tenant_id),
@@ -151,6 +155,23 @@ class CallLimiter:
         return str(refusal), int(wait_ms)
 
     async def _give_back(self, permit: Permit) -> None:
+        """Now, or before the next call: what Xero has answered is not lost for that."""
+        try:
+            await self._return(permit)
+        except RetryableError:
+            if len(self._owed) < _MOST_OWED:
+                self._owed[permit.call_id] = permit
+
+    async def _pay_back(self) -> None:
+        """Raises RetryableError: nothing is granted before what ended is counted."""
+        now = asyncio.get_running_loop().time()
+        while self._owed:
+            call_id, permit = next(iter(self._owed.items()))
+            if (now - permit.granted_at) * 1000 < self._window_ms + self._lease_ms:
+                await self._return(permit)
+            self._owed.pop(call_id, None)
+
+    async def _return(self, permit: Permit) -> None:
         elapsed = asyncio.get_running_loop().time() - permit.granted_at
         with redis_answers():
             epoch = await self._release(

@@ -150,7 +150,9 @@ RELEASE = (
     + _EPOCH
     + """
 local epoch_of_grant, elapsed, endpoint, bytes = ARGV[5], tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
-if redis.call('ZREM', flight, id) == 0 and epoch_of_grant == epoch and elapsed < lease_ms / 2 then
+-- Whoever was granted a call stands in one of the two for so long, however often it is given back.
+local is_known = redis.call('ZREM', flight, id) == 1 or redis.call('ZSCORE', window, id)
+if not is_known and epoch_of_grant == epoch and elapsed < window_ms + lease_ms then
   -- Redis has come back without its last moments.
   epoch = string.format('%.0f', now)
   redis.call('SET', epoch_key, epoch, 'PX', 2 * DAY)
@@ -173,7 +175,13 @@ HOLD = (
     _BEGIN
     + """
 local key = ARGV[6] == 'app' and everybody or hold
-if redis.call('PTTL', key) < tonumber(ARGV[5]) then redis.call('SET', key, ARGV[6], 'PX', ARGV[5]) end
+local rest = redis.call('PTTL', key)
+if rest < tonumber(ARGV[5]) then
+  redis.call('SET', key, ARGV[6], 'PX', ARGV[5])
+elseif ARGV[6] == 'day' then
+  -- A spent day is one behind a longer hold, too: nothing of it may be learnt as what is left of the next.
+  redis.call('SET', key, 'day', 'PX', rest)
+end
 if ARGV[6] == 'day' then redis.call('DEL', day, told) end
 return 1
 """

@@ -9,6 +9,7 @@ from fetcher.adapters.redis_faults import redis_answers
 from fetcher.purposes import pause_between_sweeps
 from shared.telemetry.logging import get_logger
 
+_REMEMBERED_SECONDS = 86400
 _log = get_logger(__name__)
 
 
@@ -24,7 +25,7 @@ class SweepPacing:
         self._put_off = put_off
 
     async def may_reconcile(self, tenant_id: str) -> bool:
-        """Whether one may begin now; the next ones then stand apart as the day allows. Raises RetryableError."""
+        """Whether one may begin now: those that ended stand apart as the day allows. Raises RetryableError."""
         left = await self._day_left(tenant_id)
         # Nobody has called for an hour: this one hears whether a new day has begun, or else nobody would.
         if left.is_old:
@@ -32,7 +33,7 @@ class SweepPacing:
         pause = pause_between_sweeps(left.calls, self._per_day)
         if pause == 0:
             return True
-        if pause is not None and await self._is_first_in(tenant_id, pause):
+        if pause is not None and not await self._ended_within(tenant_id, pause):
             return True
         await self.put_off(tenant_id)
         return False
@@ -43,7 +44,16 @@ class SweepPacing:
         self._put_off()
         _log.info("reconcile.put_off", tenant_id=tenant_id, day_left=left.calls, per_day=self._per_day)
 
-    async def _is_first_in(self, tenant_id: str, seconds: float) -> bool:
-        key = f"duebell:fetcher:reconciled:{tenant_id}"
+    async def ended(self, tenant_id: str) -> None:
+        """One was read to its end: one that breaks off is tried again at once. Raises RetryableError."""
         with redis_answers():
-            return bool(await self._redis.set(key, "1", ex=round(seconds), nx=True))
+            await self._redis.set(_key(tenant_id), "1", ex=_REMEMBERED_SECONDS)
+
+    async def _ended_within(self, tenant_id: str, seconds: float) -> bool:
+        with redis_answers():
+            rest = await self._redis.ttl(_key(tenant_id))
+        return rest > _REMEMBERED_SECONDS - seconds
+
+
+def _key(tenant_id: str) -> str:
+    return f"duebell:fetcher:reconciled:{tenant_id}"
