@@ -116,7 +116,7 @@ class Rig:
         self.requests: list[httpx.Request] = []
         self.broker, self.permits, self.clock = FakeBroker(), FakePermits(), SteppingClock()
         self.figures = Figures()
-        self.troubles = Troubles(lambda: self.clock.now.timestamp(), lambda: 0.0)
+        self.troubles = Troubles(self._seconds, lambda: 0.0)
         self.sizes: list[int] = []
         http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer), base_url="https://xero.test")
         tokens = AccessTokens(self.broker, self.clock)
@@ -124,6 +124,9 @@ class Rig:
             http, tokens, self.permits, self.clock, self.figures, call_seconds=call_seconds, troubles=self.troubles
         )
         self.xero = Xero(self.calls, self.sizes.append, Purpose.EVENT)
+
+    def _seconds(self) -> float:
+        return self.clock.now.timestamp()
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         assert self.permits.inside == 1

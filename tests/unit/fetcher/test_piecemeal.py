@@ -1,8 +1,7 @@
 """One id that Xero fails on hurts no other, and an outage does not multiply the calls."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import pytest
 
@@ -23,8 +22,8 @@ class Books:
         self.error, self.poison, self.hidden = error, set(poison), hidden
         self.down = False
         self.calls: list[tuple[str, ...]] = []
-        self.pieces = Piecemeal[list[str]](self._ask, set)
-        self.shown: set[str] = set()
+        self.now = 0.0
+        self.pieces = Piecemeal[list[str]](self._ask, set, lambda: self.now)
 
     async def _ask(self, tenant_id: str, cut: Cut) -> list[str] | None:
         asked = tuple(cut())
@@ -91,16 +90,13 @@ async def test_an_outage_does_not_multiply_the_calls() -> None:
     assert set((await books.round()).values()) == {"shown"}
 
 
-async def test_after_a_long_outage_whole_batches_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_a_long_outage_whole_batches_are_asked_for() -> None:
     books = Books(FAULTS[0])
     books.down = True
     await books.round()
-    loop = asyncio.get_running_loop()
-    later: Callable[[], float] = lambda at=loop.time() + REMEMBERED_SECONDS + 1: at  # noqa: E731 - a moment that stands
-    monkeypatch.setattr(loop, "time", later)
+    books.now += REMEMBERED_SECONDS
     books.down = False
     await books.round()
-    monkeypatch.undo()
     assert [len(ids) for ids in books.calls] == [50, 50]
 
 

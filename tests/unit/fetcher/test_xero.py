@@ -9,6 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from fetcher.adapters.permits import Limit
 from fetcher.adapters.xero import Xero
 from shared.clients.token_broker import fingerprint
 from shared.contracts.tokens import TokenRefusal, TokenRefused

@@ -1,6 +1,6 @@
 """Reads many ids in one question, and in ever smaller ones where Xero fails on the whole: no id spoils another."""
 
-import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -41,9 +41,15 @@ class Piecemeal(Generic[Page]):
     out is asked for alone before it is blamed.
     """
 
-    def __init__(self, ask: Ask[Page], shown: Callable[[Page], Collection[str]]) -> None:
+    def __init__(
+        self,
+        ask: Ask[Page],
+        shown: Callable[[Page], Collection[str]],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ask = ask
         self._shown = shown
+        self._now = now
         self._failed: dict[tuple[str, str], tuple[int, float]] = {}
         """Tenant and id → how many were asked for when that failed, and until when it matters."""
 
@@ -111,7 +117,7 @@ class Piecemeal(Generic[Page]):
 
     def _groups(self, tenant_id: str, ids: Iterable[str]) -> list[tuple[str, ...]]:
         """The ids that never failed together; the others at most half as many at a time as when they failed."""
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         sound: list[str] = []
         suspects: dict[int, list[str]] = {}
         for identifier in ids:
@@ -124,7 +130,7 @@ class Piecemeal(Generic[Page]):
         return groups
 
     def _remember(self, tenant_id: str, ids: Sequence[str]) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         if len(self._failed) > _MOST_REMEMBERED:
             self._failed = {key: failed for key, failed in self._failed.items() if failed[1] > now}
         for identifier in ids:
