@@ -71,7 +71,7 @@ def test_a_flood_that_goes_on_has_no_bound_and_one_that_stands_has() -> None:
         rig.troubles.held(TENANT, 40)
         with pytest.raises(RetryableError, match="tenant_crowded") as refused, shares.place(TENANT):
             pass
-        assert (refused.value.retry_after, refused.value.counts) == (40, False)
+        assert (refused.value.retry_after, refused.value.counts) == (15, False)
         with shares.place("quiet"):
             pass
 

@@ -5,12 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from shared.errors import RetryableError
+from shared.topology.delays import LADDER
 
 AGAIN_SECONDS = 5.0
 
 
 def _always(_tenant_id: str) -> float | None:
     return 0.0
+
+
+def _again(rest: float) -> float:
+    """The longest pause there is that ends before the work goes on; one that ends later would keep it from that."""
+    return max((rung.seconds for rung in LADDER if AGAIN_SECONDS < rung.seconds <= rest), default=AGAIN_SECONDS)
 
 
 class TenantShares:
@@ -37,7 +43,7 @@ class TenantShares:
         if self._taken[tenant_id] >= self._most:
             rest = self._rest(tenant_id)
             if rest is not None:
-                raise RetryableError("tenant_crowded", retry_after=max(rest, AGAIN_SECONDS), counts=False)
+                raise RetryableError("tenant_crowded", retry_after=_again(rest), counts=False)
         self._taken[tenant_id] += 1
         try:
             yield
