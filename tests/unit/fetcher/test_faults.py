@@ -23,7 +23,7 @@ from shared.contracts.base import Event
 from shared.contracts.tokens import TokenRefusal, TokenRefused
 from shared.errors import RetryableError
 from shared.runtime.outcomes import Bury, Delay, Outcome, outcome_of
-from shared.topology.delays import LADDER, rung_towards
+from shared.topology.delays import LADDER, rung_for_delay, rung_towards
 from unit.fetcher.calling import Answer, Rig, forbidden, limited, refused
 from unit.fetcher.samples import INDIA, TENANT, FakeContactCache, FakeOrganisationCache, guid
 

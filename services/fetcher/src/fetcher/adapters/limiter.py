@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from redis.asyncio import Redis
 
-from fetcher.adapters.limiter_scripts import ACQUIRE, HOLD, LEARN, LEFT, PARTS, RELEASE, RESUME, SHARED, SHARED_PREFIX
+from fetcher.adapters.limiter_scripts import ACQUIRE, HOLD, LEARN, LEFT, PARTS, RELEASE, SHARED, SHARED_PREFIX
 from fetcher.adapters.permits import DayLeft, Limit, Permit, Remaining
 from fetcher.adapters.redis_faults import redis_answers
 from fetcher.purposes import DAY_SPENT, Purpose, kept_from
@@ -28,6 +28,11 @@ _EPOCH_SECONDS = 86400.0
 """Redis keeps an unused epoch for twice as long."""
 
 _OF_ONE_TENANT = frozenset({"tenant_held", "tenant_parked"})
+_RESUME = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+"""KEYS: the tenant's hold. ARGV: the limit that ends."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class CallLimiter:
         self._hold = redis.register_script(HOLD)
         self._learn = redis.register_script(LEARN)
         self._left = redis.register_script(LEFT)
-        self._resume = redis.register_script(RESUME)
+        self._resume = redis.register_script(_RESUME)
 
     @asynccontextmanager
     async def permit(self, tenant_id: str, purpose: Purpose = Purpose.LOOK) -> AsyncIterator[Permit]:

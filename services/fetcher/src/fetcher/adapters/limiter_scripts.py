@@ -183,12 +183,6 @@ return 1
 When a spent day ends, Xero knows, not we: the count begins anew behind the hold, and the next answer puts it right.
 """
 
-RESUME = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0
-"""
-"""KEYS: the tenant's hold. ARGV: the limit that ends."""
-
 LEARN = (
     _BEGIN
     + """
