@@ -83,6 +83,9 @@ class Tokens:
     async def check_connected(self, tenant_id: str) -> None:
         return None
 
+    def forget(self, tenant_id: str) -> None:
+        raise AssertionError(tenant_id)
+
 
 @dataclass
 class Scene:

@@ -9,7 +9,7 @@ import httpx
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fetcher.adapters.calls import read_answer
+from fetcher.adapters.answers import read_answer
 from fetcher.mapping import invoice_row, organisation
 from fetcher.time_zones import IANA_NAMES
 from notifier.stages import local_date

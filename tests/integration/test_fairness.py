@@ -30,6 +30,7 @@ from shared.runtime.redis import create_redis
 from shared.runtime.rpc import Replies
 from shared.runtime.service import Stop, running
 from shared.topology import exchanges, queues
+from shared.topology.lanes import Lane
 from support.broker import Broker, consuming, open_broker
 from support.builders import make_xero_event
 from support.fetcher import Consent, sandbox_process
@@ -40,7 +41,7 @@ pytestmark = pytest.mark.integration
 
 QUIET = 10
 FLOOD = 1000
-HELD_SECONDS = 12.0
+HELD_SECONDS = 20.0
 MORE_SECONDS = 2.0
 """By which a flood may delay a quiet tenant."""
 
@@ -69,13 +70,13 @@ class Scene:
         """As when Xero has said Retry-After."""
         await CallLimiter(self.redis, Limits(60, 5, 5000)).hold(tenant, HELD_SECONDS)
 
-    async def quiet_waits(self) -> list[float]:
+    async def quiet_waits(self, lane: Lane = Lane.HOT) -> list[float]:
         """Seconds from publishing to ``invoice.enriched`` of a new invoice of each quiet tenant, one after another."""
         waits = []
         for tenant in self.quiet:
             [invoice] = await self.invoices(tenant, 1)
             began = perf_counter()
-            await self.broker.events.publish(_event(tenant, invoice))
+            await self.broker.events.publish(_event(tenant, invoice), lane=lane)
             await eventually(partial(self.arrived.__contains__, invoice), seconds=30, what="a quiet tenant's invoice")
             waits.append(self.arrived[invoice] - began)
         return waits
@@ -155,8 +156,8 @@ async def test_a_tenant_that_xero_holds_delays_nobody_in_either_lane(scene: Scen
     # More than all the places there are, of which many were let into the hot lane.
     await asyncio.gather(*(scene.broker.events.publish(_event(scene.flooding, invoice)) for invoice in held[:700]))
     await _through_the_door(scene, held[700:])
-    beside = await scene.quiet_waits()
+    beside = [await scene.quiet_waits(lane) for lane in Lane]
     assert perf_counter() < until, "measured while the tenant was held"
-    assert max(beside) <= max(alone) + MORE_SECONDS, (alone, beside)
+    assert max(map(max, beside)) <= max(alone) + MORE_SECONDS, (alone, beside)
     await eventually(lambda: scene.arrived.keys() >= set(held), seconds=60, what="everything of the held tenant")
     assert await scene.broker.depth(queues.dead_queue("fetcher")) == 0

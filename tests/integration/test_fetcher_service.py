@@ -15,6 +15,8 @@ from aio_pika.abc import AbstractIncomingMessage
 from pydantic import SecretStr
 
 from fetcher.adapters.cursors import RedisCursors
+from fetcher.adapters.limiter import CallLimiter, Limits
+from fetcher.adapters.permits import Limit
 from fetcher.adapters.webhook_records import RedisWebhookRecords
 from fetcher.app import create_app
 from fetcher.settings import FetcherSettings
@@ -30,6 +32,7 @@ from shared.contracts import (
 )
 from shared.contracts.invoices import CauseKind
 from shared.contracts.scans import ScanKind
+from shared.errors import RetryableError
 from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, REASON
 from shared.runtime.publisher import Outgoing
 from shared.runtime.redis import create_redis
@@ -220,6 +223,22 @@ async def test_a_new_connection_makes_the_organisation_known(stage: Stage) -> No
     )
     read = await stage.broker.take(queues.SCHEDULER_ORGANISATION_READ.name)
     assert OrganisationReadV1.model_validate_json(read.body).organisation.name == "Sharma Traders"
+
+
+async def test_a_new_connection_ends_the_wait_for_consent_and_no_other(stage: Stage, redis_url: str) -> None:
+    async with create_redis(redis_url) as redis:
+        limiter = CallLimiter(redis, Limits(60, 5, 5000))
+        await limiter.hold(stage.tenant_id, 300, Limit.CONSENT)
+        await limiter.hold("another", 300, Limit.MINUTE)
+        await limiter.resume("another")
+        with pytest.raises(RetryableError, match="tenant_held"):
+            async with limiter.permit("another"):
+                pass
+    await stage.broker.events.publish(
+        ConnectionEstablishedV1(tenant_id=stage.tenant_id, tenant_name="x", connected_at=datetime.now(UTC))
+    )
+    read = await stage.broker.take(queues.SCHEDULER_ORGANISATION_READ.name)
+    assert OrganisationReadV1.model_validate_json(read.body).tenant_id == stage.tenant_id
 
 
 async def test_what_a_disconnected_organisation_needs_waits_uncounted_and_ever_less_often(stage: Stage) -> None:

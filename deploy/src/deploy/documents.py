@@ -26,6 +26,7 @@ from shared.contracts.tokens import (
     TokenGranted,
     TokenRefused,
 )
+from shared.runtime.outcomes import OUTAGE_SECONDS
 from shared.settings.base import ServiceSettings, variable
 from shared.topology import exchanges, lanes, queues
 from shared.topology.delays import LADDER, MAX_ATTEMPTS
@@ -114,7 +115,8 @@ def _messaging() -> str:
             "",
             f"A passing fault goes down the ladder {ladder},",
             f"at most {MAX_ATTEMPTS} attempts, counted in the `x-attempt` header.",
-            "A remote that says when to come back is taken at its word. A limit or a held tenant uses up no attempt.",
+            "A remote that says when to come back is taken at its word. A limit or a held tenant uses up no attempt,",
+            f"nor does a remote that goes on failing, for {OUTAGE_SECONDS / 3600:.0f} hours.",
             f"What is exhausted, permanent or unreadable waits in {dead}",
             "with the headers `x-reason`, `x-source-queue`, `x-attempt` and `x-first-seen`.",
             "`make dlq-list` shows it, `make dlq-replay Q=…` sends it back.",

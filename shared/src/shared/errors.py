@@ -3,6 +3,7 @@
 DuebellError
 ├── RetryableError      try again later, on the delay ladder; ``retry_after`` when the remote said when
 │   ├── PublishFailed   the broker did not confirm in time: the outcome is unknown, publishing again is safe
+│   ├── OutageError      the remote is out of order: for a day no attempt is counted
 │   └── PersonNeededError  held until somebody acts, for as long as that takes
 ├── PermanentError      trying again cannot help: dead-lettered at once with the reason
 └── ConfigurationError  start-up stops with this one line
@@ -38,6 +39,10 @@ class PersonNeededError(RetryableError):
 
     def __init__(self, reason: str, text: str = "") -> None:
         super().__init__(reason, text, counts=False)
+
+
+class OutageError(RetryableError):
+    """The remote goes on failing at whatever it is asked: for a day its messages wait, then each attempt counts."""
 
 
 class PermanentError(DuebellError):

@@ -13,6 +13,7 @@ from fetcher.adapters.permits import Limit, Permit, Remaining
 from fetcher.adapters.tokens import AccessTokens
 from fetcher.adapters.xero import Xero
 from fetcher.purposes import Purpose
+from fetcher.troubles import Troubles
 from shared.clients.token_broker import fingerprint
 from shared.contracts.tokens import TokenGranted, TokenRefused
 from shared.errors import RetryableError
@@ -80,7 +81,6 @@ class FakePermits:
             self.returned.append(permit)
 
     async def hold(self, tenant_id: str, seconds: float, limit: Limit) -> None:
-        assert self.inside
         self.held.append(seconds)
         self.limits.append(limit)
 
@@ -116,11 +116,17 @@ class Rig:
         self.requests: list[httpx.Request] = []
         self.broker, self.permits, self.clock = FakeBroker(), FakePermits(), SteppingClock()
         self.figures = Figures()
+        self.troubles = Troubles(self._seconds, lambda: 0.0)
         self.sizes: list[int] = []
         http = httpx.AsyncClient(transport=httpx.MockTransport(self._answer), base_url="https://xero.test")
         tokens = AccessTokens(self.broker, self.clock)
-        self.calls = XeroCalls(http, tokens, self.permits, self.clock, self.figures, call_seconds=call_seconds)
+        self.calls = XeroCalls(
+            http, tokens, self.permits, self.clock, self.figures, call_seconds=call_seconds, troubles=self.troubles
+        )
         self.xero = Xero(self.calls, self.sizes.append, Purpose.EVENT)
+
+    def _seconds(self) -> float:
+        return self.clock.now.timestamp()
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
         assert self.permits.inside == 1

@@ -79,7 +79,7 @@ async def test_too_much_is_given_up_while_it_comes() -> None:
 
     sent: list[int] = []
     answer = httpx.Response(200, content=endless(), headers={"Content-Type": "application/pdf"})
-    with pytest.raises(PermanentError, match="xero_answer_too_large"):
+    with pytest.raises(RetryableError, match="xero_answer_too_large"):
         await fetched(Rig(answer))
     assert len(sent) <= MOST_BYTES // 1_000_000 + 1
 

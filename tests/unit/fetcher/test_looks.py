@@ -113,7 +113,7 @@ async def test_not_found_for_a_batch_blames_no_id() -> None:
     rig.xero.longest_question = 3
     found = await collected(rig.look.on_request(request(*(guid(number) for number in range(1, 9)))))
     assert len(found) == 8
-    assert [len(call) for call in rig.xero.invoice_calls] == [8, 4, 2, 2, 4, 2, 2]
+    assert [len(call) for call in rig.xero.invoice_calls] == [8, 4, 4, 2, 2, 2, 2]
 
 
 async def test_one_unreadable_invoice_is_named_and_spoils_no_other() -> None:

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from fetcher.adapters.calls import read_answer
+from fetcher.adapters.answers import read_answer
 from fetcher.dates import calendar_date, date_filter, modified_since, moment
 from fetcher.mapping import invoice_row
 from fetcher.phones import phone_of

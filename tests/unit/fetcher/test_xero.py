@@ -9,6 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from fetcher.adapters.permits import Limit
 from fetcher.adapters.xero import Xero
 from shared.clients.token_broker import fingerprint
 from shared.contracts.tokens import TokenRefusal, TokenRefused
@@ -42,7 +43,9 @@ QUESTIONS: list[Callable[[Xero], Any]] = [
 async def test_only_official_parameters_are_sent_in_a_short_query_for_the_right_tenant(
     ask: Callable[[Xero], Any],
 ) -> None:
-    rig = Rig(ok(Invoices=[], Contacts=[], Organisations=[{"BaseCurrency": "INR", "Timezone": "UTC"}]))
+    rig = Rig(
+        ok(Invoices=[], Contacts=[], OnlineInvoices=[], Organisations=[{"BaseCurrency": "INR", "Timezone": "UTC"}])
+    )
     await ask(rig.xero)
     [request] = rig.requests
     assert set(request.url.params) <= OFFICIAL_PARAMETERS[request.url.path]
@@ -116,6 +119,7 @@ async def test_a_missing_scope_is_no_reason_for_another_token() -> None:
     with pytest.raises(RetryableError, match="scope_missing") as failure:
         await rig.read()
     assert (failure.value.counts, len(rig.requests), rig.broker.asked) == (False, 1, [None])
+    assert (rig.permits.held, rig.permits.limits) == ([300], [Limit.CONSENT])
 
 
 async def test_a_token_near_its_end_is_not_used() -> None:

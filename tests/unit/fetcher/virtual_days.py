@@ -65,6 +65,9 @@ class Consented:
     async def check_connected(self, tenant_id: str) -> None:
         raise AssertionError("nobody disconnects")
 
+    def forget(self, tenant_id: str) -> None:
+        raise AssertionError(tenant_id)
+
 
 class Unlimited:
     """Permits everything: the sandbox counts."""

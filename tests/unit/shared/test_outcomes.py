@@ -2,8 +2,8 @@
 
 import pytest
 
-from shared.errors import PermanentError, PersonNeededError, PublishFailed, RetryableError
-from shared.runtime.outcomes import Bury, Delay, Outcome, outcome_of
+from shared.errors import OutageError, PermanentError, PersonNeededError, PublishFailed, RetryableError
+from shared.runtime.outcomes import OUTAGE_SECONDS, Bury, Delay, Outcome, outcome_of
 from shared.topology.delays import LADDER, LATEST_SECONDS
 
 
@@ -54,3 +54,20 @@ def test_a_wait_that_is_no_failure_ends_hardly_late(seconds: float) -> None:
         waited, steps = waited + outcome.rung.seconds, steps + 1
     assert waited - seconds <= LATEST_SECONDS
     assert steps <= 20
+
+
+@pytest.mark.parametrize(
+    ("waited_seconds", "retry_after", "pause"),
+    [(0, None, 1), (100, None, 60), (3600, None, 1800), (86_000, None, 1800), (0, 290, 300), (3600, 290, 1800)],
+)
+def test_an_outage_uses_up_no_attempt_for_a_day(waited_seconds: float, retry_after: float | None, pause: int) -> None:
+    error = OutageError("down", retry_after=retry_after)
+    outcome = outcome_of(error, 7, waited_seconds=waited_seconds)
+    assert isinstance(outcome, Delay)
+    assert (outcome.rung.seconds, outcome.attempt, outcome.reason) == (pause, 7, "down")
+
+
+def test_after_a_day_of_an_outage_attempts_count_again() -> None:
+    error = OutageError("down")
+    assert outcome_of(error, 0, waited_seconds=OUTAGE_SECONDS) == Delay(LADDER[0], 1, "down")
+    assert outcome_of(error, 7, waited_seconds=OUTAGE_SECONDS) == Bury("down")

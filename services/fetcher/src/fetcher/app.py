@@ -19,7 +19,7 @@ from fetcher.adapters.xero import Xero
 from fetcher.arrivals import Arrivals
 from fetcher.contacts import ContactDirectory
 from fetcher.gatherer import Gatherer
-from fetcher.handlers import build_router
+from fetcher.handlers import LaneShares, build_router
 from fetcher.looks import LookAtInvoices
 from fetcher.metrics import FetcherMetrics
 from fetcher.online_links import OnlineLinks
@@ -32,6 +32,7 @@ from fetcher.scans import ScanTenant
 from fetcher.settings import FetcherSettings
 from fetcher.shares import TenantShares
 from fetcher.silence_watch import SilenceWatch
+from fetcher.troubles import Troubles
 from fetcher.watch_loop import WatchLoop
 from shared.runtime.http import create_http_client
 from shared.runtime.redis import create_redis
@@ -42,22 +43,30 @@ PREFETCH = 500
 HOT_SHARE = 100
 """Of one tenant in the hot lane: a burst fits, and five tenants that Xero holds leave room for others."""
 
+BULK_SHARE = 100
+"""Of one tenant in the bulk lane, while it is held or slow."""
+MOST_CONNECTIONS = 800
+"""The permits are the bound; this keeps below the 1,024 files that a process may usually open."""
+POOL_SECONDS = 2.0
+"""A call that waits for a connection has its permit in hand."""
+
 
 @asynccontextmanager
 async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Service]:
     figures = FetcherMetrics(core.registry, settings.xero_calls_per_day)
     redis = create_redis(settings.redis_url.get_secret_value())
     # The whole call has a deadline of its own; the client's must not come first.
-    http = create_http_client(settings.xero_api_url, timeout_seconds=CALL_SECONDS + 10, max_connections=50)
+    http = create_http_client(
+        settings.xero_api_url,
+        timeout_seconds=CALL_SECONDS + 10,
+        max_connections=MOST_CONNECTIONS,
+        pool_seconds=POOL_SECONDS,
+    )
     async with redis, http, core.token_broker() as broker:
-        limits = Limits(
-            settings.xero_calls_per_minute,
-            settings.xero_concurrent_calls,
-            settings.xero_calls_per_day,
-            settings.xero_app_calls_per_minute,
-        )
-        limiter = CallLimiter(redis, limits, waited=figures.waited, refused=figures.refused)
-        calls = XeroCalls(http, AccessTokens(broker, core.clock), limiter, core.clock, figures)
+        limits = Limits.of(settings)
+        troubles = Troubles()
+        limiter = CallLimiter(redis, limits, waited=figures.waited, refused=figures.refused, held=troubles.held)
+        calls = XeroCalls(http, AccessTokens(broker, core.clock), limiter, core.clock, figures, troubles=troubles)
         xero = {purpose: Xero(calls, figures.invoices_per_call.observe, purpose) for purpose in Purpose}
         cache = RedisContactCache(redis)
         contacts = {purpose: ContactDirectory(xero[purpose], cache, core.clock) for purpose in Purpose}
@@ -82,6 +91,8 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
         silence = SilenceWatch(records, core.events.publish, core.clock)
         watching = WatchLoop(arrivals, account, silence, figures.webhooks_silent.set)
 
+        shares = LaneShares(TenantShares(HOT_SHARE), TenantShares(BULK_SHARE, troubles.rest))
+
         async def redis_answers() -> bool:
             try:
                 return bool(await redis.ping())
@@ -90,7 +101,7 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
 
         try:
             yield Service(
-                routers=[build_router(look, scans, organisations, TenantShares(HOT_SHARE), core.events)],
+                routers=[build_router(look, scans, organisations, shares, limiter.resume, core.events)],
                 prefetch=PREFETCH,
                 loops={"webhooks": watching},
                 checks={"redis": redis_answers},

@@ -38,6 +38,6 @@ def batches(ids: Sequence[str]) -> Iterator[list[str]]:
         start += len(batch)
 
 
-def halves(ids: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+def halves(ids: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     middle = len(ids) // 2
     return ids[:middle], ids[middle:]

@@ -39,12 +39,7 @@ def main() -> None:
 
 
 async def _answer(settings: FetcherSettings, *, as_json: bool) -> str:
-    limits = Limits(
-        settings.xero_calls_per_minute,
-        settings.xero_concurrent_calls,
-        settings.xero_calls_per_day,
-        settings.xero_app_calls_per_minute,
-    )
+    limits = Limits.of(settings)
     async with create_redis(settings.redis_url.get_secret_value()) as redis:
         spending = Spending(redis, CallLimiter(redis, limits))
         tenants, everybody_until = await spending.tenants(), await spending.everybody_until()

@@ -1,11 +1,14 @@
 """The contacts of a tenant's invoices: from the cache, else from Xero, fifty at a time."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
-from fetcher.batches import batches, halves
+from fetcher.batches import batches
+from fetcher.faults import OF_ALL_OR_OF_ONE, REFUSED_QUESTION
 from fetcher.mapping import contact_of, unknown_contact
-from fetcher.ports import Clock, ContactCache, ContactPage, Contacts, InvoicePage, XeroContacts
+from fetcher.piecemeal import Piecemeal
+from fetcher.ports import Clock, ContactCache, ContactPage, Contacts, Cut, InvoicePage, XeroContacts
 from shared.contracts.invoices import Contact
+from shared.errors import DuebellError
 
 
 class ContactDirectory:
@@ -15,13 +18,15 @@ class ContactDirectory:
         self._xero = xero
         self._cache = cache
         self._clock = clock
+        self._pages = Piecemeal(self._page, lambda page: {card.contact_id for card in page.cards})
 
     async def of_page(
         self, tenant_id: str, country: str, page: InvoicePage, *, anew: bool = False
     ) -> AsyncIterator[Contacts]:
         """Every row's contact by its id, in pieces as they come; ``country`` is the organisation's.
 
-        ``anew`` takes nothing from the cache, so that no contact is older than its invoice.
+        ``anew`` takes nothing from the cache, so that no contact is older than its invoice. What keeps a contact from
+        being read is raised after the others were given.
         """
         in_full = [contact_of(row.card, country) for row in page.rows if row.card is not None]
         await self._cache.keep(tenant_id, in_full, page.read_at)
@@ -31,25 +36,33 @@ class ContactDirectory:
             known.update(await self._cache.find(tenant_id, list(names)))
         if known:
             yield known
+        failures: list[DuebellError] = []
         for batch in batches([contact_id for contact_id in names if contact_id not in known]):
-            yield await self._read(tenant_id, country, {contact_id: names[contact_id] for contact_id in batch})
+            wanted = {contact_id: names[contact_id] for contact_id in batch}
+            yield await self._read(tenant_id, country, wanted, failures)
+        if failures:
+            raise failures[0]
 
     async def forget(self, tenant_id: str, contact_id: str) -> None:
         """The contact has changed: whatever was read of it until now is old."""
         await self._cache.drop(tenant_id, contact_id.lower(), self._clock())
 
-    async def _read(self, tenant_id: str, country: str, names: dict[str, str]) -> Contacts:
+    async def _read(
+        self, tenant_id: str, country: str, names: dict[str, str], failures: list[DuebellError]
+    ) -> Contacts:
         contacts: dict[str, Contact] = {}
-        for answer in await self._answers(tenant_id, list(names)):
-            found = [contact_of(card, country) for card in answer.cards]
-            await self._cache.keep(tenant_id, found, answer.read_at)
-            contacts.update({contact.contact_id: contact for contact in found})
-        return {key: contacts.get(key) or unknown_contact(key, name) for key, name in names.items()}
+        for part in await self._pages.read(tenant_id, lambda: list(names)):
+            if part.error is not None:
+                failures.append(part.error)
+                contacts = {key: contact for key, contact in contacts.items() if key not in part.asked}
+                if part.error.reason not in OF_ALL_OR_OF_ONE | {REFUSED_QUESTION}:
+                    raise part.error
+            contacts |= {key: unknown_contact(key, names[key]) for key in part.asked if part.error is None}
+            if part.page is not None:
+                found = [contact_of(card, country) for card in part.page.cards]
+                await self._cache.keep(tenant_id, found, part.page.read_at)
+                contacts |= {contact.contact_id: contact for contact in found}
+        return contacts
 
-    async def _answers(self, tenant_id: str, ids: Sequence[str]) -> list[ContactPage]:
-        answer = await self._xero.contacts(tenant_id, ids)
-        if answer is not None:
-            return [answer]
-        if len(ids) == 1:
-            return []
-        return [page for half in halves(ids) for page in await self._answers(tenant_id, half)]
+    async def _page(self, tenant_id: str, cut: Cut) -> ContactPage | None:
+        return await self._xero.contacts(tenant_id, cut())

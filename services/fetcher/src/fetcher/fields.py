@@ -26,10 +26,8 @@ def record(raw: object, field: str) -> Json:
 
 
 def items(raw: Json, field: str) -> list[Any]:
-    """A missing list is an empty one."""
+    """A missing list says nothing: only one that is there may be empty."""
     value = raw.get(field)
-    if value is None:
-        return []
     if not isinstance(value, list):
         raise Unreadable(field)
     return value

@@ -41,10 +41,6 @@ class Gatherer(Generic[T]):
             self._tasks[tenant_id] = asyncio.create_task(self._serve(tenant_id, waiting))
         return await asyncio.shield(future)
 
-    @property
-    def busy_tenants(self) -> int:
-        return len(self._tasks)
-
     async def close(self) -> None:
         """Give up what is under way."""
         tasks = list(self._tasks.values())

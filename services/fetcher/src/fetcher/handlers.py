@@ -1,7 +1,8 @@
 """What the fetcher does with each message."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from faststream.rabbit import RabbitRouter
 
@@ -24,11 +25,20 @@ BULK_PREFETCH = 150
 """Three batches: one being read, one being cut, one on its way. More would only stand before the hot lane's work."""
 
 
+@dataclass(frozen=True)
+class LaneShares:
+    """A tenant's shares of the two lanes of events."""
+
+    hot: TenantShares
+    bulk: TenantShares
+
+
 def build_router(
     look: LookAtInvoices,
     scan: PacedScans,
     organisations: OrganisationDirectory,
-    hot_shares: TenantShares,
+    shares: LaneShares,
+    resume: Callable[[str], Awaitable[None]],
     events: Publishes,
 ) -> RabbitRouter:
     router = RabbitRouter()
@@ -36,13 +46,14 @@ def build_router(
     @router.subscriber(queues.FETCHER_XERO_EVENT_RECEIVED.subscription())
     async def on_xero_event_received(event: XeroEventReceivedV1) -> None:
         """Read the invoice that changed and say what it is now."""
-        with hot_shares.place(event.tenant_id):
+        with shares.hot.place(event.tenant_id):
             await _publish_all(look.after_event(event), events)
 
     @router.subscriber(queues.FETCHER_XERO_EVENT_RECEIVED_BULK.subscription(), channel=prefetching(BULK_PREFETCH))
     async def on_bulk_xero_event_received(event: XeroEventReceivedV1) -> None:
         """The same for what is beyond a tenant's burst."""
-        await _publish_all(look.after_event(event), events)
+        with shares.bulk.place(event.tenant_id):
+            await _publish_all(look.after_event(event), events)
 
     @router.subscriber(queues.FETCHER_INVOICE_LOOK_REQUESTED.subscription())
     async def on_invoice_look_requested(request: InvoiceLookRequestedV1) -> None:
@@ -57,6 +68,7 @@ def build_router(
     @router.subscriber(queues.FETCHER_CONNECTION_ESTABLISHED.subscription())
     async def on_connection_established(event: ConnectionEstablishedV1) -> None:
         """Read the organisation, which tells everyone where it is and what time it is there, and catch up."""
+        await resume(event.tenant_id)
         await organisations.read(event.tenant_id)
         await _publish_all(scan.catch_up(event.tenant_id), events)
 

@@ -48,7 +48,7 @@ class FetcherMetrics:
         )
         self.holds = Counter(
             "duebell_fetcher_holds_total",
-            "Refusals of Xero's that held a tenant, or all, by the limit; day: the tenant is parked",
+            "Holds of a tenant, or of all, by the limit or other cause; day: the tenant is parked",
             ["limit", "tier"],
             registry=registry,
         )

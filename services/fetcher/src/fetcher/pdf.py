@@ -26,12 +26,7 @@ async def invoice_pdf(settings: FetcherSettings, tenant_id: str, invoice: str) -
 
     Raises as :meth:`Documents.pdf` does, and ConfigurationError without RabbitMQ.
     """
-    limits = Limits(
-        settings.xero_calls_per_minute,
-        settings.xero_concurrent_calls,
-        settings.xero_calls_per_day,
-        settings.xero_app_calls_per_minute,
-    )
+    limits = Limits.of(settings)
     async with (
         create_redis(settings.redis_url.get_secret_value()) as redis,
         create_http_client(settings.xero_api_url, timeout_seconds=CALL_SECONDS + 10) as http,

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fetcher.batches import halves
 from fetcher.contacts import ContactDirectory
 from fetcher.organisations import OrganisationDirectory
+from fetcher.piecemeal import Piecemeal
 from fetcher.ports import Cut, InvoicePage, InvoiceRow, UnreadableInvoice, XeroInvoices
 from shared.contracts.invoices import Cause, Contact, Invoice, InvoiceEnrichedV1, Organisation
-from shared.errors import PermanentError
+from shared.errors import DuebellError, PermanentError
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class InvoiceReader:
         self._xero = xero
         self._contacts = contacts
         self._organisations = organisations
+        self._pages = Piecemeal(self._page, _shown)
 
     async def read(self, tenant_id: str, cut: Cut, *, contacts_anew: bool = False) -> Mapping[str, Reading | Exception]:
         """A reading, or why there is none, for every id of the cut, in one call where Xero allows it.
@@ -46,14 +47,12 @@ class InvoiceReader:
         With ``contacts_anew`` the contacts are as fresh as the invoices, for one more call where there are several.
         """
         organisation = await self._organisations.of(tenant_id)
-        pages = await self._pages(tenant_id, cut)
         answers: dict[str, Reading | Exception] = {}
-        for asked, page in pages:
-            answers |= {identifier: not_found() for identifier in asked}
-            if page is not None:
-                answers |= {problem.invoice_id: unreadable(problem) for problem in page.unreadable}
-                async for reading in self.complete(tenant_id, organisation, page, contacts_anew=contacts_anew):
-                    answers[reading.invoice.invoice_id] = reading
+        for part in await self._pages.read(tenant_id, cut):
+            answers |= {identifier: part.error or not_found() for identifier in part.asked}
+            if part.page is not None:
+                answers |= _unreadables(part.asked, part.page)
+                answers |= await self._completed(tenant_id, organisation, part.page, contacts_anew=contacts_anew)
         return answers
 
     async def complete(
@@ -68,13 +67,30 @@ class InvoiceReader:
                 for row in by_contact.get(contact_id, ()):
                     yield Reading(row.invoice, contact, organisation, page.read_at)
 
-    async def _pages(self, tenant_id: str, cut: Cut) -> list[tuple[Sequence[str], InvoicePage | None]]:
-        answer = await self._xero.invoices(tenant_id, cut)
-        if answer.page is not None or len(answer.asked) == 1:
-            return [(answer.asked, answer.page)]
-        # Xero says "not found" of a question that is too long, too: no id is blamed before it was asked alone.
-        left, right = halves(answer.asked)
-        return [*await self._pages(tenant_id, lambda: left), *await self._pages(tenant_id, lambda: right)]
+    async def _completed(
+        self, tenant_id: str, organisation: Organisation, page: InvoicePage, *, contacts_anew: bool
+    ) -> Mapping[str, Reading | Exception]:
+        readings: dict[str, Reading | Exception] = {}
+        try:
+            async for reading in self.complete(tenant_id, organisation, page, contacts_anew=contacts_anew):
+                readings[reading.invoice.invoice_id] = reading
+        except DuebellError as error:
+            # A contact that cannot be read keeps nobody from the others.
+            return {row.invoice.invoice_id: error for row in page.rows} | readings
+        return readings
+
+    async def _page(self, tenant_id: str, cut: Cut) -> InvoicePage | None:
+        return (await self._xero.invoices(tenant_id, cut)).page
+
+
+def _shown(page: InvoicePage) -> set[str]:
+    return {row.invoice.invoice_id for row in page.rows} | {problem.invoice_id for problem in page.unreadable}
+
+
+def _unreadables(asked: Sequence[str], page: InvoicePage) -> Mapping[str, Exception]:
+    """One that was asked for alone is known even where its own id cannot be read."""
+    alone = asked[0] if len(asked) == 1 else None
+    return {alone or problem.invoice_id: unreadable(problem) for problem in page.unreadable}
 
 
 def not_found() -> PermanentError:

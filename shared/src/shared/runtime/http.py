@@ -17,14 +17,20 @@ def create_http_client(
     max_connections: int = 20,
     headers: Mapping[str, str] | None = None,
     keepalive_seconds: float = KEEPALIVE_SECONDS,
+    pool_seconds: float | None = None,
 ) -> httpx.AsyncClient:
     """A client that talks to ``base_url`` alone, takes no proxy from the environment and never retries by itself.
 
     ``keepalive_seconds``: how long an idle connection may be used again; 0 opens one for every request.
+    ``pool_seconds``: how long a request may wait for one of ``max_connections``, where that is not ``timeout_seconds``.
     """
     return httpx.AsyncClient(
         base_url=base_url,
-        timeout=httpx.Timeout(timeout_seconds, connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds)),
+        timeout=httpx.Timeout(
+            timeout_seconds,
+            connect=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds),
+            pool=timeout_seconds if pool_seconds is None else pool_seconds,
+        ),
         limits=httpx.Limits(
             max_connections=max_connections,
             max_keepalive_connections=max_connections if keepalive_seconds else 0,

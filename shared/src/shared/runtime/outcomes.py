@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
-from shared.errors import PermanentError, PersonNeededError, RetryableError
+from shared.errors import OutageError, PermanentError, PersonNeededError, RetryableError
 from shared.topology.delays import MAX_ATTEMPTS, Rung, rung_for_attempt, rung_for_delay, rung_towards
 
 _SOON_SECONDS = 60.0
 _SOON_FOR_SECONDS = 600.0
 _LATER_SECONDS = 300.0
+OUTAGE_SECONDS = 86_400.0
+"""For so long nothing is buried because a remote is out of order."""
+_LONGEST_PAUSE_OF_OUTAGE = 1800.0
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,15 @@ def outcome_of(
         return Delay(rung_for_delay(pause), 0, error.reason)
     reason = error.reason if isinstance(error, RetryableError) else f"unexpected_{type(error).__name__}"
     retry_after = error.retry_after if isinstance(error, RetryableError) else None
-    if isinstance(error, RetryableError) and not error.counts:
-        rung = rung_for_attempt(attempts + 1) if retry_after is None else rung_towards(retry_after)
-        return Delay(rung, attempts, reason)
-    attempt = attempts + 1
-    if attempt >= MAX_ATTEMPTS:
-        return Bury(reason)
-    return Delay(rung_for_attempt(attempt) if retry_after is None else rung_for_delay(retry_after), attempt, reason)
+    counts = not isinstance(error, RetryableError) or error.counts
+    if isinstance(error, OutageError) and waited_seconds < OUTAGE_SECONDS:
+        # In proportion to what was waited already, so that the end of a short outage is noticed soon.
+        pause = min(max(waited_seconds / 4, 1.0), _LONGEST_PAUSE_OF_OUTAGE)
+        retry_after = max(rung_for_delay(pause).seconds, retry_after or 0.0)
+    elif counts:
+        attempt = attempts + 1
+        if attempt >= MAX_ATTEMPTS:
+            return Bury(reason)
+        return Delay(rung_for_attempt(attempt) if retry_after is None else rung_for_delay(retry_after), attempt, reason)
+    rung = rung_for_attempt(attempts + 1) if retry_after is None else rung_towards(retry_after)
+    return Delay(rung, attempts, reason)

@@ -1,58 +1,65 @@
 """One authorised, permitted GET to Xero, and what each kind of refusal means."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
 from pydantic import SecretStr
 
+from fetcher.adapters.answers import (
+    HELD_TENANT_SECONDS,
+    MOST_BYTES,
+    Answer,
+    Content,
+    is_json,
+    lacks_scope,
+    read_answer,
+)
 from fetcher.adapters.permits import Limit, Permit, Remaining
+from fetcher.faults import TIMEOUT, UNAVAILABLE, UNREACHABLE, UNREADABLE
 from fetcher.ports import Clock
 from fetcher.purposes import Purpose
-from shared.errors import PermanentError, RetryableError
+from fetcher.troubles import Troubles
+from shared.errors import OutageError, RetryableError
 from shared.telemetry.logging import get_logger
 
 CALL_SECONDS = 30.0
 """For the whole call, from connecting to the last byte."""
-REFUSED_QUESTION = "xero_refused_question"
 _MOST_SENDS = 3
-_HELD_TENANT_SECONDS = 300.0
 _MINUTE_HOLD_SECONDS = 10.0
 _HOLD_SECONDS = {Limit.DAY: 3600.0, Limit.CONCURRENT: 1.0}
 _LONGEST_HOLD_SECONDS = 2 * 86400.0
-_OF_THE_TRANSPORT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+_AFTER_A_FAULT_SECONDS = 1.0
+_AFTER_A_TIMEOUT_SECONDS = 10.0
+_LONGEST_REST_SECONDS = 3600.0
+_NO_CONNECTION_SECONDS = 5.0
 _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Question:
-    """A GET; ``endpoint`` names it in the figures. An answer of more than ``most_bytes`` is given up while it comes."""
+    """A GET; ``endpoint`` names it in the figures. An answer of more than ``most_bytes`` is given up while it comes.
+
+    Where others can do without the answer, its refusal does not hold the tenant.
+    """
 
     endpoint: str
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    most_bytes: int | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A JSON object whose fractions are Decimals; ``sent_at`` is when it was asked for."""
-
-    body: Mapping[str, Any]
-    sent_at: datetime
+    most_bytes: int = MOST_BYTES
+    holds_tenant: bool = True
 
 
 class Tokens(Protocol):
     async def access(self, tenant_id: str) -> SecretStr: ...
     async def replace(self, tenant_id: str, refused: SecretStr) -> SecretStr: ...
     async def check_connected(self, tenant_id: str) -> None: ...
+    def forget(self, tenant_id: str) -> None: ...
 
 
 class Permits(Protocol):
@@ -83,6 +90,7 @@ class XeroCalls:
         figures: CallFigures,
         *,
         call_seconds: float = CALL_SECONDS,
+        troubles: Troubles | None = None,
     ) -> None:
         self._http = http
         self._tokens = tokens
@@ -90,12 +98,13 @@ class XeroCalls:
         self._clock = clock
         self._figures = figures
         self._call_seconds = call_seconds
+        self._troubles = troubles or Troubles()
 
     async def get(self, tenant_id: str, ask: Callable[[], Question], purpose: Purpose = Purpose.EVENT) -> Answer | None:
         """Ask what ``ask`` says once the call may be made. None for "not found".
 
         Raises:
-            RetryableError: no token, no permit, no answer, or one that says "not now".
+            RetryableError: no token, no permit, no answer, or one that says "not now"; OutageError where that goes on.
             PermanentError: ``unknown_tenant``, or ``xero_refused_question`` with Xero's error number.
         """
         response, sent_at = await self.exchange(tenant_id, ask, purpose)
@@ -115,26 +124,65 @@ class XeroCalls:
                 token = await self._tokens.access(tenant_id)
             else:
                 token = await self._tokens.replace(tenant_id, refused)
+            began = 0.0
             try:
                 async with self._permits.permit(tenant_id, purpose) as permit:
                     question = question or ask()
                     sent_at = self._clock()
-                    response = await self._send(permit, token, question, purpose)
+                    with self._troubles.calling(tenant_id) as began:
+                        response = await self._send(permit, token, question, purpose)
                     await self._obey(permit, response)
             except TimeoutError as error:
-                raise RetryableError("xero_timeout") from error
+                raise await self._fault(tenant_id, question, began, TIMEOUT) from error
+            except httpx.PoolTimeout as error:
+                # Nothing was sent, and nothing is known of Xero.
+                raise RetryableError("connections_taken", retry_after=_NO_CONNECTION_SECONDS, counts=False) from error
             except httpx.HTTPError as error:
-                raise RetryableError("xero_unreachable", type(error).__name__) from error
+                raise await self._fault(tenant_id, question, began, UNREACHABLE, type(error).__name__) from error
+            if response.status_code >= 500:
+                text, told = f"status {response.status_code}", response.headers.get("Retry-After", "")
+                raise await self._fault(tenant_id, question, began, UNAVAILABLE, text, told)
+            if response.status_code == 200 and question.holds_tenant and not is_json(response):
+                raise await self._fault(tenant_id, question, began, UNREADABLE, "not JSON")
+            self._troubles.answered(tenant_id)
             if response.status_code == 429:
                 continue
-            if response.status_code == 401 and refused is None and not _lacks_scope(response):
+            if response.status_code == 401 and refused is None and not lacks_scope(response):
                 refused = token
                 continue
-            if response.status_code == 403:
-                # Raises where the organisation was disconnected; else the hold below is all there is to do.
-                await self._tokens.check_connected(tenant_id)
+            await self._look_after_consent(tenant_id, question, response)
             return response, sent_at
         raise RetryableError("xero_rate_limited", retry_after=60, counts=False)
+
+    async def _look_after_consent(self, tenant_id: str, question: Question, response: httpx.Response) -> None:
+        """Raises where the organisation was disconnected; until a person acts, others need not ask again."""
+        if response.status_code == 403:
+            await self._tokens.check_connected(tenant_id)
+        elif lacks_scope(response):
+            # One that is asked for anew knows of a consent that was given meanwhile.
+            self._tokens.forget(tenant_id)
+        else:
+            return
+        if question.holds_tenant:
+            await self._permits.hold(tenant_id, HELD_TENANT_SECONDS, Limit.CONSENT)
+            self._tell(tenant_id, HELD_TENANT_SECONDS, Limit.CONSENT)
+
+    async def _fault(
+        self, tenant_id: str, question: Question | None, began: float, reason: str, text: str = "", told: str = ""
+    ) -> RetryableError:
+        """Let the tenant be for a while, ever longer while nothing of it is answered."""
+        if question is None or not question.holds_tenant:
+            return RetryableError(reason, text)
+        first_seconds = _AFTER_A_TIMEOUT_SECONDS if reason == TIMEOUT else _AFTER_A_FAULT_SECONDS
+        fault = self._troubles.fault(tenant_id, began, first_seconds)
+        seconds = max(fault.seconds, min(_seconds_told(told) or 0.0, _LONGEST_REST_SECONDS))
+        # Without Redis nobody is granted a call anyway.
+        with suppress(RetryableError):
+            await self._permits.hold(tenant_id, seconds, Limit.OUTAGE)
+        self._tell(tenant_id, seconds, Limit.OUTAGE)
+        if fault.repeated:
+            return OutageError(reason, text, retry_after=seconds)
+        return RetryableError(reason, text, retry_after=_seconds_told(told) and seconds)
 
     async def _send(self, permit: Permit, token: SecretStr, question: Question, purpose: Purpose) -> httpx.Response:
         status, size, day_left = "failed", 0, None
@@ -149,18 +197,20 @@ class XeroCalls:
                         "Authorization": f"Bearer {token.get_secret_value()}",
                         "Xero-tenant-Id": permit.tenant_id,
                         "Accept": "application/json",
+                        "Accept-Encoding": "gzip",
                         **question.headers,
                     },
                 )
                 response = await self._http.send(request, stream=True)
+                content = Content(response, question.most_bytes)
                 try:
-                    content = await _content(response, question.most_bytes)
+                    whole = await content.read()
                 finally:
                     await response.aclose()
-                    size = permit.received_bytes = response.num_bytes_downloaded
+                    size = permit.received_bytes = content.received_bytes
             status = str(response.status_code)
             day_left = Remaining.of(response.headers).day
-            return content
+            return whole
         finally:
             self._figures.called(question.endpoint, purpose, status, size, day_left)
 
@@ -168,7 +218,7 @@ class XeroCalls:
         """Hand on what the answer says of the limits, before the permit is given back."""
         if response.status_code == 429:
             limit = Limit.named(response.headers.get("X-Rate-Limit-Problem", ""))
-            seconds = _hold_seconds(response.headers.get("Retry-After", "").strip(), limit)
+            seconds = _hold_seconds(response.headers.get("Retry-After", ""), limit)
             await self._permits.hold(permit.tenant_id, seconds, limit)
             self._tell(permit.tenant_id, seconds, limit)
         remaining = Remaining.of(response.headers)
@@ -188,69 +238,12 @@ class XeroCalls:
 
 def _hold_seconds(told: str, limit: Limit) -> float:
     """Xero's ``Retry-After``; where it is missing, a guess by the limit that was hit."""
-    if told.isascii() and told.isdecimal():
-        return min(max(float(told), 1.0), _LONGEST_HOLD_SECONDS)
-    return _HOLD_SECONDS.get(limit, _MINUTE_HOLD_SECONDS)
+    seconds = _seconds_told(told)
+    if seconds is None:
+        return _HOLD_SECONDS.get(limit, _MINUTE_HOLD_SECONDS)
+    return min(max(seconds, 1.0), _LONGEST_HOLD_SECONDS)
 
 
-def _lacks_scope(response: httpx.Response) -> bool:
-    return response.status_code == 401 and "AuthorizationUnsuccessful" in response.text
-
-
-async def _content(response: httpx.Response, most_bytes: int | None) -> httpx.Response:
-    """The answer, read to its end."""
-    if most_bytes is None:
-        await response.aread()
-        return response
-    content = bytearray()
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > most_bytes:
-            raise PermanentError("xero_answer_too_large", f"more than {most_bytes} bytes")
-    plain = {name: value for name, value in response.headers.items() if name not in _OF_THE_TRANSPORT}
-    return httpx.Response(response.status_code, headers=plain, content=bytes(content))
-
-
-def read_answer(response: httpx.Response, sent_at: datetime) -> Answer | None:
-    """What the answer says; None for "not found". Raises what its refusal means."""
-    match response.status_code:
-        case 200:
-            return Answer(_json(response), sent_at)
-        case 304:
-            return Answer({}, sent_at)
-        case 400:
-            raise _refused_question(response)
-        case 401 if _lacks_scope(response):
-            raise RetryableError("scope_missing", retry_after=_HELD_TENANT_SECONDS, counts=False)
-        case 401:
-            raise RetryableError("token_refused")
-        case 403:
-            raise RetryableError("forbidden", retry_after=_HELD_TENANT_SECONDS, counts=False)
-        case 404:
-            return None
-        case status:
-            raise RetryableError("xero_unavailable", f"status {status}")
-
-
-def _refused_question(response: httpx.Response) -> Exception:
-    try:
-        number = _json(response).get("ErrorNumber")
-    except RetryableError as error:
-        return error
-    return PermanentError(REFUSED_QUESTION, f"error {number}" if isinstance(number, int) else "")
-
-
-def _json(response: httpx.Response) -> Mapping[str, Any]:
-    if "application/json" not in response.headers.get("Content-Type", "").lower():
-        raise RetryableError("xero_answer_unreadable", "not JSON")
-    try:
-        body = json.loads(response.content, parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise RetryableError("xero_answer_unreadable", "broken JSON") from error
-    if not isinstance(body, dict):
-        raise RetryableError("xero_answer_unreadable", "no object")
-    return body
-
-
-def _no_constant(name: str) -> Decimal:
-    raise ValueError(name)
+def _seconds_told(told: str) -> float | None:
+    text = told.strip()
+    return float(text) if text.isascii() and text.isdecimal() else None

@@ -2,7 +2,8 @@
 
 from urllib.parse import quote
 
-from fetcher.adapters.calls import Question, XeroCalls, read_answer
+from fetcher.adapters.answers import read_answer
+from fetcher.adapters.calls import Question, XeroCalls
 from shared.errors import PermanentError, RetryableError
 
 MOST_BYTES = 10 * 1024 * 1024
@@ -22,7 +23,7 @@ class Documents:
     async def pdf(self, tenant_id: str, invoice: str) -> bytes | None:
         """One call for the whole document; None for "not found".
 
-        Raises as :meth:`XeroCalls.get` does, and PermanentError ``not_an_invoice_name`` or ``xero_answer_too_large``.
+        Raises as :meth:`XeroCalls.get` does, and PermanentError ``not_an_invoice_name``.
         """
         if invoice in _NO_NAMES or len(invoice) > _LONGEST_NAME:
             raise PermanentError("not_an_invoice_name")
@@ -31,6 +32,7 @@ class Documents:
             f"{_API}/Invoices/{quote(invoice, safe='')}",
             headers={"Accept": _PDF, "Accept-Encoding": "identity"},
             most_bytes=MOST_BYTES,
+            holds_tenant=False,
         )
         response, sent_at = await self._calls.exchange(tenant_id, lambda: question)
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Self
 from uuid import uuid4
 
 from redis.asyncio import Redis
@@ -12,6 +13,7 @@ from fetcher.adapters.limiter_scripts import ACQUIRE, HOLD, LEARN, LEFT, PARTS, 
 from fetcher.adapters.permits import DayLeft, Limit, Permit, Remaining
 from fetcher.adapters.redis_faults import redis_answers
 from fetcher.purposes import DAY_SPENT, Purpose, kept_from
+from fetcher.settings import FetcherSettings
 from shared.errors import RetryableError
 
 WINDOW_SECONDS = 60.0
@@ -26,6 +28,13 @@ _MOST_OWED = 1000
 _EPOCH_SECONDS = 86400.0
 """Redis keeps an unused epoch for twice as long."""
 
+_OF_ONE_TENANT = frozenset({"tenant_held", "tenant_parked"})
+_RESUME = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+"""KEYS: the tenant's hold. ARGV: the limit that ends."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -33,6 +42,15 @@ class Limits:
     concurrent: int
     per_day: int
     app_per_minute: int = 10_000
+
+    @classmethod
+    def of(cls, settings: FetcherSettings) -> Self:
+        return cls(
+            settings.xero_calls_per_minute,
+            settings.xero_concurrent_calls,
+            settings.xero_calls_per_day,
+            settings.xero_app_calls_per_minute,
+        )
 
 
 class CallLimiter:
@@ -52,6 +70,7 @@ class CallLimiter:
         *,
         waited: Callable[[Purpose, float], None] = lambda _purpose, _seconds: None,
         refused: Callable[[Purpose, str], None] = lambda _purpose, _reason: None,
+        held: Callable[[str, float], None] = lambda _tenant_id, _seconds: None,
         window_seconds: float = WINDOW_SECONDS + MARGIN_SECONDS,
         lease_seconds: float = LEASE_SECONDS,
         longest_wait_seconds: float = LONGEST_WAIT_SECONDS,
@@ -59,6 +78,7 @@ class CallLimiter:
         self._limits = limits
         self._waited = waited
         self._refused = refused
+        self._held = held
         self._window_ms = round(window_seconds * 1000)
         self._lease_ms = round(lease_seconds * 1000)
         self._longest_wait_seconds = longest_wait_seconds
@@ -69,6 +89,7 @@ class CallLimiter:
         self._hold = redis.register_script(HOLD)
         self._learn = redis.register_script(LEARN)
         self._left = redis.register_script(LEFT)
+        self._resume = redis.register_script(_RESUME)
 
     @asynccontextmanager
     async def permit(self, tenant_id: str, purpose: Purpose = Purpose.LOOK) -> AsyncIterator[Permit]:
@@ -99,6 +120,11 @@ class CallLimiter:
         """
         with redis_answers():
             await self._hold(keys=_keys(tenant_id), args=["", "", 0, 0, max(1, round(seconds * 1000)), limit])
+
+    async def resume(self, tenant_id: str) -> None:
+        """End a hold that waits for a person's consent, and no other. Raises RetryableError."""
+        with redis_answers():
+            await self._resume(keys=[tenant_key(tenant_id, "hold")], args=[Limit.CONSENT])
 
     async def learn(self, permit: Permit, remaining: Remaining) -> None:
         """What is left by Xero's own count, told before the permit is given back. Raises RetryableError.
@@ -152,6 +178,8 @@ class CallLimiter:
                 ],
             )
         self._remember(epoch)
+        if refusal in _OF_ONE_TENANT:
+            self._held(tenant_id, int(wait_ms) / 1000)
         return str(refusal), int(wait_ms)
 
     async def _give_back(self, permit: Permit) -> None:

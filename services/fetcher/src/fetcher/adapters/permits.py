@@ -7,12 +7,14 @@ from typing import Self
 
 
 class Limit(StrEnum):
-    """Which of Xero's limits a refusal is about."""
+    """Why nothing is granted: which of Xero's limits was hit, or that it is out of order, or that a person must act."""
 
     MINUTE = "minute"
     DAY = "day"
     CONCURRENT = "concurrent"
     APP = "app"
+    OUTAGE = "outage"
+    CONSENT = "consent"
 
     @classmethod
     def named(cls, problem: str) -> Self:

@@ -46,12 +46,16 @@ class AccessTokens:
             return await self.access(tenant_id)
         return await self._ask(tenant_id, fingerprint(refused))
 
+    def forget(self, tenant_id: str) -> None:
+        """The next token is asked for anew."""
+        self._kept.pop(tenant_id, None)
+
     async def check_connected(self, tenant_id: str) -> None:
         """Return when a tenant that Xero answered 403 to is connected all the same.
 
         Raises as :meth:`access` does.
         """
-        self._kept.pop(tenant_id, None)
+        self.forget(tenant_id)
         await self._ask(tenant_id, None, forbidden=True)
 
     async def _ask(self, tenant_id: str, refused: str | None, *, forbidden: bool = False) -> SecretStr:

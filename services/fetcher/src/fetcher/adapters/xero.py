@@ -6,9 +6,11 @@ from datetime import date, datetime
 from functools import partial
 
 from fetcher import mapping
-from fetcher.adapters.calls import REFUSED_QUESTION, Answer, Question, XeroCalls
+from fetcher.adapters.answers import Answer
+from fetcher.adapters.calls import Question, XeroCalls
 from fetcher.batches import ids_query
 from fetcher.dates import date_filter, modified_since
+from fetcher.faults import REFUSED_QUESTION, UNAVAILABLE, UNREADABLE
 from fetcher.fields import Unreadable
 from fetcher.ports import ContactPage, Cut, IdsAnswer, InvoicePage
 from fetcher.purposes import Purpose
@@ -52,7 +54,8 @@ class Xero:
     async def changed(self, tenant_id: str, since: datetime, page: int) -> InvoicePage:
         """Sales invoices of any status changed since then, the longest unchanged first."""
         params = {"where": 'Type=="ACCREC"', "order": "UpdatedDateUTC", **_paging(page)}
-        return _page(await self._list(tenant_id, "changes", params, {"If-Modified-Since": modified_since(since)}))
+        answer = await self._list(tenant_id, "changes", params, {"If-Modified-Since": modified_since(since)})
+        return _empty_page(answer) if answer.is_unmodified else _page(answer)
 
     async def contacts(self, tenant_id: str, ids: Sequence[str]) -> ContactPage | None:
         """These contacts with their numbers, archived ones included; None for "not found"."""
@@ -66,7 +69,7 @@ class Xero:
         """Where the invoice's customer can see it, as Xero writes it; None where Xero offers no such page."""
         path = f"{_API}/Invoices/{invoice_id}/OnlineInvoice"
         try:
-            answer = await self._get(tenant_id, lambda: Question("online_invoice", path))
+            answer = await self._get(tenant_id, lambda: Question("online_invoice", path, holds_tenant=False))
         except PermanentError as error:
             if error.reason == REFUSED_QUESTION:
                 return None
@@ -89,7 +92,7 @@ class Xero:
         question = Question(endpoint, f"{_API}/Invoices", params, headers or {})
         answer = await self._get(tenant_id, lambda: question)
         if answer is None:
-            raise RetryableError("xero_unavailable", "a list was not found")
+            raise RetryableError(UNAVAILABLE, "a list was not found")
         return answer
 
 
@@ -103,9 +106,13 @@ def _page(answer: Answer, *, single: bool = False) -> InvoicePage:
         return mapping.invoice_page(answer.body, answer.sent_at, single=single)
 
 
+def _empty_page(answer: Answer) -> InvoicePage:
+    return InvoicePage((), (), answer.sent_at, server_time=None, page_count=None, item_count=None)
+
+
 @contextmanager
 def _readable() -> Iterator[None]:
     try:
         yield
     except Unreadable as error:
-        raise RetryableError("xero_answer_unreadable", error.field) from error
+        raise RetryableError(UNREADABLE, error.field) from error
