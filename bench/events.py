@@ -71,7 +71,7 @@ async def _measure(memory: Memory, stack: Stack) -> None:
     print_table(["changes", "seconds", "calls", "a change", *_KINDS], [cost.row() for cost in costs])
     first = costs[0]
     print(
-        "\nCalls from the organisations' connecting on; every invoice has a contact that nobody has read. One call per\n"
+        "\nCalls of these tenants from their connecting on; every invoice has an unread contact. One call per\n"
         f"event would be {first.burst.changes / first.all_calls:.0f} times as many for the first, and take "
         f"{first.burst.changes / 60:.0f} minutes. Breaches of Xero's limits: {breaches}.\n"
     )
@@ -79,13 +79,12 @@ async def _measure(memory: Memory, stack: Stack) -> None:
 
 
 async def _cost(town: Town, burst: Burst) -> Cost:
-    seen = len(await town.calls())
     tenants = await town.connected(burst.tenants)
     events = await _events(town, tenants, burst)
     began = perf_counter()
     await town.announce_all(events, burst.each, webhooks_per_second=burst.webhooks_per_second)
     ended = await town.arrivals.all_of(invoice for _, invoice in events)
-    return Cost(burst, ended - began, kinds_of((await town.calls())[seen:]))
+    return Cost(burst, ended - began, kinds_of(await town.calls(tenants)))
 
 
 async def _events(town: Town, tenants: Sequence[str], burst: Burst) -> list[tuple[str, str]]:

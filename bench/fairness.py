@@ -56,12 +56,12 @@ async def _measure(run: Run, stack: Stack) -> tuple[float, int]:
         flooding, quiet = await town.connected(run.flooding), await town.connected(QUIET)
         alone = await _waits(town, quiet, ALONE)
         books = [[(tenant, invoice) for invoice in await town.invoices(tenant, FLOOD)] for tenant in flooding]
-        seen = len(await town.calls())
+        seen = len(await town.calls(flooding))
         began = perf_counter()
         flood = asyncio.create_task(_flood(town, books))
         beside = await _waits(town, quiet, None, until=flood)
         took = await flood - began
-        costs = kinds_of(call for call in (await town.calls())[seen:] if call["tenant"] in flooding)
+        costs = kinds_of((await town.calls(flooding))[seen:])
         breaches = await town.breaches()
     print_row(_WIDTHS, [f"{run.fetchers}, nothing", *_cells(alone), "", "", ""])
     print_row(_WIDTHS, [run.name, *_cells(beside), f"{took:.0f} s", str(costs.total()), str(costs["refused"])])

@@ -66,7 +66,7 @@ class Town:
         (await self.http.get(back)).raise_for_status()
 
         async def are_read() -> bool:
-            return {call["tenant"] for call in await self.calls()} >= set(tenants)
+            return {call["tenant"] for call in await self.calls(tenants)} >= set(tenants)
 
         await eventually("organisations are read", are_read, LONGEST_SECONDS)
         return tenants
@@ -106,9 +106,9 @@ class Town:
         await self.announce([(tenant, invoice)])
         return await self.arrivals.all_of([invoice]) - began
 
-    async def calls(self) -> list[Json]:
-        """Every call that Xero saw: ``tenant``, ``path``, ``query``, ``status``."""
-        return await self.sandbox.journal("xero.api")
+    async def calls(self, of: Sequence[str]) -> list[Json]:
+        """Every call for these tenants that Xero saw: ``tenant``, ``path``, ``query``, ``status``."""
+        return [call for call in await self.sandbox.journal("xero.api") if call["tenant"] in of]
 
     async def breaches(self) -> int:
         return int((await self.sandbox.summary())["breaches"])

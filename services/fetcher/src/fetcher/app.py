@@ -37,7 +37,7 @@ from shared.runtime.http import create_http_client
 from shared.runtime.redis import create_redis
 from shared.runtime.service import Core, Service
 
-PREFETCH = 500
+PREFETCH = 2500
 """Handlers wait together for few calls; a quiet tenant waits only for what lies ahead of this many."""
 HOT_SHARE = 100
 """Of one tenant in the hot lane: a burst fits, and five tenants that Xero holds leave room for others."""

@@ -1,12 +1,14 @@
 """Gathers single questions of a tenant into batches, so that many events cost few calls."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sized
 from typing import Generic, TypeVar
 
 from fetcher.batches import MOST_IDS, first_batch
 from fetcher.ports import Cut
 
+LONGEST_PAUSES = 8
+"""A tenant's longest pause, in first pauses."""
 T = TypeVar("T")
 Read = Callable[[str, Cut], Awaitable[Mapping[str, T | Exception]]]
 """Reads one batch of a tenant: calls the cut once it may ask, and answers every id that the cut gave."""
@@ -18,16 +20,31 @@ class Gatherer(Generic[T]):
     The call belongs to that task: a handler that is cancelled leaves its neighbours' call alone. The batch is cut when
     the call may be made, so ids pile up while the tenant waits for its permit, and each id is asked once.
 
-    An idle tenant's first id waits ``linger_seconds`` for company. A busy tenant's batches stand ``pause_seconds``
-    apart, unless a whole one waits: a trickle of events would otherwise spend a call each, and the minute with them.
+    An idle tenant's first id waits ``linger_seconds`` for company. A busy tenant's next batch waits until it is whole,
+    ``pause_seconds`` at most, and twice as long after each that did not become whole: events that trickle, however
+    slowly they come, would otherwise spend a call each, and the day with them.
+
+    Where more than ``crowd`` ids wait, of all tenants together, the longest pause ends: who waits for company must not
+    take the places of those who wait for nothing.
     """
 
-    def __init__(self, read: Read[T], *, linger_seconds: float = 0.02, pause_seconds: float = 0.5) -> None:
+    def __init__(
+        self,
+        read: Read[T],
+        *,
+        linger_seconds: float = 0.02,
+        pause_seconds: float = 1.0,
+        crowd: int = 4000,
+    ) -> None:
         self._read = read
         self._linger_seconds = linger_seconds
         self._pause_seconds = pause_seconds
+        self._crowd = crowd
         self._waiting: dict[str, dict[str, asyncio.Future[T]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._waits = 0
+        self._pausing: dict[str, asyncio.Event] = {}
+        """The tenant that has paused longest first."""
 
     async def load(self, tenant_id: str, identifier: str) -> T:
         """What the tenant's next batch says of the id. Raises what the batch raised, or what it holds for the id."""
@@ -37,6 +54,8 @@ class Gatherer(Generic[T]):
             future = waiting[identifier] = asyncio.get_running_loop().create_future()
             # A failure that nobody waits for any more is no news to anyone.
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._waits += 1
+            self._end_pauses(tenant_id)
         if tenant_id not in self._tasks:
             self._tasks[tenant_id] = asyncio.create_task(self._serve(tenant_id, waiting))
         return await asyncio.shield(future)
@@ -55,14 +74,38 @@ class Gatherer(Generic[T]):
     async def _serve(self, tenant_id: str, waiting: dict[str, asyncio.Future[T]]) -> None:
         try:
             await asyncio.sleep(self._linger_seconds)
+            pause = self._pause_seconds
             while waiting:
                 await self._ask(tenant_id, waiting)
-                if len(waiting) < MOST_IDS:
-                    await asyncio.sleep(self._pause_seconds)
+                if not await self._becomes_whole(tenant_id, waiting, pause):
+                    pause = min(2 * pause, LONGEST_PAUSES * self._pause_seconds)
         finally:
             del self._tasks[tenant_id], self._waiting[tenant_id]
+            self._waits -= len(waiting)
             for future in waiting.values():
                 future.cancel()
+
+    async def _becomes_whole(self, tenant_id: str, waiting: Sized, seconds: float) -> bool:
+        """Whether a batch became whole within the pause; it may also be ended before."""
+        if len(waiting) < MOST_IDS and self._waits < self._crowd:
+            self._pausing[tenant_id] = asyncio.Event()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._pausing[tenant_id].wait()
+            except TimeoutError:
+                pass
+            finally:
+                del self._pausing[tenant_id]
+        return len(waiting) >= MOST_IDS
+
+    def _end_pauses(self, tenant_id: str) -> None:
+        """An id of the tenant has come: what it waits for may be there, and others may have to make room."""
+        if len(self._waiting[tenant_id]) >= MOST_IDS and tenant_id in self._pausing:
+            self._pausing[tenant_id].set()
+        if self._waits >= self._crowd:
+            longest = next((pausing for pausing in self._pausing.values() if not pausing.is_set()), None)
+            if longest:
+                longest.set()
 
     async def _ask(self, tenant_id: str, waiting: dict[str, asyncio.Future[T]]) -> None:
         batch: dict[str, asyncio.Future[T]] = {}
@@ -70,6 +113,7 @@ class Gatherer(Generic[T]):
         def cut() -> tuple[str, ...]:
             if not batch:
                 batch.update({identifier: waiting.pop(identifier) for identifier in first_batch(waiting)})
+                self._waits -= len(batch)
             return tuple(batch)
 
         reading = asyncio.ensure_future(self._read(tenant_id, cut))
@@ -83,6 +127,7 @@ class Gatherer(Generic[T]):
         if not batch:
             batch.update(waiting)
             waiting.clear()
+            self._waits -= len(batch)
         _settle(batch, reading)
 
 

@@ -20,7 +20,7 @@ from shared.runtime.consumer import prefetching
 from shared.runtime.publisher import Publishes
 from shared.topology import queues
 
-BULK_PREFETCH = 150
+BULK_PREFETCH = 2500
 """Three batches: one being read, one being cut, one on its way. More would only stand before the hot lane's work."""
 
 
