@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sized
 from typing import Generic, TypeVar
 
 from fetcher.batches import MOST_IDS, first_batch
+from fetcher.pauses import Pause
 from fetcher.ports import Cut
 
-LONGEST_PAUSES = 8
-"""A tenant's longest pause, in first pauses."""
+LONGEST_PAUSE_SECONDS = 8.0
+CROWD = 4000
+"""Ids of all tenants; below what the fetcher takes in at once."""
 T = TypeVar("T")
 Read = Callable[[str, Cut], Awaitable[Mapping[str, T | Exception]]]
 """Reads one batch of a tenant: calls the cut once it may ask, and answers every id that the cut gave."""
@@ -21,20 +23,15 @@ class Gatherer(Generic[T]):
     the call may be made, so ids pile up while the tenant waits for its permit, and each id is asked once.
 
     An idle tenant's first id waits ``linger_seconds`` for company. A busy tenant's next batch waits until it is whole,
-    ``pause_seconds`` at most, and twice as long after each that did not become whole: events that trickle, however
-    slowly they come, would otherwise spend a call each, and the day with them.
+    or until nothing has come for ``pause_seconds``; twice as long after each that did not become whole, and never
+    longer than ``LONGEST_PAUSE_SECONDS``. However slowly a burst comes in, it fills its batches.
 
-    Where more than ``crowd`` ids wait, of all tenants together, the longest pause ends: who waits for company must not
-    take the places of those who wait for nothing.
+    Where ``crowd`` ids wait, of all tenants together, the oldest pause ends with each that comes: who waits for company
+    must not take the places of those who wait for nothing.
     """
 
     def __init__(
-        self,
-        read: Read[T],
-        *,
-        linger_seconds: float = 0.02,
-        pause_seconds: float = 1.0,
-        crowd: int = 4000,
+        self, read: Read[T], *, linger_seconds: float = 0.02, pause_seconds: float = 0.5, crowd: int = CROWD
     ) -> None:
         self._read = read
         self._linger_seconds = linger_seconds
@@ -43,8 +40,8 @@ class Gatherer(Generic[T]):
         self._waiting: dict[str, dict[str, asyncio.Future[T]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waits = 0
-        self._pausing: dict[str, asyncio.Event] = {}
-        """The tenant that has paused longest first."""
+        self._pauses: dict[str, Pause] = {}
+        """The oldest first."""
 
     async def load(self, tenant_id: str, identifier: str) -> T:
         """What the tenant's next batch says of the id. Raises what the batch raised, or what it holds for the id."""
@@ -55,7 +52,7 @@ class Gatherer(Generic[T]):
             # A failure that nobody waits for any more is no news to anyone.
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._waits += 1
-            self._end_pauses(tenant_id)
+            self._tell_pauses(tenant_id)
         if tenant_id not in self._tasks:
             self._tasks[tenant_id] = asyncio.create_task(self._serve(tenant_id, waiting))
         return await asyncio.shield(future)
@@ -78,34 +75,33 @@ class Gatherer(Generic[T]):
             while waiting:
                 await self._ask(tenant_id, waiting)
                 if not await self._becomes_whole(tenant_id, waiting, pause):
-                    pause = min(2 * pause, LONGEST_PAUSES * self._pause_seconds)
+                    pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         finally:
             del self._tasks[tenant_id], self._waiting[tenant_id]
             self._waits -= len(waiting)
             for future in waiting.values():
                 future.cancel()
 
-    async def _becomes_whole(self, tenant_id: str, waiting: Sized, seconds: float) -> bool:
-        """Whether a batch became whole within the pause; it may also be ended before."""
+    async def _becomes_whole(self, tenant_id: str, waiting: Sized, pause_seconds: float) -> bool:
+        """Whether a batch became whole within the pause."""
         if len(waiting) < MOST_IDS and self._waits < self._crowd:
-            self._pausing[tenant_id] = asyncio.Event()
+            pause = self._pauses[tenant_id] = Pause(pause_seconds, LONGEST_PAUSE_SECONDS)
             try:
-                async with asyncio.timeout(seconds):
-                    await self._pausing[tenant_id].wait()
-            except TimeoutError:
-                pass
+                await pause.wait()
             finally:
-                del self._pausing[tenant_id]
+                del self._pauses[tenant_id]
         return len(waiting) >= MOST_IDS
 
-    def _end_pauses(self, tenant_id: str) -> None:
-        """An id of the tenant has come: what it waits for may be there, and others may have to make room."""
-        if len(self._waiting[tenant_id]) >= MOST_IDS and tenant_id in self._pausing:
-            self._pausing[tenant_id].set()
+    def _tell_pauses(self, tenant_id: str) -> None:
+        """An id of the tenant has come."""
+        if pause := self._pauses.get(tenant_id):
+            pause.came()
+            if len(self._waiting[tenant_id]) >= MOST_IDS:
+                pause.end()
         if self._waits >= self._crowd:
-            longest = next((pausing for pausing in self._pausing.values() if not pausing.is_set()), None)
-            if longest:
-                longest.set()
+            oldest = next((pause for pause in self._pauses.values() if not pause.is_over), None)
+            if oldest:
+                oldest.end()
 
     async def _ask(self, tenant_id: str, waiting: dict[str, asyncio.Future[T]]) -> None:
         batch: dict[str, asyncio.Future[T]] = {}
