@@ -1,5 +1,6 @@
 """Composes the fetcher."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -39,8 +40,10 @@ from shared.runtime.service import Core, Service
 
 PREFETCH = 2500
 """Handlers wait together for few calls; a quiet tenant waits only for what lies ahead of this many."""
+PUBLISHED_AT_ONCE = 200
+"""What the batches of many tenants bring at the same moment would else time out together, and be sent again."""
 HOT_SHARE = 100
-"""Of one tenant in the hot lane: a burst fits, and five tenants that Xero holds leave room for others."""
+"""Of one tenant in the hot lane: a burst fits, and twenty-four tenants that Xero holds leave room for others."""
 
 
 @asynccontextmanager
@@ -66,7 +69,8 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
             xero[Purpose.LOOK], RedisOrganisationCache(redis), core.events.publish, core.clock
         )
         reader = {purpose: InvoiceReader(xero[purpose], contacts[purpose], organisations) for purpose in Purpose}
-        of_events = Gatherer[Reading](reader[Purpose.EVENT].read)
+        publishing = asyncio.Semaphore(PUBLISHED_AT_ONCE)
+        of_events = Gatherer[Reading](reader[Purpose.EVENT].read, is_behind=publishing.locked)
         of_requests = Gatherer[Reading](partial(reader[Purpose.LOOK].read, contacts_anew=True))
         records = RedisWebhookRecords(redis, core.clock)
         arrivals = Arrivals(records, figures.found_by_webhook)
@@ -90,7 +94,7 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
 
         try:
             yield Service(
-                routers=[build_router(look, scans, organisations, TenantShares(HOT_SHARE), core.events)],
+                routers=[build_router(look, scans, organisations, TenantShares(HOT_SHARE), core.events, publishing)],
                 prefetch=PREFETCH,
                 loops={"webhooks": watching},
                 checks={"redis": redis_answers},

@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sized
 from typing import Generic, TypeVar
 
 from fetcher.batches import MOST_IDS, first_batch
-from fetcher.pauses import Pause
+from fetcher.pauses import LONGEST_SECONDS, Pause
 from fetcher.ports import Cut
 
-LONGEST_PAUSE_SECONDS = 8.0
 CROWD = 4000
 """Ids of all tenants; below what the fetcher takes in at once."""
 T = TypeVar("T")
@@ -24,19 +23,26 @@ class Gatherer(Generic[T]):
 
     An idle tenant's first id waits ``linger_seconds`` for company. A busy tenant's next batch waits until it is whole,
     or until nothing has come for ``pause_seconds``; twice as long after each that did not become whole, and never
-    longer than ``LONGEST_PAUSE_SECONDS``. However slowly a burst comes in, it fills its batches.
+    longer than a :class:`Pause` may be. However slowly a burst comes in, or is worked off, it fills its batches.
 
     Where ``crowd`` ids wait, of all tenants together, the oldest pause ends with each that comes: who waits for company
     must not take the places of those who wait for nothing.
     """
 
     def __init__(
-        self, read: Read[T], *, linger_seconds: float = 0.02, pause_seconds: float = 0.5, crowd: int = CROWD
+        self,
+        read: Read[T],
+        *,
+        linger_seconds: float = 0.02,
+        pause_seconds: float = 1.0,
+        crowd: int = CROWD,
+        is_behind: Callable[[], bool] = lambda: False,
     ) -> None:
         self._read = read
         self._linger_seconds = linger_seconds
         self._pause_seconds = pause_seconds
         self._crowd = crowd
+        self._is_behind = is_behind
         self._waiting: dict[str, dict[str, asyncio.Future[T]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waits = 0
@@ -75,7 +81,7 @@ class Gatherer(Generic[T]):
             while waiting:
                 await self._ask(tenant_id, waiting)
                 if not await self._becomes_whole(tenant_id, waiting, pause):
-                    pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                    pause = min(2 * pause, LONGEST_SECONDS)
         finally:
             del self._tasks[tenant_id], self._waiting[tenant_id]
             self._waits -= len(waiting)
@@ -85,7 +91,7 @@ class Gatherer(Generic[T]):
     async def _becomes_whole(self, tenant_id: str, waiting: Sized, pause_seconds: float) -> bool:
         """Whether a batch became whole within the pause."""
         if len(waiting) < MOST_IDS and self._waits < self._crowd:
-            pause = self._pauses[tenant_id] = Pause(pause_seconds, LONGEST_PAUSE_SECONDS)
+            pause = self._pauses[tenant_id] = Pause(pause_seconds, self._is_behind)
             try:
                 await pause.wait()
             finally:

@@ -22,10 +22,7 @@ from shared.runtime.publisher import Publishes
 from shared.topology import queues
 
 BULK_PREFETCH = 2500
-"""Three batches: one being read, one being cut, one on its way. More would only stand before the hot lane's work."""
-
-PUBLISHED_AT_ONCE = 200
-"""What batches of many tenants bring at the same moment would else time out together, and be sent again."""
+"""A batch for each of fifty tenants that change much at the same time: a batch holds no more than what was let in."""
 
 
 def build_router(
@@ -34,9 +31,9 @@ def build_router(
     organisations: OrganisationDirectory,
     hot_shares: TenantShares,
     events: Publishes,
+    publishing: asyncio.Semaphore,
 ) -> RabbitRouter:
     router = RabbitRouter()
-    publishing = asyncio.Semaphore(PUBLISHED_AT_ONCE)
 
     @router.subscriber(queues.FETCHER_XERO_EVENT_RECEIVED.subscription())
     async def on_xero_event_received(event: XeroEventReceivedV1) -> None:

@@ -1,16 +1,25 @@
 """How long a busy tenant's next batch waits for company."""
 
 import asyncio
+from collections.abc import Callable
+
+LONGEST_SECONDS = 8.0
+LONGEST_BEHIND_SECONDS = 30.0
+_LOOK_AGAIN_SECONDS = 0.25
 
 
 class Pause:
-    """Lasts until nothing has come for ``quiet_seconds``, ``longest_seconds`` at most; it may be ended before."""
+    """Lasts until nothing has come for ``quiet_seconds``, ``LONGEST_SECONDS`` at most; it may be ended before.
 
-    def __init__(self, quiet_seconds: float, longest_seconds: float) -> None:
+    While the process ``is_behind`` with what was read already, a small batch would gain its ids nothing: then the pause
+    goes on, for ``LONGEST_BEHIND_SECONDS`` at most.
+    """
+
+    def __init__(self, quiet_seconds: float, is_behind: Callable[[], bool]) -> None:
         self._now = asyncio.get_running_loop().time
         self._quiet_seconds = quiet_seconds
-        self._came_at = self._now()
-        self._end_at = self._came_at + longest_seconds
+        self._is_behind = is_behind
+        self._began_at = self._came_at = self._now()
         self._over = asyncio.Event()
 
     def came(self) -> None:
@@ -25,9 +34,16 @@ class Pause:
         return self._over.is_set()
 
     async def wait(self) -> None:
-        while (until := min(self._came_at + self._quiet_seconds, self._end_at)) > self._now() and not self.is_over:
+        while not self.is_over and (seconds := self._left()) > 0:
             try:
-                async with asyncio.timeout_at(until):
+                async with asyncio.timeout(seconds):
                     await self._over.wait()
             except TimeoutError:
                 continue
+
+    def _left(self) -> float:
+        now = self._now()
+        left = min(self._came_at + self._quiet_seconds, self._began_at + LONGEST_SECONDS) - now
+        if left <= 0 and self._is_behind():
+            return min(_LOOK_AGAIN_SECONDS, self._began_at + LONGEST_BEHIND_SECONDS - now)
+        return left
