@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 
 from faststream.rabbit import RabbitRouter
 
+from fetcher.intake import Intake
 from fetcher.looks import LookAtInvoices
 from fetcher.organisations import OrganisationDirectory
 from fetcher.pacing import PacedScans
@@ -33,7 +35,9 @@ def build_router(
     events: Publishes,
     publishing: asyncio.Semaphore,
 ) -> RabbitRouter:
-    router = RabbitRouter()
+    by_thousands = (queues.FETCHER_XERO_EVENT_RECEIVED, queues.FETCHER_XERO_EVENT_RECEIVED_BULK)
+    turns = {queue.name: asyncio.Lock() for queue in by_thousands}
+    router = RabbitRouter(middlewares=[partial(Intake, turns=turns)])
 
     @router.subscriber(queues.FETCHER_XERO_EVENT_RECEIVED.subscription())
     async def on_xero_event_received(event: XeroEventReceivedV1) -> None:
