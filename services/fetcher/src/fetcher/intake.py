@@ -2,24 +2,30 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from faststream import BaseMiddleware, ContextRepo
 from faststream.rabbit.subscriber import RabbitSubscriber
 
 
+@dataclass(frozen=True)
+class Turn:
+    """Of one queue's deliveries: the next begins ``pause_seconds`` after the last, and after what else could be done."""
+
+    pause_seconds: float
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class Intake(BaseMiddleware[Any]):
-    """``turns``: queue → its turn; a queue without one lets everything in at once.
+    """``turns``: queue → its turn; a queue without one lets everything in at once."""
 
-    Whoever has the turn begins, and hands it on when all else that could be done has had a moment too.
-    """
-
-    def __init__(self, message: Any, /, *, context: ContextRepo, turns: Mapping[str, asyncio.Lock]) -> None:
+    def __init__(self, message: Any, /, *, context: ContextRepo, turns: Mapping[str, Turn]) -> None:
         super().__init__(message, context=context)
         self._turns = turns
 
     async def on_receive(self) -> None:
         subscriber: RabbitSubscriber = self.context.get_local("handler_")
         if turn := self._turns.get(subscriber.queue.name):
-            async with turn:
-                await asyncio.sleep(0)
+            async with turn.lock:
+                await asyncio.sleep(turn.pause_seconds)
