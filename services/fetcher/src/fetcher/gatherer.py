@@ -21,8 +21,8 @@ class Gatherer(Generic[T]):
     The call belongs to that task: a handler that is cancelled leaves its neighbours' call alone. The batch is cut when
     the call may be made, so ids pile up while the tenant waits for its permit, and each id is asked once.
 
-    An idle tenant's first id waits ``linger_seconds`` for company. A busy tenant's next batch waits until it is whole,
-    or until nothing has come for ``pause_seconds``; twice as long after each that did not become whole, and never
+    An idle tenant's first id waits ``linger_seconds`` for company; where some has come, more is on its way. A busy
+    tenant's batch waits until it is whole, or until nothing has come for ``pause_seconds``; twice as long after each that did not become whole, and never
     longer than a :class:`Pause` may be. However slowly a burst comes in, or is worked off, it fills its batches.
 
     Where ``crowd`` ids wait, of all tenants together, the oldest pause ends with each that comes: who waits for company
@@ -78,6 +78,8 @@ class Gatherer(Generic[T]):
         try:
             await asyncio.sleep(self._linger_seconds)
             pause = self._pause_seconds
+            if len(waiting) > 1:
+                await self._becomes_whole(tenant_id, waiting, pause / 4)
             while waiting:
                 await self._ask(tenant_id, waiting)
                 if not await self._becomes_whole(tenant_id, waiting, pause):

@@ -11,7 +11,7 @@ from faststream.rabbit.subscriber import RabbitSubscriber
 
 @dataclass(frozen=True)
 class Turn:
-    """Of one queue's deliveries: the next begins ``pause_seconds`` after the last, and after what else could be done."""
+    """Of one queue's deliveries: the next begins ``pause_seconds`` after the last, and after all that waited."""
 
     pause_seconds: float
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-LONGEST_SECONDS = 8.0
+LONGEST_SECONDS = 10.0
 LONGEST_BEHIND_SECONDS = 30.0
 _LOOK_AGAIN_SECONDS = 0.25
 
