@@ -1,10 +1,18 @@
 """``make bench``: ratios measured in one run, on this machine; ``ARGS="tokens"`` for some."""
 
 import argparse
+from time import perf_counter
 
-from bench import door, fairness, limits, tokens
+from bench import door, events, fairness, limits, tokens
+from bench.tables import load_line
 
-_ALL = {"door": door.measure, "fairness": fairness.measure, "limits": limits.measure, "tokens": tokens.measure}
+_ALL = {
+    "door": door.measure,
+    "events": events.measure,
+    "fairness": fairness.measure,
+    "limits": limits.measure,
+    "tokens": tokens.measure,
+}
 
 
 def main() -> None:
@@ -12,10 +20,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(_ALL)}; all without")
     names = parser.parse_args().names or list(_ALL)
     if unknown := set(names) - set(_ALL):
-        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(_ALL)}")
     for name in names:
-        print(f"\n{name}\n{'-' * len(name)}")
+        print(f"\n{name} ({load_line()} before)\n{'-' * len(name)}", flush=True)
+        began = perf_counter()
         _ALL[name]()
+        print(f"\n{perf_counter() - began:.0f} s; {load_line()} after", flush=True)
 
 
 if __name__ == "__main__":

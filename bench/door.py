@@ -1,27 +1,22 @@
 """What the door costs on top of a confirmed publish, both measured now, on this machine."""
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import itertools
-import json
 import secrets
 import statistics
-import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aio_pika
 
+from bench.running import running
+from bench.tables import print_table
+from bench.webhooks import KEY, PATH, body_of, headers_of
 from deploy.stack import Stack
 
-KEY = secrets.token_hex(16)
 PUBLISHES = 1000
 WINDOW = 100
 WEBHOOKS = 100
@@ -65,19 +60,13 @@ class Sender:
 
 def measure() -> None:
     """Print what the turns came to."""
-    with tempfile.TemporaryDirectory(prefix="duebell-bench-") as folder:
-        only_ingress = {"ingress": 1, "token-broker": 0, "fetcher": 0, "scheduler": 0, "notifier": 0}
-        env = {
-            "DUEBELL_XERO_WEBHOOK_KEYS": KEY,
-            "DUEBELL_WHATSAPP_APP_SECRET": secrets.token_hex(16),
-            "DUEBELL_WHATSAPP_VERIFY_TOKEN": secrets.token_hex(16),
-        }
-        stack = Stack(Path(folder), env, only_ingress, tied=True, say=lambda line: print(f"  {line}", file=sys.stderr))
-        try:
-            stack.up()
-            asyncio.run(_measure(stack))
-        finally:
-            stack.down()
+    env = {
+        "DUEBELL_XERO_WEBHOOK_KEYS": KEY,
+        "DUEBELL_WHATSAPP_APP_SECRET": secrets.token_hex(16),
+        "DUEBELL_WHATSAPP_VERIFY_TOKEN": secrets.token_hex(16),
+    }
+    with running({"ingress": 1}, env, sandbox=False) as stack:
+        asyncio.run(_measure(stack))
 
 
 async def _measure(stack: Stack) -> None:
@@ -93,15 +82,20 @@ async def _measure(stack: Stack) -> None:
         # Half of what raw publishing came to just now, and what the door then takes to answer.
         waits.append(await _webhooks(ingress, rate=raws[-1] / 2))
     ratios = [door / raw for door, raw in zip(doors, raws, strict=True)]
-    print(f"{f'of {TURNS} turns':<24}{'lowest':>9}{'median':>9}{'highest':>9}")
-    for title, values, digits in (
+    series = (
         ("raw publishes/s", raws, 0),
         ("events/s", doors, 0),
         ("ratio", ratios, 2),
         ("p50 ms at half the rate", [wait.p50 for wait in waits], 1),
         ("p99 ms at half the rate", [wait.p99 for wait in waits], 1),
-    ):
-        print(f"{title:<24}" + "".join(f"{f(values):>9.{digits}f}" for f in (min, statistics.median, max)))
+    )
+    print_table(
+        [f"of {TURNS} turns", "lowest", "median", "highest"],
+        [
+            [title, *(f"{of(values):.{digits}f}" for of in (min, statistics.median, max))]
+            for title, values, digits in series
+        ],
+    )
     print(f"\nThe door accepts {statistics.median(ratios):.2f} events for each raw confirmed publish of aio-pika")
     print(
         f"({WINDOW} in flight), with {EVENTS_EACH} events a webhook and {CLIENTS} senders. At half the rate of those\n"
@@ -152,24 +146,11 @@ async def _webhooks(ingress: str, rate: float | None = None) -> Door:
 
 
 def _request() -> bytes:
-    body = _body()
-    signature = base64.b64encode(hmac.digest(KEY.encode(), body, hashlib.sha256)).decode()
-    head = (
-        "POST /webhooks/xero HTTP/1.1\r\nhost: ingress\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nx-xero-signature: {signature}\r\n\r\n"
+    body = body_of([(str(uuid4()), str(uuid4())) for _ in range(EVENTS_EACH)])
+    headers = {"host": "ingress", "content-length": str(len(body)), **headers_of(body)}
+    return (
+        "\r\n".join(
+            [f"POST {PATH} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        ).encode()
+        + body
     )
-    return head.encode() + body
-
-
-def _body() -> bytes:
-    events = [
-        {
-            "tenantId": str(uuid4()),
-            "resourceId": str(uuid4()),
-            "eventCategory": "INVOICE",
-            "eventType": "CREATE",
-            "eventDateUtc": "2026-06-23T11:59:58.923",
-        }
-        for _ in range(EVENTS_EACH)
-    ]
-    return json.dumps({"events": events}).encode()

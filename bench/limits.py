@@ -4,13 +4,10 @@ import asyncio
 import multiprocessing
 import random
 import statistics
-import sys
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from time import monotonic
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -19,6 +16,8 @@ import redis.asyncio
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from bench.running import running
+from bench.tables import print_row
 from deploy.stack import Stack
 from fetcher.adapters.calls import XeroCalls
 from fetcher.adapters.limiter import CallLimiter, Limits, tenant_key
@@ -37,6 +36,7 @@ FLUSH_AFTER = 64.0
 LATENCY = 0.2
 TASKS = 8
 MINUTE = timedelta(seconds=60)
+_HEAD = ("fetchers", "calls", "most/60 s", "used/min", "in flight", "breaches")
 _SCOPES = "offline_access accounting.invoices.read accounting.contacts.read accounting.settings.read"
 
 
@@ -81,6 +81,9 @@ class Verdict:
     in_flight: int
     breaches: int
 
+    def cells(self) -> list[str]:
+        return [str(self.calls), str(self.most), f"{self.used:.1f}", str(self.in_flight), str(self.breaches)]
+
 
 class _OneToken:
     """Enough for a run: the sandbox's token lives longer."""
@@ -100,20 +103,13 @@ class _OneToken:
 
 def measure() -> None:
     """Print a line for 1, 3 and 6 fetchers, with and without trouble."""
-    nothing = {"ingress": 0, "token-broker": 0, "fetcher": 0, "scheduler": 0, "notifier": 0}
-    with tempfile.TemporaryDirectory(prefix="duebell-bench-") as folder:
-        stack = Stack(
-            Path(folder), {}, nothing, sandbox=True, tied=True, say=lambda line: print(f"  {line}", file=sys.stderr)
-        )
-        try:
-            stack.up()
-            asyncio.run(_measure(stack))
-        finally:
-            stack.down()
+    with running({}) as stack:
+        asyncio.run(_measure(stack))
 
 
 async def _measure(stack: Stack) -> None:
-    print(f"{'fetchers':<36}{'calls':>6}{'most/60 s':>11}{'used/min':>10}{'in flight':>11}{'breaches':>10}")
+    widths = [max(len(run.name) for run in RUNS), *map(len, _HEAD[1:])]
+    print_row(widths, _HEAD)
     for run in RUNS:
         async with Sandbox(stack.url("sandbox")) as sandbox, redis.asyncio.Redis.from_url(stack.redis_url) as counts:
             await sandbox.reset()
@@ -121,11 +117,7 @@ async def _measure(stack: Stack) -> None:
             plan = await _plan(sandbox, stack.redis_url)
             await _run(plan, run, counts)
             verdict = await _judge(sandbox, plan.tenant_id)
-        print(
-            f"{run.name:<36}{verdict.calls:>6}{verdict.most:>11}{verdict.used:>10.1f}{verdict.in_flight:>11}"
-            f"{verdict.breaches:>10}",
-            flush=True,
-        )
+        print_row(widths, [run.name, *verdict.cells()])
     print(f"\nEach fetcher has {TASKS} tasks that always want to call; Xero takes {LATENCY * 1000:.0f} ms an answer.")
 
 

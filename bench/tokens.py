@@ -1,17 +1,15 @@
 """How long callers wait for an access token: a fresh one, one that has to be refreshed, and one refreshed ahead."""
 
 import asyncio
-import statistics
-import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from time import perf_counter
 
 import aio_pika
 import httpx
 
+from bench.running import running
+from bench.tables import print_table, quantile
 from deploy.demo.world import World
 from deploy.stack import Stack
 from sandbox.client import Sandbox
@@ -29,16 +27,8 @@ LIFE = 60
 
 def measure() -> None:
     """Print the three waits, and what a refresh costs beside what Xero itself takes."""
-    with tempfile.TemporaryDirectory(prefix="duebell-bench-") as folder:
-        scale = {"ingress": 0, "token-broker": REPLICAS, "fetcher": 0, "scheduler": 0, "notifier": 0}
-        stack = Stack(
-            Path(folder), {}, scale, sandbox=True, tied=True, say=lambda line: print(f"  {line}", file=sys.stderr)
-        )
-        try:
-            stack.up()
-            asyncio.run(_measure(stack))
-        finally:
-            stack.down()
+    with running({"token-broker": REPLICAS}) as stack:
+        asyncio.run(_measure(stack))
 
 
 async def _measure(stack: Stack) -> None:
@@ -66,18 +56,23 @@ async def _measure(stack: Stack) -> None:
             foreseen += seconds
             await asyncio.sleep(0.05)
         reuse = (await sandbox.summary())["token_reuse"]
-    print(f"{'wait in ms':<38}{'p50':>8}{'p99':>8}")
-    for name, seconds in (
-        ("fresh", fresh),
-        (f"refused, Xero takes {LATENCY * 1000:.0f} ms", refreshed),
-        (f"asked again and again for {2 * LIFE} s", foreseen),
-    ):
-        print(f"{name:<38}{_quantile(seconds, 50) * 1000:>8.0f}{_quantile(seconds, 99) * 1000:>8.0f}")
-    extra = _quantile(refreshed, 99) - LATENCY
+    waits = {
+        "fresh": fresh,
+        f"refused, Xero takes {LATENCY * 1000:.0f} ms": refreshed,
+        f"asked again and again for {2 * LIFE} s": foreseen,
+    }
+    print_table(
+        ["wait in ms", "p50", "p99"],
+        [
+            [name, *(f"{quantile(seconds, percent) * 1000:.0f}" for percent in (50, 99))]
+            for name, seconds in waits.items()
+        ],
+    )
+    extra = quantile(refreshed, 99) - LATENCY
     print(
         f"\nWhen {CALLERS} callers of {REPLICAS} replicas need a new token at once, 99 of 100 wait "
         f"{extra * 1000:.0f} ms longer than Xero takes\n"
-        f"({_quantile(refreshed, 99) / LATENCY:.2f} times its {LATENCY * 1000:.0f} ms); {EXPIRIES} times, "
+        f"({quantile(refreshed, 99) / LATENCY:.2f} times its {LATENCY * 1000:.0f} ms); {EXPIRIES} times, "
         f"refresh tokens used twice: {reuse}."
     )
 
@@ -107,7 +102,3 @@ async def _ask_all(
     if len(tokens) != 1:
         raise RuntimeError(f"{len(tokens)} different tokens")
     return [seconds for seconds, _ in answers], answers[0][1]
-
-
-def _quantile(seconds: list[float], percent: int) -> float:
-    return statistics.quantiles(seconds, n=100)[percent - 1]

@@ -92,6 +92,35 @@ async def test_a_whole_batch_does_not_wait_for_more(source: FakeSource) -> None:
     await gatherer.close()
 
 
+async def test_what_comes_while_the_process_is_behind_shares_a_call(source: FakeSource) -> None:
+    behind = [True]
+    gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=0, is_behind=lambda: bool(behind))
+    await gatherer.load(TENANT, guid(0))
+    asked = [asyncio.create_task(gatherer.load(TENANT, guid(number))) for number in range(1, 6)]
+    await asyncio.sleep(0.05)
+    asked += [asyncio.create_task(gatherer.load(TENANT, guid(number))) for number in range(6, 11)]
+    await _settled()
+    behind.clear()
+    await asyncio.gather(*asked)
+    assert [len(ids) for _, ids in source.calls] == [1, 10]
+
+
+async def test_who_waits_for_company_makes_room_for_others(source: FakeSource) -> None:
+    gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=60, crowd=3)
+    await gatherer.load("busy", guid(0))
+    asked = [asyncio.create_task(gatherer.load("busy", guid(number))) for number in range(1, 3)]
+    await _settled()
+    assert len(source.calls) == 1
+    source.gate.clear()
+    asked.append(asyncio.create_task(gatherer.load("quiet", guid(3))))
+    await _settled()
+    source.gate.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*asked)
+    assert sorted(ids for _, ids in source.calls[1:]) == [(guid(1), guid(2)), (guid(3),)]
+    await gatherer.close()
+
+
 async def test_an_id_that_is_being_read_is_read_again(source: FakeSource) -> None:
     source.answering.clear()
     gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=0)

@@ -1,5 +1,6 @@
 """Composes the fetcher."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -38,10 +39,12 @@ from shared.runtime.http import create_http_client
 from shared.runtime.redis import create_redis
 from shared.runtime.service import Core, Service
 
-PREFETCH = 500
+PREFETCH = 2500
 """Handlers wait together for few calls; a quiet tenant waits only for what lies ahead of this many."""
+PUBLISHED_AT_ONCE = 200
+"""What the batches of many tenants bring at the same moment would else time out together, and be sent again."""
 HOT_SHARE = 100
-"""Of one tenant in the hot lane: a burst fits, and five tenants that Xero holds leave room for others."""
+"""Of one tenant in the hot lane: a burst fits, and twenty-four tenants that Xero holds leave room for others."""
 
 BULK_SHARE = 100
 """Of one tenant in the bulk lane, while it is held or slow."""
@@ -75,7 +78,8 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
             xero[Purpose.LOOK], RedisOrganisationCache(redis), core.events.publish, core.clock
         )
         reader = {purpose: InvoiceReader(xero[purpose], contacts[purpose], organisations) for purpose in Purpose}
-        of_events = Gatherer[Reading](reader[Purpose.EVENT].read)
+        publishing = asyncio.Semaphore(PUBLISHED_AT_ONCE)
+        of_events = Gatherer[Reading](reader[Purpose.EVENT].read, is_behind=publishing.locked)
         of_requests = Gatherer[Reading](partial(reader[Purpose.LOOK].read, contacts_anew=True))
         records = RedisWebhookRecords(redis, core.clock)
         arrivals = Arrivals(records, figures.found_by_webhook)
@@ -101,7 +105,7 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
 
         try:
             yield Service(
-                routers=[build_router(look, scans, organisations, shares, limiter.resume, core.events)],
+                routers=[build_router(look, scans, organisations, shares, limiter.resume, core.events, publishing)],
                 prefetch=PREFETCH,
                 loops={"webhooks": watching},
                 checks={"redis": redis_answers},

@@ -1,12 +1,15 @@
 """Gathers single questions of a tenant into batches, so that many events cost few calls."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sized
 from typing import Generic, TypeVar
 
 from fetcher.batches import MOST_IDS, first_batch
+from fetcher.pauses import LONGEST_SECONDS, Pause
 from fetcher.ports import Cut
 
+CROWD = 4000
+"""Ids of all tenants; below what the fetcher takes in at once."""
 T = TypeVar("T")
 Read = Callable[[str, Cut], Awaitable[Mapping[str, T | Exception]]]
 """Reads one batch of a tenant: calls the cut once it may ask, and answers every id that the cut gave."""
@@ -18,16 +21,34 @@ class Gatherer(Generic[T]):
     The call belongs to that task: a handler that is cancelled leaves its neighbours' call alone. The batch is cut when
     the call may be made, so ids pile up while the tenant waits for its permit, and each id is asked once.
 
-    An idle tenant's first id waits ``linger_seconds`` for company. A busy tenant's batches stand ``pause_seconds``
-    apart, unless a whole one waits: a trickle of events would otherwise spend a call each, and the minute with them.
+    An idle tenant's first id waits ``linger_seconds`` for company; where some has come, more is on its way. A busy
+    tenant's batch waits until it is whole, or until nothing has come for ``pause_seconds``, which double after each
+    that did not become whole; never longer than a :class:`Pause` may last. However slowly a burst comes in, or is
+    worked off, it fills its batches.
+
+    Where ``crowd`` ids wait, of all tenants together, the oldest pause ends with each that comes: who waits for company
+    must not take the places of those who wait for nothing.
     """
 
-    def __init__(self, read: Read[T], *, linger_seconds: float = 0.02, pause_seconds: float = 0.5) -> None:
+    def __init__(
+        self,
+        read: Read[T],
+        *,
+        linger_seconds: float = 0.02,
+        pause_seconds: float = 1.0,
+        crowd: int = CROWD,
+        is_behind: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._read = read
         self._linger_seconds = linger_seconds
         self._pause_seconds = pause_seconds
+        self._crowd = crowd
+        self._is_behind = is_behind
         self._waiting: dict[str, dict[str, asyncio.Future[T]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._waits = 0
+        self._pauses: dict[str, Pause] = {}
+        """The oldest first."""
 
     async def load(self, tenant_id: str, identifier: str) -> T:
         """What the tenant's next batch says of the id. Raises what the batch raised, or what it holds for the id."""
@@ -37,6 +58,8 @@ class Gatherer(Generic[T]):
             future = waiting[identifier] = asyncio.get_running_loop().create_future()
             # A failure that nobody waits for any more is no news to anyone.
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._waits += 1
+            self._tell_pauses(tenant_id)
         if tenant_id not in self._tasks:
             self._tasks[tenant_id] = asyncio.create_task(self._serve(tenant_id, waiting))
         return await asyncio.shield(future)
@@ -51,14 +74,39 @@ class Gatherer(Generic[T]):
     async def _serve(self, tenant_id: str, waiting: dict[str, asyncio.Future[T]]) -> None:
         try:
             await asyncio.sleep(self._linger_seconds)
+            pause = self._pause_seconds
+            if len(waiting) > 1:
+                await self._becomes_whole(tenant_id, waiting, pause / 4)
             while waiting:
                 await self._ask(tenant_id, waiting)
-                if len(waiting) < MOST_IDS:
-                    await asyncio.sleep(self._pause_seconds)
+                if not await self._becomes_whole(tenant_id, waiting, pause):
+                    pause = min(2 * pause, LONGEST_SECONDS)
         finally:
             del self._tasks[tenant_id], self._waiting[tenant_id]
+            self._waits -= len(waiting)
             for future in waiting.values():
                 future.cancel()
+
+    async def _becomes_whole(self, tenant_id: str, waiting: Sized, pause_seconds: float) -> bool:
+        """Whether a batch became whole within the pause."""
+        if len(waiting) < MOST_IDS and self._waits < self._crowd:
+            pause = self._pauses[tenant_id] = Pause(pause_seconds, self._is_behind)
+            try:
+                await pause.wait()
+            finally:
+                del self._pauses[tenant_id]
+        return len(waiting) >= MOST_IDS
+
+    def _tell_pauses(self, tenant_id: str) -> None:
+        """An id of the tenant has come."""
+        if pause := self._pauses.get(tenant_id):
+            pause.came()
+            if len(self._waiting[tenant_id]) >= MOST_IDS:
+                pause.end()
+        if self._waits >= self._crowd:
+            oldest = next((pause for pause in self._pauses.values() if not pause.is_over), None)
+            if oldest:
+                oldest.end()
 
     async def _ask(self, tenant_id: str, waiting: dict[str, asyncio.Future[T]]) -> None:
         batch: dict[str, asyncio.Future[T]] = {}
@@ -66,6 +114,7 @@ class Gatherer(Generic[T]):
         def cut() -> tuple[str, ...]:
             if not batch:
                 batch.update({identifier: waiting.pop(identifier) for identifier in first_batch(waiting)})
+                self._waits -= len(batch)
             return tuple(batch)
 
         reading = asyncio.ensure_future(self._read(tenant_id, cut))
@@ -79,6 +128,7 @@ class Gatherer(Generic[T]):
         if not batch:
             batch.update(waiting)
             waiting.clear()
+            self._waits -= len(batch)
         _settle(batch, reading)
 
 

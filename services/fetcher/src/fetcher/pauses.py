@@ -1,0 +1,49 @@
+"""How long a busy tenant's next batch waits for company."""
+
+import asyncio
+from collections.abc import Callable
+
+LONGEST_SECONDS = 10.0
+LONGEST_BEHIND_SECONDS = 30.0
+_LOOK_AGAIN_SECONDS = 0.25
+
+
+class Pause:
+    """Lasts until nothing has come for ``quiet_seconds``, ``LONGEST_SECONDS`` at most; it may be ended before.
+
+    While the process ``is_behind`` with what was read already, a small batch would gain its ids nothing: then the pause
+    goes on, for ``LONGEST_BEHIND_SECONDS`` at most.
+    """
+
+    def __init__(self, quiet_seconds: float, is_behind: Callable[[], bool]) -> None:
+        self._now = asyncio.get_running_loop().time
+        self._quiet_seconds = quiet_seconds
+        self._is_behind = is_behind
+        self._began_at = self._came_at = self._now()
+        self._over = asyncio.Event()
+
+    def came(self) -> None:
+        """Something has come, so there may soon be more."""
+        self._came_at = self._now()
+
+    def end(self) -> None:
+        self._over.set()
+
+    @property
+    def is_over(self) -> bool:
+        return self._over.is_set()
+
+    async def wait(self) -> None:
+        while not self.is_over and (seconds := self._left()) > 0:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._over.wait()
+            except TimeoutError:
+                continue
+
+    def _left(self) -> float:
+        now = self._now()
+        left = min(self._came_at + self._quiet_seconds, self._began_at + LONGEST_SECONDS) - now
+        if left <= 0 and self._is_behind():
+            return min(_LOOK_AGAIN_SECONDS, self._began_at + LONGEST_BEHIND_SECONDS - now)
+        return left
