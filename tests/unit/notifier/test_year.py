@@ -1,0 +1,136 @@
+"""A simulated year: no cap, hour, day or payment is ever disregarded, and the judge would notice if one were."""
+
+import zoneinfo
+from collections import Counter
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+
+from notifier import decide, judge, last_look, still_wanted
+from notifier.contact_hours import next_contact_moment
+from notifier.model import History, Snapshot
+from notifier.stages import latest_stage, zone_of
+from shared.contracts.messages import MessageKind
+from shared.policy import Caps, ContactHours, Stage
+from support.sizes import in_full, rounds
+from support.year import Year
+from support.year_books import COUNTRY_OF_ZONE, organisation
+from support.year_checker import breaches
+
+BATCHES = 8
+DAYS = rounds(365, 60)
+OFTEN = sorted(COUNTRY_OF_ZONE)
+
+
+def zones(rng: Random) -> list[str]:
+    """All zones in no order; those whose people we know first, so that few organisations are enough."""
+    names = [name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith(("Etc", "posix"))]
+    return [*OFTEN, *rng.sample(sorted(names), len(names))]
+
+
+async def play(number: int, zone: str, days: int) -> Year:
+    rng = Random(f"{number} {zone}")
+    year = Year(organisation(rng, number, zone, days), days, number)
+    await year.play()
+    return year
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("batch", range(BATCHES) if in_full() else [0])
+async def test_a_year_of_reminders_breaks_no_promise(batch: int) -> None:
+    """200 organisations in the full size."""
+    names, found, left, rules = zones(Random(7)), Counter[str](), Counter[str](), Counter[str]()
+    for number in range(batch, rounds(200, 8 * BATCHES), BATCHES):
+        year = await play(number, names[number], DAYS)
+        found += breaches(year.organisation, year.posts)
+        left.update(post.kind for post in year.posts)
+        rules += year.book.rules
+    print(f"\n{left=}\n{rules=}")
+    assert found == {}
+    assert min(left["issued"], left["reminder"], left["paid"]) > 20
+    for rule in ("weekly_cap", "promised", "reminded_today", "too_late", "excluded_group", "below_minimum"):
+        assert rules[rule] > 0, rule
+
+
+def shifted(stages: Sequence[Stage], days_past_due: int) -> Stage | None:
+    return latest_stage(stages, days_past_due + 1)
+
+
+def loose(caps: Caps, history: History) -> str | None:
+    if history.reminders_this_week > caps.per_contact_per_week:
+        return "weekly_cap"
+    return "monthly_cap" if history.reminders_this_month >= caps.per_contact_per_month else None
+
+
+def loose_month(caps: Caps, history: History) -> str | None:
+    if history.reminders_this_week >= caps.per_contact_per_week:
+        return "weekly_cap"
+    return "monthly_cap" if history.reminders_this_month > caps.per_contact_per_month else None
+
+
+def at_the_sellers(snapshot: Snapshot, rules: Any, now: Any) -> Any:
+    return next_contact_moment(now, zone_of(snapshot.organisation.time_zone), rules.contact_hours, frozenset())
+
+
+def on_holidays(country: str | None) -> frozenset[Any]:
+    return frozenset()
+
+
+def blind_to_payment(invoice: Any) -> str | None:
+    return None if invoice.status in {"PAID", "AUTHORISED"} else "voided"
+
+
+def any_group(contact: Any, rules: Any) -> str | None:
+    return "excluded" if judge._among(rules.exclude_contacts, contact.contact_id, contact.name) else None
+
+
+def nothing_promised(snapshot: Any, rules: Any, now: Any, history: History) -> str | None:
+    unreachable = judge.why_not_reachable(snapshot.contact, rules, opted_out=history.opted_out)
+    again = "reminded_today" if judge.reminded_today(snapshot, now, history) else None
+    return unreachable or again or judge.why_capped(rules.caps, history)
+
+
+BUGS: dict[str, tuple[list[tuple[Any, str, Any]], str]] = {
+    "a day too early": ([(decide, "latest_stage", shifted), (still_wanted, "latest_stage", shifted)], "wrong_day"),
+    "never too late": (
+        [(decide, "too_late", lambda *_: False), (still_wanted, "too_late", lambda *_: False)],
+        "wrong_day",
+    ),
+    "one more a week": ([(judge, "why_capped", loose)], "week_cap"),
+    "one more a month": ([(judge, "why_capped", loose_month)], "month_cap"),
+    "two stages on a day": ([(judge, "reminded_today", lambda *_: False)], "two_stages_on_a_day"),
+    "the seller's clock": ([(judge, "contact_moment", at_the_sellers)], "out_of_hours"),
+    "no holidays": ([(judge, "public_holidays", on_holidays)], "out_of_hours"),
+    "blind to payment": ([(judge, "why_not_owed", blind_to_payment)], "paid_invoice"),
+    "blind to groups": ([(judge, "why_excluded", any_group)], "excluded_group"),
+    "promises forgotten": ([(judge, "why_not_reminded", nothing_promised)], "promised"),
+    "no minimum": ([(judge, "below_minimum", lambda *_: False)], "below_minimum"),
+    "no last look": ([(last_look, "still_wanted", None)], "paid_invoice"),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+async def test_the_judge_notices(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    patches, breach = BUGS[bug]
+    for module, name, wrong in patches:
+        monkeypatch.setattr(module, name, wrong)
+    names = zones(Random(7))
+    for number in range(8):
+        year = await play(number, names[number], 40)
+        if breaches(year.organisation, year.posts)[breach]:
+            return
+    pytest.fail(f"nobody noticed: {bug}")
+
+
+async def test_the_judge_notices_a_cap_by_contact_instead_of_by_person() -> None:
+    names = zones(Random(7))
+    for number in range(8):
+        rng = Random(f"{number} {names[number]}")
+        year = Year(organisation(rng, number, names[number], 40), 40, number)
+        year.book.same_person = lambda intent, snapshot: intent.contact_id == snapshot.contact.contact_id
+        await year.play()
+        if breaches(year.organisation, year.posts)["week_cap"]:
+            return
+    pytest.fail("nobody noticed")
