@@ -17,7 +17,7 @@ from notifier.last_look import LookLast
 from notifier.model import Intent, Tenant
 from notifier.ports import Due
 from shared.contracts.invoices import CauseKind, InvoiceEnrichedV1
-from shared.contracts.messages import MessageKind, MessageState
+from shared.contracts.messages import MessageState
 from shared.policy import Policy
 from support.builders import make_enriched
 from support.memory_ledger import MemoryBook, MemoryLedger
@@ -70,10 +70,13 @@ class Year:
         for day in range(self._days):
             date = (START + timedelta(days=day)).astimezone(zone).date()
             self._at(scan_moment(date, self.organisation), self._scan)
-            if rng.random() < 0.1:  # somebody asks for another one by hand
+            if rng.random() < 0.3:  # somebody asks for another one by hand
                 self._at(START + timedelta(days=day + rng.random()), self._scan)
         for account in self.organisation.accounts:
             for place, since in enumerate(account.since):
+                if rng.random() < 0.3:  # and who changes an invoice wants to see what comes of it
+                    self._at(since + timedelta(minutes=rng.uniform(0, 60)), self._scan)
+                self._at(since + timedelta(hours=rng.uniform(0, 1)), lambda a=account: self._poll(a))
                 if rng.random() < 0.9:  # the others get lost
                     told = since + timedelta(minutes=rng.uniform(0, 10))
                     self._at(told, lambda a=account, e=since, p=place: self._webhook(a, e, "UPDATE" if p else "CREATE"))
@@ -92,6 +95,9 @@ class Year:
 
     async def _webhook(self, account: Account, happened_at: datetime, what: str) -> None:
         await self._take_in(account, {"kind": CauseKind.WEBHOOK, "event_type": what, "event_at": happened_at})
+
+    async def _poll(self, account: Account) -> None:
+        await self._take_in(account, {"kind": CauseKind.RECONCILE})
 
     async def _stop(self, phone: str) -> None:
         self.book.opted_out.add(phone)
@@ -143,9 +149,6 @@ class Year:
 
     def _intent(self, intent_id: str) -> Intent:
         return self.book.intents[self.book.by_id[intent_id]]
-
-    def count(self, kind: MessageKind) -> int:
-        return sum(post.kind == kind.value for post in self.posts)
 
 
 @lru_cache(maxsize=1)

@@ -41,7 +41,7 @@ STAGES: tuple[tuple[tuple[int, int], ...], ...] = (
     ((0, 2), (1, 2), (2, 2), (3, 2), (4, 2), (5, 30)),
     ((1, 9), (2, 9), (4, 9), (8, 9), (16, 9)),
 )
-CAPS = ((1, 3), (2, 5), (3, 10), (2, 4))
+CAPS = ((1, 3), (2, 5), (3, 10), (2, 4), (7, 20), (7, 20))
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ def organisation(rng: Random, number: int, zone: str, days: int) -> Organisation
     people = [_person(rng, index, country) for index in range(rng.randint(3, 5))]
     people += [_namesake(person) for person in people[:2]]
     per_week, per_month = rng.choice(CAPS)
+    offsets = [offset for offset, _ in STAGES[number % len(STAGES)]]
     policy = {
         "alerts": {"issued": True, "paid": rng.random() < 0.5},
         "stages": [
@@ -107,7 +108,9 @@ def organisation(rng: Random, number: int, zone: str, days: int) -> Organisation
         "scan_at": f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}",
         "brake": {"hold_back_book": False},
     }
-    accounts = [_account(rng, f"{number}-{index}", rng.choice(people), zone, days) for index in range(days // 4)]
+    accounts = [
+        _account(rng, f"{number}-{index}", rng.choice(people), zone, days, offsets) for index in range(days // 4)
+    ]
     stops = {people[1].phone: START + timedelta(days=rng.uniform(days / 2, days))} if rng.random() < 0.3 else {}
     return Organisation(f"tenant-{number}", zone, country, policy, accounts, stops)
 
@@ -115,7 +118,7 @@ def organisation(rng: Random, number: int, zone: str, days: int) -> Organisation
 def _person(rng: Random, index: int, country: str) -> Person:
     near = [row for row in NUMBERS if row[1] == country]
     form, where, zones = rng.choice(near if near and rng.random() < 0.5 else NUMBERS)
-    groups = ("no messages",) if rng.random() < 0.15 else ("Regulars",)
+    groups = ("no messages",) if rng.random() < 0.3 else ("Regulars",)
     return Person(f"c{index}", f"Customer {index}", form.format(rng.randint(1000, 9000) + index), where, zones, groups)
 
 
@@ -123,7 +126,7 @@ def _namesake(person: Person) -> Person:
     return Person(f"{person.contact_id}-b", f"{person.name} b", person.phone, person.country, person.zones, ())
 
 
-def _account(rng: Random, name: str, person: Person, zone: str, days: int) -> Account:
+def _account(rng: Random, name: str, person: Person, zone: str, days: int, offsets: list[int]) -> Account:
     account = Account(f"invoice-{name}", person)
     moment = START + timedelta(days=rng.uniform(0, days * 0.9))
     today = moment.astimezone(ZoneInfo(zone)).date()
@@ -139,19 +142,24 @@ def _account(rng: Random, name: str, person: Person, zone: str, days: int) -> Ac
     )
     for _ in range(rng.randint(0, 6)):
         moment += timedelta(days=rng.expovariate(1 / 8))
-        if not _happens(rng, account, moment, moment.astimezone(ZoneInfo(zone)).date()):
+        if rng.random() < 0.5:  # things happen just when a reminder is about to leave, or has left
+            day = account.states[-1]["due_on"] + timedelta(days=rng.choice(offsets))
+            moment = max(
+                moment, datetime.combine(day, time(), tzinfo=ZoneInfo(zone)) + timedelta(hours=rng.uniform(0, 30))
+            )
+        if not _happens(rng, account, moment, moment.astimezone(ZoneInfo(zone)).date(), offsets):
             break
     return account
 
 
-def _happens(rng: Random, account: Account, moment: datetime, today: date) -> bool:
+def _happens(rng: Random, account: Account, moment: datetime, today: date, offsets: list[int]) -> bool:
     """One more thing happens to the invoice; False when that was the last."""
     state = account.states[-1]
-    what = rng.choice(["issue", "move", "move", "promise", "promise", "part", "pay", "credit", "void"])
+    what = rng.choice(["move", "move", "promise", "part", "pay", "pay", "credit", "void"])
     if state["status"] == "DRAFT":
         account.becomes(moment, status="AUTHORISED")
     elif what == "move":
-        account.becomes(moment, due_on=today + timedelta(days=rng.randint(-10, 10)))
+        account.becomes(moment, due_on=today - timedelta(days=rng.choice([*offsets, rng.randint(-10, 10)])))
     elif what == "promise":
         account.becomes(moment, promised=today + timedelta(days=rng.randint(0, 10)))
     elif what == "part":

@@ -101,7 +101,9 @@ def _of_invoice(organisation: Organisation, post: Post) -> Iterator[str]:
         yield "not_owed"
     if all(state["promised"] is not None and today <= state["promised"] for state in states):
         yield "promised"
-    if all(state["total"] - state["paid"] - state["credited"] < organisation.policy["minimum_amount"] for state in states):
+    if all(
+        state["total"] - state["paid"] - state["credited"] < organisation.policy["minimum_amount"] for state in states
+    ):
         yield "below_minimum"
     if not any(post.stage == _stage(organisation.policy["stages"], (today - state["due_on"]).days) for state in states):
         yield "wrong_day"

@@ -154,6 +154,8 @@ class Policy(_Rules):
     def for_tenant(self, tenant_id: str) -> TenantPolicy:
         """The rules of this organisation: its own, or the defaults."""
         return self.tenants.get(tenant_id, self.defaults)
+
+
 SHIPPED_PACKS = Path("config/packs")
 _PACK_NAME = re.compile(r"[a-z0-9_]{1,64}")
 

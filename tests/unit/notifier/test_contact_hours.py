@@ -91,7 +91,6 @@ def test_an_hour_that_comes_twice_opens_twice() -> None:
 def test_the_zone_of_a_number() -> None:
     winter = utc("2026-01-10T12:00+00:00")
 
-
     def clocks(phone: str, zone: str, country: str) -> list[float]:
         return [
             (winter.astimezone(zone).utcoffset() or timedelta()) / timedelta(hours=1)

@@ -2,7 +2,8 @@
 
 import zoneinfo
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -10,17 +11,16 @@ import pytest
 
 from notifier import decide, judge, last_look, still_wanted
 from notifier.contact_hours import next_contact_moment
-from notifier.model import History, Snapshot
+from notifier.model import Decision, History, Intent, Snapshot, Verdict
 from notifier.stages import latest_stage, zone_of
-from shared.contracts.messages import MessageKind
-from shared.policy import Caps, ContactHours, Stage
+from shared.policy import Caps, Stage
 from support.sizes import in_full, rounds
 from support.year import Year
 from support.year_books import COUNTRY_OF_ZONE, organisation
 from support.year_checker import breaches
 
 BATCHES = 8
-DAYS = rounds(365, 60)
+DAYS = rounds(365, 75)
 OFTEN = sorted(COUNTRY_OF_ZONE)
 
 
@@ -49,7 +49,8 @@ async def test_a_year_of_reminders_breaks_no_promise(batch: int) -> None:
         rules += year.book.rules
     print(f"\n{left=}\n{rules=}")
     assert found == {}
-    assert min(left["issued"], left["reminder"], left["paid"]) > 20
+    assert left["reminder"] > 50
+    assert min(left["issued"], left["paid"]) > 5
     for rule in ("weekly_cap", "promised", "reminded_today", "too_late", "excluded_group", "below_minimum"):
         assert rules[rule] > 0, rule
 
@@ -92,6 +93,10 @@ def nothing_promised(snapshot: Any, rules: Any, now: Any, history: History) -> s
     return unreachable or again or judge.why_capped(rules.caps, history)
 
 
+def no_second_thought(intent: Intent, snapshot: Any, rules: Any, now: datetime, history: Any) -> Decision:
+    return Decision(intent.kind, intent.stage, Verdict.SEND, "due", now)
+
+
 BUGS: dict[str, tuple[list[tuple[Any, str, Any]], str]] = {
     "a day too early": ([(decide, "latest_stage", shifted), (still_wanted, "latest_stage", shifted)], "wrong_day"),
     "never too late": (
@@ -107,7 +112,7 @@ BUGS: dict[str, tuple[list[tuple[Any, str, Any]], str]] = {
     "blind to groups": ([(judge, "why_excluded", any_group)], "excluded_group"),
     "promises forgotten": ([(judge, "why_not_reminded", nothing_promised)], "promised"),
     "no minimum": ([(judge, "below_minimum", lambda *_: False)], "below_minimum"),
-    "no last look": ([(last_look, "still_wanted", None)], "paid_invoice"),
+    "no last look": ([(last_look, "still_wanted", no_second_thought)], "promised"),
 }
 
 
@@ -117,8 +122,8 @@ async def test_the_judge_notices(bug: str, monkeypatch: pytest.MonkeyPatch) -> N
     for module, name, wrong in patches:
         monkeypatch.setattr(module, name, wrong)
     names = zones(Random(7))
-    for number in range(8):
-        year = await play(number, names[number], 40)
+    for number in range(40):
+        year = await play(number, names[number], 60)
         if breaches(year.organisation, year.posts)[breach]:
             return
     pytest.fail(f"nobody noticed: {bug}")
@@ -126,9 +131,9 @@ async def test_the_judge_notices(bug: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 async def test_the_judge_notices_a_cap_by_contact_instead_of_by_person() -> None:
     names = zones(Random(7))
-    for number in range(8):
+    for number in range(40):
         rng = Random(f"{number} {names[number]}")
-        year = Year(organisation(rng, number, names[number], 40), 40, number)
+        year = Year(organisation(rng, number, names[number], 60), 40, number)
         year.book.same_person = lambda intent, snapshot: intent.contact_id == snapshot.contact.contact_id
         await year.play()
         if breaches(year.organisation, year.posts)["week_cap"]:

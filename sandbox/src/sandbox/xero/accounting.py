@@ -179,7 +179,11 @@ def invoices(call: Call) -> Response:
 def contact(call: Call) -> Response:
     """`GET /Contacts/{id}`."""
     found = call.world.books.contacts[call.tenant].get(call.request.path_params["id"].lower())
-    return PlainTextResponse(NOT_FOUND, 404) if found is None else _written(call, Contacts=[contact_json(found, grouped=True)])
+    return (
+        PlainTextResponse(NOT_FOUND, 404)
+        if found is None
+        else _written(call, Contacts=[contact_json(found, grouped=True)])
+    )
 
 
 def contacts(call: Call) -> Response:

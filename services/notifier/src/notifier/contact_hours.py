@@ -16,9 +16,7 @@ _FARTHEST_DAYS = 400
 _PATIENCE = timedelta(days=14)
 
 
-def recipient_zones(
-    phone: str, organisation_zone: str, organisation_country: str, now: datetime
-) -> tuple[tzinfo, ...]:
+def recipient_zones(phone: str, organisation_zone: str, organisation_country: str, now: datetime) -> tuple[tzinfo, ...]:
     """The zones that the person of an E.164 number may be in, westernmost first.
 
     One when the number tells it, or all that it may mean show the same time now. When they do not, the organisation's
