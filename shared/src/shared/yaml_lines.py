@@ -33,7 +33,7 @@ class LinedYaml:
         return dict(value)
 
     def error(self, said: str, *places: Sequence[str | int]) -> ConfigurationError:
-        """One line that names the first of ``places`` that is written in the file, else what is nearest to the first."""
+        """One line that names the first of ``places`` that is written in the file, else the nearest to the first."""
         tried = [tuple(place) for place in places]
         known = next((place for place in tried if place in self._lines), None)
         nearest = next(place for place in _shorter(known or tried[0]) if place in self._lines)

@@ -47,7 +47,6 @@ async def test_a_year_of_reminders_breaks_no_promise(batch: int) -> None:
         found += breaches(year.organisation, year.posts)
         left.update(post.kind for post in year.posts)
         rules += year.book.rules
-    print(f"\n{left=}\n{rules=}")
     assert found == {}
     assert left["reminder"] > 50
     assert min(left["issued"], left["paid"]) > 5
