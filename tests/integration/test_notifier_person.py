@@ -53,7 +53,7 @@ async def test_a_cap_is_a_persons(database_url: str, later: dict[str, Any], days
 
 async def test_an_alert_that_waits_for_its_groups_comes_with_the_next_poll(database_url: str) -> None:
     async with world(database_url, tenant_policy(exclude_groups=["No Reminders"])) as notifier:
-        fresh = {"invoice": {"due_on": None, "issued_on": NOON.date()}}
+        fresh: dict[str, Any] = {"invoice": {"due_on": None, "issued_on": NOON.date()}}
         event = {"kind": CauseKind.WEBHOOK, "event_type": "CREATE", "event_at": NOON}
         await notifier.take_in(cause=event, **fresh)
         assert await notifier.states() == []

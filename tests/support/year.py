@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -76,12 +76,12 @@ class Year:
             for place, since in enumerate(account.since):
                 if rng.random() < 0.3:  # and who changes an invoice wants to see what comes of it
                     self._at(since + timedelta(minutes=rng.uniform(0, 60)), self._scan)
-                self._at(since + timedelta(hours=rng.uniform(0, 1)), lambda a=account: self._poll(a))
+                self._at(since + timedelta(hours=rng.uniform(0, 1)), partial(self._poll, account))
                 if rng.random() < 0.9:  # the others get lost
                     told = since + timedelta(minutes=rng.uniform(0, 10))
-                    self._at(told, lambda a=account, e=since, p=place: self._webhook(a, e, "UPDATE" if p else "CREATE"))
+                    self._at(told, partial(self._webhook, account, since, "UPDATE" if place else "CREATE"))
         for phone, moment in self.organisation.stops.items():
-            self._at(moment, lambda phone=phone: self._stop(phone))
+            self._at(moment, partial(self._stop, phone))
         end = START + timedelta(days=self._days)
         while self._agenda and self._agenda[0][0] < end:
             self.now, _, action = heapq.heappop(self._agenda)
