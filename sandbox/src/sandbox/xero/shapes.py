@@ -89,7 +89,7 @@ def contact_json(contact: Contact, *, grouped: bool = False) -> Json:
 
 def _group_json(tenant_id: str, name: str) -> Json:
     group_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant_id}/{name}"))
-    return {"ContactGroupID": group_id, "Name": name, "Status": "ACTIVE", "HasValidationErrors": False}
+    return {"ContactGroupID": group_id, "Name": name, "Status": "ACTIVE"}
 
 
 def invoice_json(invoice: Invoice, contact: Contact, *, full: bool, lines: bool, summary: bool = False) -> Json:

@@ -90,12 +90,14 @@ class SqlTenantBook:
         )
         out = phone and await self._db.scalar(sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == phone))
         planned = (intents.c.state == MessageState.PLANNED.value) & (intents.c.invoice_id != invoice_id)
-        person = intents.c.contact_id == snapshot.contact.contact_id
+        # Each side is written out whole, or SQLite reads every intent of the organisation instead of two indexes.
+        reminder = (intents.c.tenant_id == self._tenant_id) & (intents.c.kind == MessageKind.REMINDER.value)
+        person = reminder & (intents.c.contact_id == snapshot.contact.contact_id)
+        if phone is not None:
+            person |= reminder & (intents.c.phone == phone)
         left = intents.c.state.in_(LEFT_STATES) & (intents.c.claimed_at > now - MONTH)
         reminders = sa.select(intents.c.claimed_at).where(
-            intents.c.tenant_id == self._tenant_id,
-            person if phone is None else person | (intents.c.phone == phone),
-            intents.c.kind == MessageKind.REMINDER.value,
+            person,
             left if leaving else left | planned,
             intents.c.intent_id != (leaving.intent_id if leaving else ""),
         )
