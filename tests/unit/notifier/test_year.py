@@ -118,8 +118,12 @@ BUGS: dict[str, tuple[list[tuple[Any, str, Any]], str]] = {
     "blind to groups": ([(judge, "why_excluded", any_group)], "excluded_group"),
     "promises forgotten": ([(judge, "why_not_reminded", nothing_promised)], "promised"),
     "no minimum": ([(judge, "below_minimum", lambda *_: False)], "below_minimum"),
-    "no last look": ([(last_look, "still_wanted", no_second_thought)], "promised"),
+    "no last look": ([(last_look, "still_wanted", no_second_thought)], "wrong_day"),
 }
+
+
+SEEN_LATE = {"two stages on a day": 16, "blind to payment": 7}
+"""Where to begin, lest organisations be played in which the mistake does no harm."""
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -128,7 +132,7 @@ async def test_the_judge_notices(bug: str, monkeypatch: pytest.MonkeyPatch) -> N
     for module, name, wrong in patches:
         monkeypatch.setattr(module, name, wrong)
     names = zones()
-    for number in range(40):
+    for number in range(SEEN_LATE.get(bug, 0), 40):
         year = await play(number, names[number], 60)
         if breaches(year.organisation, year.posts)[breach]:
             return
