@@ -76,14 +76,16 @@ def service_program(
 
 
 def _revision(kind: ServiceKind, own: Mapping[str, str]) -> str:
-    """Changes with the service's code, the shared code, the locked packages and the policy file."""
+    """Changes with the service's code, the shared code, the locked packages and the policy with its packs."""
     digest = hashlib.sha256()
     folders = (ROOT / "shared" / "src", ROOT / "services" / kind.name / "src")
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         digest.update(str(path).encode() + path.read_bytes())
     digest.update(_content(ROOT / "uv.lock"))
     if policy := kind.settings.model_fields.get("policy_file"):
-        digest.update(_content(ROOT / own.get(_POLICY, policy.default)))
+        file = ROOT / own.get(_POLICY, policy.default)
+        for path in (file, *sorted((file.parent / "packs").glob("*.yaml"))):
+            digest.update(_content(path))
     return digest.hexdigest()
 
 

@@ -56,6 +56,7 @@ class Contact:
     address_country: str
     updated: datetime
     merged_to: str | None = None
+    groups: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -47,6 +47,7 @@ class NewContact(Order):
     phones: list[NewPhone] = []
     address_country: str = ""
     merged_to: str | None = None
+    groups: list[str] = []
 
 
 class NewInvoice(Order):

@@ -1,18 +1,17 @@
 """The policy file: who is told what, when and how often, for the whole installation and per organisation."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from shared.errors import ConfigurationError
-
-MINUTES_A_DAY = 24 * 60
+from shared.times_of_day import MinuteOfDay, TimeOfDay
+from shared.yaml_lines import LinedYaml
 
 
 class _Rules(BaseModel):
@@ -30,27 +29,13 @@ class Mode(StrEnum):
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
-def _minute_of_day(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    hours, colon, minutes = value.partition(":")
-    if not (colon and hours.isdecimal() and minutes.isdecimal() and len(minutes) == 2 and int(minutes) < 60):
-        raise ValueError('must be a time such as "09:00"')
-    return int(hours) * 60 + int(minutes)
+def plain_name(name: str) -> str:
+    """A name as it is compared: capitals and spacing make no difference."""
+    return " ".join(name.split()).casefold()
 
 
-def _time_of_day(value: object) -> object:
-    minute = _minute_of_day(value)
-    if not isinstance(minute, int):
-        return minute
-    if minute >= MINUTES_A_DAY:
-        raise ValueError('must be a time between "00:00" and "23:59"')
-    return time(*divmod(minute, 60))
-
-
-MinuteOfDay = Annotated[int, BeforeValidator(_minute_of_day), Field(ge=0, le=MINUTES_A_DAY)]
-TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 TemplateName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")]
 
 
 class Alerts(_Rules):
@@ -85,7 +70,7 @@ class ContactHours(_Rules):
 
 
 class Caps(_Rules):
-    """The most reminders one contact gets, over all invoices."""
+    """The most reminders one person gets of one organisation in any 7 and any 31 days, over all invoices."""
 
     per_contact_per_week: int = Field(default=3, ge=0)
     per_contact_per_month: int = Field(default=10, ge=0)
@@ -110,10 +95,14 @@ _STAGES = (
 
 
 class TenantPolicy(_Rules):
-    """All rules of one organisation. ``stages`` are in order of offset, ``online_link`` shows Xero's page."""
+    """All rules of one organisation. ``stages`` are in order of offset, ``online_link`` shows Xero's page.
+
+    ``languages`` is by contact. A contact is named by its id or its name, a group likewise, in capitals or not.
+    """
 
     mode: Mode = Mode.LIVE
-    language: str = Field(default="en", pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")
+    language: Language = "en"
+    languages: dict[str, Language] = Field(default_factory=dict)
     alerts: Alerts = Alerts()
     stages: tuple[Stage, ...] = _STAGES
     online_link: bool = False
@@ -122,6 +111,7 @@ class TenantPolicy(_Rules):
     minimum_amount: Decimal = Field(default=Decimal(0), ge=0, allow_inf_nan=False)
     group_by_contact: bool = False
     exclude_contacts: tuple[str, ...] = ()
+    exclude_groups: tuple[str, ...] = ()
     scan_at: TimeOfDay = time(9, 0)
     brake: Brake = Brake()
 
@@ -138,6 +128,11 @@ class TenantPolicy(_Rules):
         if len({stage.offset_days for stage in stages}) != len(stages):
             raise ValueError("two stages have the same offset_days")
         return tuple(sorted(stages, key=lambda stage: stage.offset_days))
+
+    def language_of(self, *names: str) -> str:
+        """The language of the contact that has these names, its id among them."""
+        wanted = {plain_name(name): language for name, language in self.languages.items()}
+        return next((wanted[plain] for plain in map(plain_name, names) if plain in wanted), self.language)
 
     @property
     def farthest_offset_days(self) -> int:
@@ -161,76 +156,68 @@ class Policy(_Rules):
         return self.tenants.get(tenant_id, self.defaults)
 
 
-_Path = tuple[str | int, ...]
+SHIPPED_PACKS = Path("config/packs")
+_PACK_NAME = re.compile(r"[a-z0-9_]{1,64}")
 
 
 def load_policy(path: Path | str) -> Policy:
-    """Read and check the file; keys it lacks keep their shipped values.
+    """Read and check the file and the packs it names; keys it lacks keep their shipped values.
+
+    The nearer rule wins: an organisation's own keys, its pack's, the defaults' own, the defaults' pack's.
 
     Raises ConfigurationError with one line that names the file, the line and the key.
     """
     file = Path(path)
+    source = LinedYaml(file)
+    packs = _Packs(file.parent / "packs", source)
+    whole = source.mapping()
+    defaults = packs.under(source.mapping("defaults"), "defaults")
+    tenants = {
+        name: _merged(defaults, packs.under(source.mapping("tenants", name), "tenants", name))
+        for name in source.mapping("tenants")
+    }
     try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: cannot be read ({type(error).__name__})") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        said = getattr(error, "problem", None) or "unreadable"
-        raise ConfigurationError(f"{file}:{line}: not YAML: {said}") from error
-    return _Reader(file, root).policy()
+        return Policy.model_validate(whole | {"defaults": defaults, "tenants": tenants})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = first["loc"]
+        places = [place, ("defaults", *place[2:])] if place[:1] == ("tenants",) else [place]
+        raise source.error(_said(first["type"], first["msg"]), *places) from None
 
 
-class _Reader:
-    """Turns the nodes of one file into a Policy and remembers the line of every key."""
+class _Packs:
+    """The sets of rules that a policy can name: those beside it, and those that are shipped."""
 
-    def __init__(self, file: Path, root: yaml.Node | None) -> None:
-        self._file = file
-        self._lines: dict[_Path, int] = {(): 1}
-        self._data = {} if root is None else self._value(root, ())
+    def __init__(self, folder: Path, policy: LinedYaml) -> None:
+        self._folders = (folder, SHIPPED_PACKS)
+        self._policy = policy
+        self._read: dict[str, dict[str, Any]] = {}
 
-    def policy(self) -> Policy:
-        data, defaults = self._mapping(), self._mapping("defaults")
-        tenants = {name: _merged(defaults, self._mapping("tenants", name)) for name in self._mapping("tenants")}
-        try:
-            return Policy.model_validate(data | {"defaults": defaults, "tenants": tenants})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise self._error(first["loc"], _said(first["type"], first["msg"])) from None
+    def under(self, own: dict[str, Any], *place: str) -> dict[str, Any]:
+        """The rules of the pack that ``own`` names with ``own`` over them."""
+        rules = dict(own)
+        name = rules.pop("pack", None)
+        return rules if name is None else _merged(self._rules(name, *place, "pack"), rules)
 
-    def _mapping(self, *path: str) -> dict[str, Any]:
-        value: Any = self._data
-        for key in path:
-            value = value.get(key)
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            raise self._error(path, "must be a mapping of keys to values")
-        return dict(value)
+    def _rules(self, name: object, *place: str) -> dict[str, Any]:
+        file = None
+        if isinstance(name, str) and _PACK_NAME.fullmatch(name):
+            file = next((file for folder in self._folders if (file := folder / f"{name}.yaml").is_file()), None)
+        if file is None:
+            shipped = sorted({pack.stem for folder in self._folders for pack in folder.glob("*.yaml")})
+            raise self._policy.error(f"no such pack; there are: {', '.join(shipped) or 'none'}", place)
+        if file.stem not in self._read:
+            self._read[file.stem] = _checked(LinedYaml(file))
+        return self._read[file.stem]
 
-    def _error(self, path: _Path, said: str) -> ConfigurationError:
-        candidates = [path, ("defaults", *path[2:])] if path[:1] == ("tenants",) else [path]
-        known = next((place for place in candidates if place in self._lines), None)
-        line = self._lines[known] if known else next(self._lines[p] for p in _shorter(path) if p in self._lines)
-        return ConfigurationError(f"{self._file}:{line}: {'.'.join(map(str, known or path)) or 'policy'}: {said}")
 
-    def _value(self, node: yaml.Node, path: _Path) -> Any:
-        self._lines.setdefault(path, node.start_mark.line + 1)
-        if isinstance(node, yaml.MappingNode):
-            return dict(self._items(node, path))
-        if isinstance(node, yaml.SequenceNode):
-            return [self._value(child, (*path, index)) for index, child in enumerate(node.value)]
-        # Texts are left to the models to read: YAML would make the number 1140 of an unquoted 19:00.
-        return None if node.tag.endswith(":null") else node.value
-
-    def _items(self, node: yaml.MappingNode, path: _Path) -> Iterator[tuple[str, Any]]:
-        for key, value in node.value:
-            place = (*path, str(key.value))
-            if place in self._lines:
-                raise ConfigurationError(f"{self._file}:{key.start_mark.line + 1}: {'.'.join(map(str, place))}: twice")
-            self._lines[place] = key.start_mark.line + 1
-            yield str(key.value), self._value(value, place)
+def _checked(pack: LinedYaml) -> dict[str, Any]:
+    try:
+        TenantPolicy.model_validate(pack.mapping())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise pack.error(_said(first["type"], first["msg"]), first["loc"]) from None
+    return pack.mapping()
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,10 +226,6 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         under = merged.get(key)
         merged[key] = _merged(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
     return merged
-
-
-def _shorter(path: _Path) -> Iterator[_Path]:
-    return (path[:length] for length in range(len(path), -1, -1))
 
 
 def _said(kind: str, message: str) -> str:

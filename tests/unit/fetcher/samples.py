@@ -7,7 +7,7 @@ from typing import Any
 
 from fetcher.arrivals import Arrivals
 from fetcher.contacts import ContactDirectory
-from fetcher.mapping import contact_card, invoice_page
+from fetcher.mapping import contact_cards, invoice_page
 from fetcher.online_links import OnlineLinks
 from fetcher.organisations import OrganisationDirectory
 from fetcher.ports import Clock, ContactPage, Cut, IdsAnswer, InvoicePage, Link
@@ -131,8 +131,8 @@ class FakeXero:
         self.contact_calls.append(tuple(ids))
         if len(ids) > self.longest_question:
             return None
-        cards = tuple(contact_card(self.contacts_by_id[key]) for key in ids if key in self.contacts_by_id)
-        return ContactPage(cards, self.clock())
+        found = [self.contacts_by_id[key] for key in ids if key in self.contacts_by_id]
+        return ContactPage(contact_cards({"Contacts": found}), self.clock())
 
     async def organisation(self, tenant_id: str) -> Organisation:
         self.organisation_calls += 1

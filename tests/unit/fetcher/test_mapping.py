@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fetcher.batches import LONGEST_QUERY, batches, first_batch, ids_query
 from fetcher.dates import calendar_date, date_filter, modified_since, moment
 from fetcher.fields import Unreadable
-from fetcher.mapping import contact_card, contact_cards, invoice_page, invoice_row, organisation
+from fetcher.mapping import contact_card, contact_cards, contact_of, invoice_page, invoice_row, organisation
 from fetcher.time_zones import IANA_NAMES, iana_name
 from unit.fetcher.samples import NOW, contact_json, guid, invoice_json
 
@@ -156,6 +156,19 @@ def test_no_json_gets_further_than_unreadable(value: Any) -> None:
             invoice_row({**raw, field: value}, single=True)
         except Unreadable:
             continue
+
+
+def test_groups_are_told_by_a_reading_of_contacts_and_else_only_when_there_are_any() -> None:
+    group = {"ContactGroupID": "AB-1", "Name": "No Reminders", "Status": "ACTIVE"}
+    grouped, alone = contact_json(1) | {"ContactGroups": [group]}, contact_json(2)
+    first, second = contact_cards({"Contacts": [grouped, alone | {"ContactGroups": []}]})
+    assert [(found.group_id, found.name) for found in first.groups or ()] == [("ab-1", "No Reminders")]
+    assert contact_of(first, "IN").groups == first.groups
+    assert second.groups == ()
+    assert contact_card(alone | {"ContactGroups": []}).groups is None
+    assert contact_card(alone).groups is None
+    assert contact_card(grouped).groups == first.groups
+    assert contact_card(alone | {"ContactGroups": "odd"}).groups is None
 
 
 def test_a_contact_that_became_another_is_not_active() -> None:

@@ -1,11 +1,17 @@
 """When a person may be written to, in all zones and across changes of clocks."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from notifier.contact_hours import next_contact_moment, public_holidays, recipient_country, recipient_zone
+from notifier.contact_hours import (
+    next_contact_moment,
+    public_holidays,
+    recipient_country,
+    recipient_zones,
+    shared_contact_moment,
+)
 from shared.policy import ContactHours
 
 KOLKATA = ZoneInfo("Asia/Kolkata")
@@ -84,14 +90,52 @@ def test_an_hour_that_comes_twice_opens_twice() -> None:
 
 def test_the_zone_of_a_number() -> None:
     winter = utc("2026-01-10T12:00+00:00")
-    assert recipient_zone("+919876543210", "Pacific/Auckland", winter).utcoffset(winter) == KOLKATA.utcoffset(winter)
-    # Great Britain has several zones with one clock.
-    assert recipient_zone("+447911123456", "Asia/Kolkata", winter).utcoffset(winter) == LONDON.utcoffset(winter)
-    # Australia has several: the organisation's own if it is one of them, else the middle one.
-    assert recipient_zone("+61412345678", "Australia/Perth", winter) == ZoneInfo("Australia/Perth")
-    offset = recipient_zone("+61412345678", "Asia/Kolkata", winter).utcoffset(winter)
-    assert offset is not None
-    assert 8 <= offset.total_seconds() / 3600 <= 11
+
+    def clocks(phone: str, zone: str, country: str) -> list[float]:
+        return [
+            (winter.astimezone(zone).utcoffset() or timedelta()) / timedelta(hours=1)
+            for zone in recipient_zones(phone, zone, country, winter)
+        ]
+
+    assert clocks("+919876543210", "Pacific/Auckland", "NZ") == [5.5]
+    assert clocks("+12125550123", "Asia/Kolkata", "IN") == [-5]  # the area says New York
+    assert clocks("+447911123456", "Asia/Kolkata", "IN") == [0]  # several zones, one clock
+    assert clocks("+88213300655", "Asia/Kolkata", "IN") == [5.5]  # a satellite telephone
+    # Australia has several: the organisation's own for its neighbours, all of them for a stranger's customer.
+    assert recipient_zones("+61412345678", "Australia/Perth", "AU", winter) == (ZoneInfo("Australia/Perth"),)
+    assert recipient_zones("+61412345678", "Australia/Melbourne", "AU", winter) == (ZoneInfo("Australia/Melbourne"),)
+    assert {8, 10, 11} < set(clocks("+61412345678", "Asia/Kolkata", "IN"))
+
+
+@pytest.mark.parametrize(
+    ("now", "moment"),
+    [
+        ("2026-01-12T09:00+08:00", "2026-01-12T09:00+08:00"),  # nine in Perth, noon in Sydney
+        ("2026-01-12T08:59+08:00", "2026-01-12T09:00+08:00"),
+        ("2026-01-12T19:00+11:00", "2026-01-13T09:00+08:00"),  # seven in Sydney, four in Perth
+        ("2026-01-17T19:00+11:00", "2026-01-19T09:00+08:00"),
+    ],
+)
+def test_a_person_who_may_be_anywhere_in_a_country_is_written_to_when_it_is_day_in_all_of_it(
+    now: str, moment: str
+) -> None:
+    zones = (ZoneInfo("Australia/Perth"), ZoneInfo("Australia/Adelaide"), ZoneInfo("Australia/Sydney"))
+    assert shared_contact_moment(utc(now), zones, HOURS, frozenset()) == utc(moment)
+
+
+def test_where_the_days_of_a_country_hardly_meet_the_middle_decides() -> None:
+    zones = (ZoneInfo("Europe/Kaliningrad"), ZoneInfo("Asia/Krasnoyarsk"), ZoneInfo("Asia/Kamchatka"))
+    assert shared_contact_moment(utc("2026-01-13T00:00+00:00"), zones, HOURS, frozenset()) == utc(
+        "2026-01-13T09:00+07:00"
+    )
+
+
+def test_a_calendar_that_closes_every_open_day_is_left_aside() -> None:
+    sundays = HOURS.model_copy(update={"days": ("sun",)})
+    every_sunday = {date(2026, 1, 4) + timedelta(weeks=week) for week in range(100)}
+    assert next_contact_moment(utc("2026-01-04T08:00+00:00"), LONDON, sundays, every_sunday) == utc(
+        "2026-01-04T09:00+00:00"
+    )
 
 
 def test_the_country_of_a_number_and_its_calendar() -> None:

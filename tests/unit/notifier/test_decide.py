@@ -172,7 +172,7 @@ def test_the_back_book_is_held(connected_on: date, verdict: str) -> None:
 
 
 def test_an_invoice_a_person_has_released_is_not_held_again() -> None:
-    released = intent(stage=3, state=MessageState.READ, released=True, claimed_at=NOON)
+    released = intent(stage=3, state=MessageState.READ, released=True, claimed_at=NOON - timedelta(days=4))
     past = history(released, tenant=replace(TENANT_KNOWN, connected_at=NOON))
     assert decided(seen(), past=past) == [("reminder", 7, "plan", "due")]
 

@@ -1,5 +1,6 @@
 """What no combination of invoice, history, policy and hour may ever lead to."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -7,7 +8,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.contact_hours import next_contact_moment, public_holidays
+from notifier.contact_hours import next_contact_moment, public_holidays, shared_contact_moment
 from notifier.decide import decide
 from notifier.model import History, Snapshot, Tenant, Verdict
 from notifier.still_wanted import still_wanted
@@ -165,3 +166,92 @@ def test_what_leaves(case: dict[str, Any], stage: int, released: bool) -> None:
     if decision.verdict is Verdict.POSTPONE:
         assert decision.due_at is not None
         assert decision.due_at > now
+
+
+@given(
+    st.integers(-40, 80),
+    st.dictionaries(st.integers(-30, 60), st.integers(0, 40), min_size=1, max_size=8),
+    st.sets(st.integers(-30, 60)),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_stage_is_the_latest_reached_unsent_and_in_time(days: int, stages: dict[int, int], sent: set[int]) -> None:
+    policy = rules(
+        stages=[{"offset_days": o, "template": "invoice_overdue", "lateness_days": late} for o, late in stages.items()]
+    )
+    earlier = [
+        intent(stage=stage, state=MessageState.SENT, claimed_at=NOON - timedelta(days=90), intent_id=f"i{stage}")
+        for stage in sent
+    ]
+    snapshot = Snapshot.of(make_enriched(invoice={"due_on": NOON.date() - timedelta(days=days)}))
+    known = Tenant(TENANT, NOON - timedelta(days=9000), announced=True, lost=False)
+    decisions = decide(None, snapshot, Cause(kind=CauseKind.SCAN), policy, NOON, History(known, tuple(earlier)))
+    latest = max((offset for offset in stages if offset <= days), default=None)
+    if latest is None:
+        assert [d.rule for d in decisions] == ["no_stage_due"]
+    elif latest in sent:
+        assert decisions == []
+    else:
+        in_time = days <= latest + stages[latest]
+        assert [(d.stage, d.rule) for d in decisions] == [(latest, "due" if in_time else "too_late")]
+
+
+@given(situations(), st.lists(st.integers(0, 60 * 72), min_size=1, max_size=3), st.sampled_from([0, 3, 7, 14]))
+@settings(max_examples=300, deadline=None)
+def test_no_second_reminder_of_an_invoice_on_a_day(case: dict[str, Any], minutes: list[int], stage: int) -> None:
+    snapshot, now = case["snapshot"], case["now"]
+    earlier = [
+        intent(stage=-number, state=MessageState.DELIVERED, claimed_at=now - timedelta(minutes=ago))
+        for number, ago in enumerate(minutes, start=100)
+    ]
+    past = replace(case["history"], intents=tuple(earlier))
+    item = intent(stage=stage, due_on=snapshot.invoice.due_on)
+    leaves = still_wanted(item, snapshot, case["policy"], now, past).verdict is Verdict.SEND
+    planned = any(
+        d.verdict is Verdict.PLAN
+        for d in decide(None, snapshot, Cause(kind=CauseKind.SCAN), case["policy"], now, past)
+        if d.kind is MessageKind.REMINDER
+    )
+    if leaves or planned:
+        zones = [snapshot.organisation.time_zone] if snapshot.organisation.time_zone != ZONES[-1] else []
+        zones += {PHONES[0]: ["Asia/Kolkata"], PHONES[1]: ["Europe/London"]}.get(snapshot.contact.phone, [])
+        for zone in map(ZoneInfo, zones):
+            assert now.astimezone(zone).date() not in {
+                i.claimed_at.astimezone(zone).date() for i in earlier if i.claimed_at
+            }
+
+
+@given(situations())
+@settings(max_examples=200, deadline=None)
+def test_the_same_question_has_the_same_answer(case: dict[str, Any]) -> None:
+    asked = (None, case["snapshot"], case["cause"], case["policy"], case["now"], case["history"])
+    assert decide(*asked) == decide(*asked)
+
+
+@given(situations(), st.sampled_from(["paid", "voided", "deleted", "credited", "moved"]))
+@settings(max_examples=300, deadline=None)
+def test_nothing_waits_for_an_invoice_that_is_done_with_or_moved(case: dict[str, Any], fate: str) -> None:
+    snapshot = case["snapshot"]
+    done: dict[str, dict[str, Any]] = {
+        "paid": {"status": "PAID", "amount_due": 0, "amount_paid": 100},
+        "credited": {"status": "PAID", "amount_due": 0, "amount_paid": 0, "amount_credited": 100},
+        "voided": {"status": "VOIDED"},
+        "deleted": {"status": "DELETED"},
+        "moved": {"due_on": date(2031, 1, 1)},
+    }
+    now_is = snapshot.model_copy(update={"invoice": snapshot.invoice.model_copy(update=done[fate])})
+    decisions = decide(snapshot, now_is, case["cause"], case["policy"], case["now"], case["history"])
+    cancelled = {d.stage for d in decisions if d.verdict is Verdict.CANCEL and d.kind is MessageKind.REMINDER}
+    assert {made.stage for made in case["history"].intents if made.pending} <= cancelled
+    assert not [d for d in decisions if d.kind is MessageKind.REMINDER and d.verdict in {Verdict.PLAN, Verdict.HOLD}]
+
+
+@given(moments, st.sets(st.sampled_from(ZONES[:-1]), min_size=1, max_size=4), hours())
+@settings(max_examples=100, deadline=None)
+def test_what_several_clocks_allow_one_of_them_always_does(
+    now: datetime, names: set[str], hours_: ContactHours
+) -> None:
+    zones = [ZoneInfo(name) for name in sorted(names)]
+    moment = shared_contact_moment(now, zones, hours_, public_holidays("IN"))
+    opened = [is_open(moment, zone, hours_, "IN") for zone in zones]
+    assert moment >= now
+    assert all(opened) or opened[len(zones) // 2]

@@ -170,3 +170,30 @@ def test_a_mistake_in_the_catalogue_is_one_line(tmp_path: Path, text: str, said:
 
 def test_a_template_may_have_no_text_of_its_own() -> None:
     assert Template().parameters == STANDARD_PARAMETERS
+
+
+@pytest.mark.parametrize(
+    ("languages", "template", "language"),
+    [
+        ({}, "invoice_overdue", "en"),
+        ({"Asha Traders": "hi"}, "invoice_overdue", "hi"),
+        ({"asha  traders": "hi"}, "invoice_overdue", "hi"),
+        ({"9c0f8a34-2f0e-4a9d-b0a1-7c6c1f2d3e45": "hi"}, "invoice_overdue", "hi"),
+        ({"Somebody Else": "hi"}, "invoice_overdue", "en"),
+        ({"Asha Traders": "fr"}, "invoice_overdue", "en"),  # the template has no French
+        ({"Asha Traders": "hi"}, "our_own", "en"),  # nobody knows what that template has
+    ],
+)
+@pytest.mark.parametrize("link", [None, "https://in.xero.com/abc"])
+def test_each_contact_in_its_language(
+    languages: dict[str, str], template: str, language: str, link: str | None
+) -> None:
+    stages = [{"offset_days": 7, "template": template, "lateness_days": 1}]
+    rules = TenantPolicy.model_validate({"languages": languages, "stages": stages, "online_link": True})
+    snapshot = Snapshot.of(make_enriched(invoice={"online_url": link}))
+    message = render(snapshot, MessageKind.REMINDER, 7, rules, CATALOGUE)
+    assert message is not None
+    assert message.language == language
+    assert message.template == template + (LINK_SUFFIX if link and template != "our_own" else "")
+    # Words and grouping go with it: in India one writes 12,500.00 in either.
+    assert ("जून" in dict(message.parameters)["due_date"]) is (language == "hi")

@@ -80,6 +80,15 @@ async def test_archived_and_erased_contacts_come_only_when_asked_for(double: Dou
     assert {row["ContactStatus"] for row in shown} == {"ARCHIVED", "GDPRREQUEST"}
 
 
+async def test_groups_are_told_in_pages_and_single_reads_of_contacts_only(double: Double, book: dict[str, Any]) -> None:
+    known = (await double.admin.contact(book["tenant"], groups=["No Reminders"]))["contact_id"]
+    paged = (await get(double, book, "/Contacts", IDs=known, page=1))["Contacts"]
+    alone = (await get(double, book, f"/Contacts/{known}"))["Contacts"]
+    bare = (await get(double, book, "/Contacts", IDs=known))["Contacts"]
+    names = [[group["Name"] for group in found[0]["ContactGroups"]] for found in (paged, alone, bare)]
+    assert names == [["No Reminders"], ["No Reminders"], []]
+
+
 async def test_unknown_ids_are_left_out_in_silence(double: Double, book: dict[str, Any]) -> None:
     known = book["rows"][0]["invoice_id"]
     body = await get(double, book, "/Invoices", IDs=f"{known},00000000-0000-0000-0000-000000000000", page=1)

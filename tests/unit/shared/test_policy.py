@@ -140,6 +140,98 @@ def test_a_mistake_a_tenant_inherits_is_shown_where_it_was_made(tmp_path: Path) 
     assert refused(tmp_path, text).startswith("policy.yaml:5: defaults.brake.per_tenant_per_hour: ")
 
 
+PACKS = SHIPPED.parent / "packs"
+SHIPPED_PACKS = ("australia", "india", "plain", "united_kingdom")
+
+
+def test_the_shipped_packs_say_the_same_things_and_plain_is_what_holds_without_one(tmp_path: Path) -> None:
+    assert tuple(sorted(pack.stem for pack in PACKS.glob("*.yaml"))) == SHIPPED_PACKS
+    for name in SHIPPED_PACKS:
+        rules = load(tmp_path, f"defaults: {{pack: {name}}}").defaults
+        # A pack that left one of them out would let another pack's rule show through.
+        assert set((PACKS / f"{name}.yaml").read_text().split()) >= {"contact_hours:", "caps:"}
+        assert rules.stages == TenantPolicy().stages
+    assert load(tmp_path, "defaults: {pack: plain}").defaults == TenantPolicy()
+
+
+@pytest.mark.parametrize(
+    ("name", "window", "days", "caps"),
+    [
+        ("australia", (540, 1140), 7, (3, 10)),
+        ("india", (540, 1140), 6, (3, 10)),
+        ("united_kingdom", (540, 1080), 5, (2, 6)),
+        ("plain", (540, 1140), 6, (3, 10)),
+    ],
+)
+def test_a_pack(tmp_path: Path, name: str, window: tuple[int, int], days: int, caps: tuple[int, int]) -> None:
+    rules = load(tmp_path, f"tenants: {{t1: {{pack: {name}}}}}").for_tenant("t1")
+    hours = rules.contact_hours
+    assert ((hours.start, hours.end), len(hours.days), hours.holidays) == (window, days, True)
+    assert (rules.caps.per_contact_per_week, rules.caps.per_contact_per_month) == caps
+
+
+def test_the_nearer_rule_wins(tmp_path: Path) -> None:
+    policy = load(
+        tmp_path,
+        """
+defaults:
+  pack: united_kingdom
+  caps: {per_contact_per_month: 5}
+tenants:
+  bare: {}
+  other_pack: {pack: australia}
+  own: {pack: australia, caps: {per_contact_per_week: 1}, contact_hours: {end: "17:00"}}
+""",
+    )
+
+    def said(tenant: str) -> tuple[int, int, int, int]:
+        rules = policy.for_tenant(tenant)
+        caps, hours = rules.caps, rules.contact_hours
+        return caps.per_contact_per_week, caps.per_contact_per_month, hours.end, len(hours.days)
+
+    assert said("unnamed") == (2, 5, 1080, 5)
+    assert said("bare") == (2, 5, 1080, 5)
+    assert said("other_pack") == (3, 10, 1140, 7)
+    assert said("own") == (1, 10, 1020, 7)
+
+
+def test_a_pack_of_ones_own_lies_beside_the_policy(tmp_path: Path) -> None:
+    (tmp_path / "packs").mkdir()
+    own = tmp_path / "packs" / "gentle.yaml"
+    own.write_text("caps: {per_contact_per_week: 1}\n")
+    assert load(tmp_path, "defaults: {pack: gentle}").defaults.caps.per_contact_per_week == 1
+    own.write_text("minimum_amount: 5\ncaps:\n  per_contact_per_wek: 1\n")
+    assert refused(tmp_path, "defaults: {pack: gentle}") == "packs/gentle.yaml:3: caps.per_contact_per_wek: unknown key"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "defaults:\n  pack: indai\n",
+            "policy.yaml:2: defaults.pack: no such pack; there are: australia, india, plain",
+        ),
+        ("tenants:\n  t1:\n    pack: ../x\n", "policy.yaml:3: tenants.t1.pack: no such pack"),
+        ("tenants:\n  t1:\n    pack: [india]\n", "policy.yaml:3: tenants.t1.pack: no such pack"),
+        ("defaults:\n  languages: {Asha: Hindi}\n", "policy.yaml:2: defaults.languages.Asha: "),
+        ("defaults:\n  exclude_groups: VIP\n", "policy.yaml:2: defaults.exclude_groups: "),
+        ("pack: india\n", "policy.yaml:1: pack: unknown key"),
+    ],
+)
+def test_a_mistake_about_packs_groups_and_languages_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    assert refused(tmp_path, text).startswith(said)
+    assert "\n" not in refused(tmp_path, text)
+
+
+def test_languages_are_by_contact_whatever_the_capitals(tmp_path: Path) -> None:
+    rules = load(tmp_path, "defaults: {language: en_GB, languages: {Asha  Traders: hi, 9C0F: mr}}").defaults
+    assert [rules.language_of(*names) for names in (("x", "asha traders"), ("9c0f", "y"), ("x", "y"))] == [
+        "hi",
+        "mr",
+        "en_GB",
+    ]
+
+
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"absent\.yaml: cannot be read"):
         load_policy(tmp_path / "absent.yaml")

@@ -179,7 +179,11 @@ def invoices(call: Call) -> Response:
 def contact(call: Call) -> Response:
     """`GET /Contacts/{id}`."""
     found = call.world.books.contacts[call.tenant].get(call.request.path_params["id"].lower())
-    return PlainTextResponse(NOT_FOUND, 404) if found is None else _written(call, Contacts=[contact_json(found)])
+    return (
+        PlainTextResponse(NOT_FOUND, 404)
+        if found is None
+        else _written(call, Contacts=[contact_json(found, grouped=True)])
+    )
 
 
 def contacts(call: Call) -> Response:
@@ -189,7 +193,7 @@ def contacts(call: Call) -> Response:
         call.request.query_params,
         call.request.headers.get("if-modified-since"),
     )
-    rows = [contact_json(item) for item in page.rows]
+    rows = [contact_json(item, grouped=page.number is not None) for item in page.rows]
     note(call.request, rows=len(rows))
     if page.summary:
         for row in rows:

@@ -47,8 +47,11 @@ def contact_stub(contact: Contact) -> Json:
     }
 
 
-def contact_json(contact: Contact) -> Json:
-    """A contact in full; all four telephone types, unset ones as empty strings."""
+def contact_json(contact: Contact, *, grouped: bool = False) -> Json:
+    """A contact in full; all four telephone types, unset ones as empty strings.
+
+    `grouped` shows its groups: a contact read alone or in a page does, one in an invoice or a bare list does not.
+    """
     phones = {phone.type: phone for phone in contact.phones}
     body: Json = {
         "ContactID": contact.contact_id,
@@ -72,7 +75,7 @@ def contact_json(contact: Contact) -> Json:
             for kind in PHONE_TYPES
         ],
         "UpdatedDateUTC": ms_date(contact.updated),
-        "ContactGroups": [],
+        "ContactGroups": [_group_json(contact.tenant_id, name) for name in contact.groups] if grouped else [],
         "IsSupplier": False,
         "IsCustomer": True,
         "ContactPersons": [],
@@ -82,6 +85,11 @@ def contact_json(contact: Contact) -> Json:
     if contact.merged_to:
         body["MergedToContactID"] = contact.merged_to
     return body
+
+
+def _group_json(tenant_id: str, name: str) -> Json:
+    group_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{tenant_id}/{name}"))
+    return {"ContactGroupID": group_id, "Name": name, "Status": "ACTIVE"}
 
 
 def invoice_json(invoice: Invoice, contact: Contact, *, full: bool, lines: bool, summary: bool = False) -> Json:

@@ -33,7 +33,9 @@ class ContactDirectory:
         known = {contact.contact_id: contact for contact in in_full}
         names = {row.contact_id: row.contact_name for row in page.rows if row.contact_id not in known}
         if names and not anew:
-            known.update(await self._cache.find(tenant_id, list(names)))
+            cached = await self._cache.find(tenant_id, list(names))
+            # What was read with an invoice does not tell the groups; a reading of many contacts costs no more for it.
+            known.update({key: contact for key, contact in cached.items() if contact.groups is not None})
         if known:
             yield known
         failures: list[DuebellError] = []

@@ -12,7 +12,7 @@ from fetcher.fields import Json, Unreadable, amount, count, day, free_text, inst
 from fetcher.phones import phone_of
 from fetcher.ports import ContactCard, InvoicePage, InvoiceRow, Phone, UnreadableInvoice
 from fetcher.time_zones import iana_name
-from shared.contracts.invoices import Contact, Invoice, NoPhoneReason, Organisation
+from shared.contracts.invoices import Contact, ContactGroup, Invoice, NoPhoneReason, Organisation
 
 T = TypeVar("T")
 
@@ -76,8 +76,8 @@ def invoice_row(raw: object, *, single: bool = False) -> InvoiceRow:
     )
 
 
-def contact_card(raw: object) -> ContactCard:
-    """Read one contact. Raises Unreadable."""
+def contact_card(raw: object, *, told: bool = False) -> ContactCard:
+    """Read one contact. ``told`` says that a contact without groups is in none. Raises Unreadable."""
     source = record(raw, "Contact")
     phones = source.get("Phones")
     status = free_text(source, "ContactStatus").upper() or UNKNOWN_STATUS
@@ -95,12 +95,13 @@ def contact_card(raw: object) -> ContactCard:
             for phone in (phones if isinstance(phones, list) else ())
         ),
         country=_address_country(source),
+        groups=_groups(source, told=told),
     )
 
 
 def contact_cards(envelope: Json) -> tuple[ContactCard, ...]:
     """Read an answer of ``/Contacts``, leaving out what has no id. Raises Unreadable when there is no list."""
-    return tuple(contact_card(raw) for raw in items(envelope, "Contacts") if free_text(raw, "ContactID"))
+    return tuple(contact_card(raw, told=True) for raw in items(envelope, "Contacts") if free_text(raw, "ContactID"))
 
 
 def organisation(envelope: Json) -> tuple[Organisation, str | None]:
@@ -139,6 +140,7 @@ def contact_of(card: ContactCard, organisation_country: str) -> Contact:
         status=card.status,
         phone=None if reason else phone,
         no_phone_reason=reason,
+        groups=card.groups,
     )
 
 
@@ -158,6 +160,15 @@ def _server_time(envelope: Json) -> datetime | None:
         return instant(envelope, "DateTimeUTC")
     except Unreadable:
         return None
+
+
+def _groups(source: Json, *, told: bool) -> tuple[ContactGroup, ...] | None:
+    raw = source.get("ContactGroups")
+    found = tuple(
+        ContactGroup(group_id=free_text(group, "ContactGroupID").lower(), name=free_text(group, "Name"))
+        for group in (raw if isinstance(raw, list) else ())
+    )
+    return found if found or told else None
 
 
 def _address_country(source: Json) -> str | None:

@@ -8,7 +8,7 @@ from typing import Protocol
 from fetcher.silence import Silence
 from fetcher.versions import Account, Heard, Version
 from shared.contracts.base import Event
-from shared.contracts.invoices import Contact, Invoice, Organisation
+from shared.contracts.invoices import Contact, ContactGroup, Invoice, Organisation
 
 Clock = Callable[[], datetime]
 Cut = Callable[[], Sequence[str]]
@@ -27,13 +27,17 @@ class Phone:
 
 @dataclass(frozen=True)
 class ContactCard:
-    """A contact as Xero has it. ``country`` is ISO 3166 alpha-2 when the address says one we know."""
+    """A contact as Xero has it. ``country`` is ISO 3166 alpha-2 when the address says one we know.
+
+    ``groups`` is None where the answer may have left them out.
+    """
 
     contact_id: str
     name: str
     status: str
     phones: tuple[Phone, ...]
     country: str | None
+    groups: tuple[ContactGroup, ...] | None = None
 
 
 @dataclass(frozen=True)

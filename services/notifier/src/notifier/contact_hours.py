@@ -1,6 +1,6 @@
 """When a person may be written to: in that person's zone, on working days, whatever the clocks do."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 
@@ -13,24 +13,33 @@ from shared.policy import ContactHours
 
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FARTHEST_DAYS = 400
+_PATIENCE = timedelta(days=14)
 
 
-def recipient_zone(phone: str, organisation_zone: str, now: datetime) -> tzinfo:
-    """The zone of an E.164 number.
+def recipient_zones(phone: str, organisation_zone: str, organisation_country: str, now: datetime) -> tuple[tzinfo, ...]:
+    """The zones that the person of an E.164 number may be in, westernmost first.
 
-    When its country spans several: the one clock they share now, else the organisation's zone if it is among them,
-    else the middle one, which is never far from the person's own. The organisation's when nothing is known.
+    One when the number tells it, or all that it may mean show the same time now. When they do not, the organisation's
+    zone for a customer in its own country, else all of them. The organisation's when nothing is known.
     """
-    names = phone_zones.time_zones_for_number(phonenumbers.parse(phone))
-    zones = [zone_of(name) for name in names if name != phone_zones.UNKNOWN_TIMEZONE]
     home = zone_of(organisation_zone)
+    zones = [zone_of(name) for name in _zone_names(phone)]
     if not zones:
-        return home
+        return (home,)
     zones.sort(key=lambda zone: now.astimezone(zone).utcoffset() or timedelta())
-    shared_clock = now.astimezone(zones[0]).utcoffset() == now.astimezone(zones[-1]).utcoffset()
-    return home if home in zones and not shared_clock else zones[len(zones) // 2]
+    if now.astimezone(zones[0]).utcoffset() == now.astimezone(zones[-1]).utcoffset():
+        return (zones[0],)
+    neighbour = home in zones or recipient_country(phone) == organisation_country
+    return (home,) if neighbour else tuple(zones)
 
 
+@lru_cache(maxsize=4096)
+def _zone_names(phone: str) -> tuple[str, ...]:
+    names = phone_zones.time_zones_for_number(phonenumbers.parse(phone))
+    return tuple(name for name in names if name != phone_zones.UNKNOWN_TIMEZONE)
+
+
+@lru_cache(maxsize=4096)
 def recipient_country(phone: str) -> str | None:
     """The ISO 3166 code of an E.164 number's country."""
     region = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
@@ -46,6 +55,22 @@ def public_holidays(country: str | None) -> Container[date]:
         return holidays.country_holidays(country)
     except NotImplementedError:
         return frozenset()
+
+
+def shared_contact_moment(
+    now: datetime, zones: Sequence[tzinfo], hours: ContactHours, holiday_calendar: Container[date]
+) -> datetime:
+    """The next moment inside the hours in every one of ``zones``; in UTC.
+
+    Where a country is so wide that its days hardly meet, the middle zone's.
+    """
+    moment = now.astimezone(UTC)
+    while moment <= now + _PATIENCE:
+        latest = max(next_contact_moment(moment, zone, hours, holiday_calendar) for zone in zones)
+        if latest == moment:
+            return moment
+        moment = latest
+    return next_contact_moment(now, zones[len(zones) // 2], hours, holiday_calendar)
 
 
 def next_contact_moment(
@@ -75,4 +100,7 @@ def next_contact_moment(
             moment = datetime.combine(day, opening.replace(fold=fold), tzinfo=zone).astimezone(UTC)
             if moment >= now and open_at(moment):
                 return moment
-    raise ValueError("no contact hours within a year")
+    if not hours.holidays:
+        raise ValueError("no contact hours within a year")
+    # Some calendars call every Sunday a holiday: for who writes on Sundays only, the days of the week decide alone.
+    return next_contact_moment(now, zone, hours.model_copy(update={"holidays": False}), holiday_calendar)

@@ -109,7 +109,7 @@ def _paid(
 
 
 def _alert(kind: MessageKind, snapshot: Snapshot, rules: TenantPolicy, now: datetime, history: History) -> Decision:
-    rule = judge.why_not_reachable(snapshot.contact, rules.exclude_contacts, opted_out=history.opted_out)
+    rule = judge.why_not_reachable(snapshot.contact, rules, opted_out=history.opted_out)
     if rule:
         return Decision(kind, None, Verdict.SKIP, rule)
     return _wanted(kind, None, snapshot, rules, now, history)

@@ -1,12 +1,14 @@
 """The single questions behind every decision; each answers with the rule that says no, or None."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
 
-from notifier.contact_hours import next_contact_moment, public_holidays, recipient_country, recipient_zone
+from notifier.contact_hours import public_holidays, recipient_country, recipient_zones, shared_contact_moment
 from notifier.model import History, Intent, Snapshot
-from notifier.stages import local_date
+from notifier.stages import local_date, zone_of
 from shared.contracts.invoices import Contact, Invoice
-from shared.policy import Caps, Mode, TenantPolicy
+from shared.contracts.messages import MessageKind
+from shared.policy import Caps, Mode, TenantPolicy, plain_name
 
 
 def why_not_owed(invoice: Invoice) -> str | None:
@@ -26,14 +28,30 @@ def why_not_owed(invoice: Invoice) -> str | None:
             return "unknown_status"
 
 
-def why_not_reachable(contact: Contact, excluded: tuple[str, ...], *, opted_out: bool) -> str | None:
+def why_not_reachable(contact: Contact, rules: TenantPolicy, *, opted_out: bool) -> str | None:
     if contact.status != "ACTIVE":
         return "contact_not_active"
-    if contact.contact_id in excluded or contact.name in excluded:
-        return "excluded"
+    if excluded := why_excluded(contact, rules):
+        return excluded
     if contact.phone is None:
         return f"no_phone_{contact.no_phone_reason or 'none_given'}"
     return "opted_out" if opted_out else None
+
+
+def why_excluded(contact: Contact, rules: TenantPolicy) -> str | None:
+    """Who may be in an excluded group is not written to: Xero does not tell the groups with every reading."""
+    if _among(rules.exclude_contacts, contact.contact_id, contact.name):
+        return "excluded"
+    if not rules.exclude_groups:
+        return None
+    if contact.groups is None:
+        return "groups_unknown"
+    named = [name for group in contact.groups for name in (group.group_id, group.name)]
+    return "excluded_group" if _among(rules.exclude_groups, *named) else None
+
+
+def _among(listed: Sequence[str], *names: str) -> bool:
+    return not {plain_name(entry) for entry in listed}.isdisjoint(map(plain_name, names))
 
 
 def why_not_reminded(snapshot: Snapshot, rules: TenantPolicy, now: datetime, history: History) -> str | None:
@@ -41,9 +59,21 @@ def why_not_reminded(snapshot: Snapshot, rules: TenantPolicy, now: datetime, his
     promised = snapshot.invoice.expected_payment_on
     if promised is not None and promised >= local_date(now, snapshot.organisation.time_zone):
         return "promised"
-    return why_not_reachable(snapshot.contact, rules.exclude_contacts, opted_out=history.opted_out) or why_capped(
-        rules.caps, history
-    )
+    unreachable = why_not_reachable(snapshot.contact, rules, opted_out=history.opted_out)
+    if unreachable is None and reminded_today(snapshot, now, history):
+        return "reminded_today"
+    return unreachable or why_capped(rules.caps, history)
+
+
+def reminded_today(snapshot: Snapshot, now: datetime, history: History) -> bool:
+    """Whether a reminder of this invoice left on this day already, on the organisation's calendar or the person's."""
+    zones = (zone_of(snapshot.organisation.time_zone), *_person_zones(snapshot, now))
+    moments = [
+        intent.claimed_at
+        for intent in history.intents
+        if intent.kind is MessageKind.REMINDER and intent.left and intent.claimed_at is not None
+    ]
+    return any(now.astimezone(zone).date() == moment.astimezone(zone).date() for zone in zones for moment in moments)
 
 
 def why_capped(caps: Caps, history: History) -> str | None:
@@ -77,8 +107,13 @@ def contact_moment(snapshot: Snapshot, rules: TenantPolicy, now: datetime) -> da
     phone = snapshot.contact.phone
     if phone is None:
         return now
-    zone = recipient_zone(phone, snapshot.organisation.time_zone, now)
-    return next_contact_moment(now, zone, rules.contact_hours, public_holidays(recipient_country(phone)))
+    zones = _person_zones(snapshot, now)
+    return shared_contact_moment(now, zones, rules.contact_hours, public_holidays(recipient_country(phone)))
+
+
+def _person_zones(snapshot: Snapshot, now: datetime) -> Sequence[tzinfo]:
+    phone, organisation = snapshot.contact.phone, snapshot.organisation
+    return () if phone is None else recipient_zones(phone, organisation.time_zone, organisation.country, now)
 
 
 def due_date_changed(intent: Intent, snapshot: Snapshot) -> bool:

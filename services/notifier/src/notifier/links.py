@@ -20,7 +20,7 @@ class LinkStep(StrEnum):
 
 def lacks_link(intent: Intent, snapshot: Snapshot, rules: TenantPolicy, catalogue: Catalogue) -> bool:
     """Whether the message would show a link and none is known."""
-    shows = linked_template(intent.kind, intent.stage, rules, catalogue) is not None
+    shows = linked_template(intent.kind, intent.stage, snapshot.contact, rules, catalogue) is not None
     return shows and snapshot.invoice.online_url is None
 
 

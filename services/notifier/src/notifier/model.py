@@ -1,7 +1,7 @@
 """The values the notifier reasons about: what an invoice was last seen to be, and what is to be said of it."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from shared.contracts.base import Contract, Identifier, UtcTime
@@ -10,6 +10,20 @@ from shared.contracts.messages import MessageChangedV1, MessageKind, MessageStat
 
 PENDING = frozenset({MessageState.PLANNED, MessageState.HELD})
 """States in which nothing has left and nothing is leaving."""
+LEFT = frozenset(
+    {
+        MessageState.SENDING,
+        MessageState.ACCEPTED,
+        MessageState.SENT,
+        MessageState.DELIVERED,
+        MessageState.READ,
+        MessageState.UNKNOWN,
+    }
+)
+"""States of a message that has left or may have."""
+WEEK = timedelta(days=7)
+MONTH = timedelta(days=31)
+"""What a cap looks back on: as long as the longest month, so that none holds more."""
 
 
 class Snapshot(Contract):
@@ -32,14 +46,20 @@ class Snapshot(Contract):
         )
 
     def after(self, before: "Snapshot | None") -> "Snapshot":
-        """The newer of the two; a link once known is not forgotten, and an answer about it counts however late."""
+        """The newer of the two. A link once known is not forgotten, and an answer about it counts however late.
+
+        Nor are the contact's groups, where the newer reading does not tell them.
+        """
         if before is None:
             return self
         newest, other = (before, self) if before.read_at > self.read_at else (self, before)
         url = newest.invoice.online_url or other.invoice.online_url
         reason = None if url else newest.invoice.no_link_reason or self.invoice.no_link_reason
         invoice = newest.invoice.model_copy(update={"online_url": url, "no_link_reason": reason})
-        return newest.model_copy(update={"invoice": invoice})
+        contact = newest.contact
+        if contact.groups is None and contact.contact_id == other.contact.contact_id:
+            contact = contact.model_copy(update={"groups": other.contact.groups})
+        return newest.model_copy(update={"invoice": invoice, "contact": contact})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +106,10 @@ class Intent:
         return self.state in PENDING
 
     @property
+    def left(self) -> bool:
+        return self.state in LEFT
+
+    @property
     def revivable(self) -> bool:
         """A cancelled reminder that never reached the provider may be planned again: still one message."""
         return self.kind is MessageKind.REMINDER and self.state is MessageState.CANCELLED and self.claimed_at is None
@@ -107,7 +131,11 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the ledger knows besides the invoice; the counts are of the contact's reminders, over all invoices."""
+    """What the ledger knows besides the invoice.
+
+    The counts are of the person's reminders from this organisation within the last ``WEEK`` and ``MONTH``, over all
+    invoices: of the Xero contact, whatever its number was, and of every contact that was written to at its number.
+    """
 
     tenant: Tenant
     intents: tuple[Intent, ...] = ()

@@ -10,6 +10,7 @@ from babel.numbers import format_currency
 from notifier.catalogue import Catalogue
 from notifier.model import Snapshot
 from notifier.ports import TemplateMessage
+from shared.contracts.invoices import Contact
 from shared.contracts.messages import MessageKind
 from shared.online_links import safe_link
 from shared.policy import TenantPolicy
@@ -30,20 +31,29 @@ def render(
     if name is None or snapshot.contact.phone is None:
         return None
     link = safe_link(snapshot.invoice.online_url)
-    name = (linked_template(kind, stage, rules, catalogue) if link else None) or name
-    texts = _texts(snapshot, kind, _locale(rules.language, snapshot.organisation.country), link)
+    language = _language(name, snapshot.contact, rules, catalogue)
+    name = (linked_template(kind, stage, snapshot.contact, rules, catalogue) if link else None) or name
+    texts = _texts(snapshot, kind, _locale(language, snapshot.organisation.country), link)
     return TemplateMessage(
         to=snapshot.contact.phone,
         template=name,
-        language=rules.language,
+        language=language,
         parameters=tuple((parameter, texts[parameter]) for parameter in catalogue.parameters(name)),
     )
 
 
-def linked_template(kind: MessageKind, stage: int | None, rules: TenantPolicy, catalogue: Catalogue) -> str | None:
+def linked_template(
+    kind: MessageKind, stage: int | None, contact: Contact, rules: TenantPolicy, catalogue: Catalogue
+) -> str | None:
     """The form of the message that shows a link; None when the policy wants none or there is no such form."""
     name = _template_name(kind, stage, rules) if rules.online_link else None
-    return catalogue.with_link(name, rules.language) if name else None
+    return catalogue.with_link(name, _language(name, contact, rules, catalogue)) if name else None
+
+
+def _language(template: str, contact: Contact, rules: TenantPolicy, catalogue: Catalogue) -> str:
+    """The contact's language where the template has it, since WhatsApp refuses any other, else the organisation's."""
+    wanted = rules.language_of(contact.contact_id, contact.name)
+    return wanted if catalogue.body(template, wanted) is not None else rules.language
 
 
 def _template_name(kind: MessageKind, stage: int | None, rules: TenantPolicy) -> str | None:

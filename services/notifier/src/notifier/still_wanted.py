@@ -48,7 +48,7 @@ def why_expired(intent: Intent, snapshot: Snapshot, rules: TenantPolicy, now: da
 
 def _why_not(intent: Intent, snapshot: Snapshot, rules: TenantPolicy, now: datetime, history: History) -> str | None:
     not_owed = judge.why_not_owed(snapshot.invoice)
-    unreachable = judge.why_not_reachable(snapshot.contact, rules.exclude_contacts, opted_out=history.opted_out)
+    unreachable = judge.why_not_reachable(snapshot.contact, rules, opted_out=history.opted_out)
     match intent.kind:
         case MessageKind.PAID:
             rule = None if not_owed == "paid" else "no_longer_paid"

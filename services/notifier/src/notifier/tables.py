@@ -57,6 +57,7 @@ intents = sa.Table(
     sa.Index("intents_due", "state", "due_at"),
     sa.Index("intents_of_contact", "tenant_id", "contact_id", "kind"),
     sa.Index("intents_of_phone", "phone", "state"),
+    sa.Index("intents_of_number", "tenant_id", "phone", "kind"),
 )
 
 attempts = sa.Table(

@@ -44,10 +44,18 @@ class NoPhoneReason(StrEnum):
     AMBIGUOUS_COUNTRY = "ambiguous_country"
 
 
+class ContactGroup(Contract):
+    """One of the groups into which the organisation sorts its contacts in Xero."""
+
+    group_id: str
+    name: str
+
+
 class Contact(Contract):
     """Whom the invoice is for. Exactly one of ``phone`` (E.164, with ``+``) and ``no_phone_reason`` is set.
 
     ``status`` is Xero's word (ACTIVE, ARCHIVED, GDPRREQUEST), or MERGED for a contact that became another one.
+    ``groups`` is None where this reading does not tell them.
     """
 
     contact_id: Identifier
@@ -55,6 +63,7 @@ class Contact(Contract):
     status: str
     phone: Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$")] | None
     no_phone_reason: NoPhoneReason | None
+    groups: tuple[ContactGroup, ...] | None = None
 
 
 class Organisation(Contract):

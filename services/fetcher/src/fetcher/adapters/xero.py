@@ -58,7 +58,7 @@ class Xero:
         return _empty_page(answer) if answer.is_unmodified else _page(answer)
 
     async def contacts(self, tenant_id: str, ids: Sequence[str]) -> ContactPage | None:
-        """These contacts with their numbers, archived ones included; None for "not found"."""
+        """These contacts with numbers and groups (told in pages only), archived ones included; None for "not found"."""
         answer = await self._get(tenant_id, lambda: Question("contacts", f"{_API}/Contacts", ids_query(ids)))
         if answer is None:
             return None

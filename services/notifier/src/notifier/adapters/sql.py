@@ -6,24 +6,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.model import Intent
+from notifier.model import LEFT, Intent
 from notifier.tables import NO_STAGE, intents
 from shared.contracts.messages import MessageKind, MessageState
 
 Upsert = postgresql.Insert | sqlite.Insert
 
-LEFT = tuple(
-    state.value
-    for state in (
-        MessageState.SENDING,
-        MessageState.ACCEPTED,
-        MessageState.SENT,
-        MessageState.DELIVERED,
-        MessageState.READ,
-        MessageState.UNKNOWN,
-    )
-)
-"""States of a message that has left or may have."""
+LEFT_STATES = tuple(sorted(state.value for state in LEFT))
 
 
 def upsert(connection: AsyncConnection, table: sa.Table) -> Upsert:

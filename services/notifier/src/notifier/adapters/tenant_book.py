@@ -1,7 +1,7 @@
 """One organisation's part of the ledger inside one transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.brake import pull_brake, sent_since
-from notifier.adapters.sql import LEFT, find_intents, to_intent, to_stage, upsert
-from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
+from notifier.adapters.sql import LEFT_STATES, find_intents, to_intent, to_stage, upsert
+from notifier.model import MONTH, WEEK, Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt
 from notifier.tables import attempts, decisions, intents, opt_outs, snapshots, tenants
 from shared.contracts.messages import MessageKind, MessageState
 
-WEEK = timedelta(days=7)
-MONTH = timedelta(days=30)
+_NOT_JUDGED = ("not_issued", "groups_unknown")
+"""Rules under which whether an invoice is new was left open."""
 
 
 class SqlTenantBook:
@@ -85,16 +85,20 @@ class SqlTenantBook:
                 decisions.c.tenant_id == self._tenant_id,
                 decisions.c.invoice_id == invoice_id,
                 decisions.c.kind == MessageKind.ISSUED.value,
-                decisions.c.rule != "not_issued",
+                decisions.c.rule.not_in(_NOT_JUDGED),
             )
         )
         out = phone and await self._db.scalar(sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == phone))
         planned = (intents.c.state == MessageState.PLANNED.value) & (intents.c.invoice_id != invoice_id)
+        # Each side is written out whole, or SQLite reads every intent of the organisation instead of two indexes.
+        reminder = (intents.c.tenant_id == self._tenant_id) & (intents.c.kind == MessageKind.REMINDER.value)
+        person = reminder & (intents.c.contact_id == snapshot.contact.contact_id)
+        if phone is not None:
+            person |= reminder & (intents.c.phone == phone)
+        left = intents.c.state.in_(LEFT_STATES) & (intents.c.claimed_at > now - MONTH)
         reminders = sa.select(intents.c.claimed_at).where(
-            intents.c.tenant_id == self._tenant_id,
-            intents.c.contact_id == snapshot.contact.contact_id,
-            intents.c.kind == MessageKind.REMINDER.value,
-            intents.c.state.in_(LEFT) if leaving else intents.c.state.in_(LEFT) | planned,
+            person,
+            left if leaving else left | planned,
             intents.c.intent_id != (leaving.intent_id if leaving else ""),
         )
         moments = [moment or now for (moment,) in await self._db.execute(reminders)]
@@ -106,7 +110,7 @@ class SqlTenantBook:
             issue_judged=judged is not None,
             opted_out=bool(out),
             reminders_this_week=sum(moment > now - WEEK for moment in moments),
-            reminders_this_month=sum(moment > now - MONTH for moment in moments),
+            reminders_this_month=len(moments),
         )
 
     async def record(self, snapshot: Snapshot, decision: Decision, now: datetime) -> None:
