@@ -7,7 +7,7 @@ from faststream.rabbit import RabbitRouter
 
 from fetcher.looks import LookAtInvoices
 from fetcher.organisations import OrganisationDirectory
-from fetcher.pacing import PacedScans
+from fetcher.scans_once import ScansOnce
 from fetcher.shares import TenantShares
 from shared.contracts import (
     ConnectionEstablishedV1,
@@ -26,7 +26,7 @@ BULK_PREFETCH = 150
 
 def build_router(
     look: LookAtInvoices,
-    scan: PacedScans,
+    scan: ScansOnce,
     organisations: OrganisationDirectory,
     hot_shares: TenantShares,
     events: Publishes,
