@@ -69,7 +69,7 @@ class World:
         return DailyScans(joined, ZoneInfo(self.zones[tenant]), self.rules).due_at(day)
 
 
-@settings(max_examples=rounds(1_000, 20), deadline=None)
+@settings(max_examples=rounds(1_000, 8), deadline=None)
 @given(
     zone=st.sampled_from(ZONES),
     scan_at=st.integers(0, 24 * 60 - 1).map(lambda minute: time(*divmod(minute, 60))),
@@ -94,7 +94,7 @@ async def test_every_local_day_of_any_zone_is_scanned_once_and_on_time(
 
 
 @pytest.mark.parametrize("begin", [datetime(2026, 3, 27, tzinfo=UTC), datetime(2026, 10, 23, tzinfo=UTC)])
-@pytest.mark.parametrize("scan_at", [time(0, 30), time(1, 30), time(2, 30), time(9), time(23, 45)])
+@pytest.mark.parametrize("scan_at", [time(0, 30), time(1, 30), time(23, 30)])
 async def test_two_replicas_with_clocks_an_hour_off_either_way_ask_once_while_the_clocks_change(
     begin: datetime, scan_at: time
 ) -> None:
@@ -156,7 +156,7 @@ async def test_a_clock_that_jumps_asks_for_nothing_twice_and_goes_on() -> None:
         assert {BEGIN.date() + timedelta(days=number) for number in range(1, 6)} <= set(days)
 
 
-@settings(max_examples=rounds(500, 10), deadline=None)
+@settings(max_examples=rounds(500, 4), deadline=None)
 @given(seed=st.integers(0, 2**32))
 async def test_whatever_happens_nothing_is_asked_for_twice(seed: int) -> None:
     dice = random.Random(seed)

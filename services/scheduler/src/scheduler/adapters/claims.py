@@ -23,7 +23,7 @@ local epoch = redis.call('get', KEYS[1])
 if not epoch then
   epoch = ARGV[1]
   redis.call('set', KEYS[1], epoch)
-  redis.call('set', KEYS[2], '1', 'px', ARGV[2])
+  if tonumber(ARGV[2]) > 0 then redis.call('set', KEYS[2], '1', 'px', ARGV[2]) end
 end
 local time = redis.call('time')
 return {epoch, redis.call('exists', KEYS[2]), time[1], time[2]}
