@@ -69,6 +69,7 @@ class World:
         return DailyScans(joined, ZoneInfo(self.zones[tenant]), self.rules).due_at(day)
 
 
+@pytest.mark.timeout(900)
 @settings(max_examples=rounds(1_000, 8), deadline=None)
 @given(
     zone=st.sampled_from(ZONES),
@@ -156,6 +157,7 @@ async def test_a_clock_that_jumps_asks_for_nothing_twice_and_goes_on() -> None:
         assert {BEGIN.date() + timedelta(days=number) for number in range(1, 6)} <= set(days)
 
 
+@pytest.mark.timeout(900)
 @settings(max_examples=rounds(500, 4), deadline=None)
 @given(seed=st.integers(0, 2**32))
 async def test_whatever_happens_nothing_is_asked_for_twice(seed: int) -> None:
