@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench docs demo up down ps logs scan reconcile invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why release resolve
+.PHONY: help setup check test bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why release resolve
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -50,6 +50,9 @@ scan: setup ## look at an organisation's open invoices now; TENANT=…
 reconcile: setup ## look for all that changed in an organisation now; TENANT=…
 	$(call need,TENANT)
 	$(DEPLOY) reconcile "$(TENANT)"
+
+schedule: setup ## what is scanned and reconciled next, in each organisation's time and UTC; ARGS=--json
+	$(DEPLOY) schedule $(ARGS)
 
 invoice-pdf: setup ## an invoice as Xero prints it; TENANT=… INVOICE=‹id or number› > file.pdf
 	$(call need,TENANT)

@@ -16,6 +16,13 @@ async def row(town: Town, tenant: str) -> dict[str, Any] | None:
     return next((found for found in rows if found["tenant_id"] == tenant), None)
 
 
+async def is_scheduled(town: Town, tenant: str) -> bool:
+    """Whether ``make schedule`` says when it is read next, in its own time."""
+    told = json.loads(await town.command("schedule", "--json"))["tenants"]
+    coming = [each for found in told if found["tenant_id"] == tenant for each in found["next"]]
+    return {each["kind"] for each in coming if each["local"]} == {"receivables", "reconcile"}
+
+
 async def test_a_tenant_whose_day_is_spent_is_parked_and_seen_to_be(town: Town) -> None:
     tenant = await town.organisation(name="Meera Textiles")
 
@@ -25,6 +32,7 @@ async def test_a_tenant_whose_day_is_spent_is_parked_and_seen_to_be(town: Town) 
 
     found = await eventually(called, seconds=30, what="the organisation's reading")
     assert (found["calls"]["look"], found["endpoints"]["organisation"], found["held"]) == (1, 1, None)
+    await eventually(lambda: is_scheduled(town, tenant), seconds=30, what="the organisation's next scan")
     await town.sandbox.settings(calls_per_day=0)
     try:
         [invoice] = await town.invoices(tenant, 1)

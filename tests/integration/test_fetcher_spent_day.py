@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import fetcher
+import scheduler
 from fetcher.adapters.limiter import tenant_key
 from fetcher.purposes import Purpose, kept_from
 from notifier.answers import why
@@ -186,7 +187,8 @@ async def test_a_quiet_tenant_hears_of_its_new_day_by_its_polls(day: StarterDay)
     assert not day.xero.journal.breaches
 
 
-def test_redis_is_asked_for_the_time_in_one_place(day: StarterDay) -> None:
-    assert [script.count(ASKS_REDIS) for script in day.time.redis.moved] == [1] * 5
-    sources = [path.read_text() for path in Path(*fetcher.__path__).rglob("*.py")]
-    assert sum(source.count(ASKS_REDIS) for source in sources) == 1
+def test_redis_is_asked_for_the_time_in_one_place_of_each_service(day: StarterDay) -> None:
+    assert [script.count(ASKS_REDIS) for script in day.time.redis.moved] == [1] * 6
+    for service in (fetcher, scheduler):
+        sources = [path.read_text() for path in Path(*service.__path__).rglob("*.py")]
+        assert sum(source.count(ASKS_REDIS) for source in sources) == 1

@@ -111,6 +111,16 @@ async def test_one_expiry_is_one_refresh_for_all_callers_of_all_replicas(
     assert await redis.keys("*") == []
 
 
+async def test_of_all_replicas_one_keeps_an_idle_grant_alive(
+    stack: AsyncExitStack, database_url: str, redis: Redis
+) -> None:
+    pair = await open_pair(stack, database_url, redis, skew_seconds=3600)
+    async with pair.one.database.transaction() as work:
+        await work.connection.execute(sa.update(grants).values(look_at=None))
+    begun = await asyncio.gather(*(each.grants.begin_look("user-1", 300) for each in (pair.one, pair.two) * 5))
+    assert sum(begun) == 1
+
+
 async def test_without_redis_the_claim_alone_keeps_the_promise(stack: AsyncExitStack, database_url: str) -> None:
     nowhere = create_redis("redis://127.0.0.1:1/0", timeout_seconds=0.5)
     stack.push_async_callback(nowhere.aclose)

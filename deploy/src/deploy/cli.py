@@ -32,7 +32,7 @@ def create_cli() -> typer.Typer:
     cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, disconnect, rotate_keys]
     plain += [invoice_pdf, dlq_list, dlq_replay]
-    forwarding: list[Callable[..., None]] = [connections, revoke, budget, why, release, resolve, demo]
+    forwarding: list[Callable[..., None]] = [connections, revoke, budget, schedule, why, release, resolve, demo]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -126,6 +126,11 @@ def revoke(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> N
 def budget(context: typer.Context, folder: Folder = FOLDER) -> None:
     """What each organisation has spent of its day of calls, and what its bytes would cost; --json for machines."""
     _in_service(folder, "fetcher", "fetcher.budget", list(context.args))
+
+
+def schedule(context: typer.Context, folder: Folder = FOLDER) -> None:
+    """What is next for each organisation, and when; --json for machines."""
+    _in_service(folder, "scheduler", "scheduler.schedule", list(context.args))
 
 
 def rotate_keys(folder: Folder = FOLDER) -> None:

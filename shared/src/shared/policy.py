@@ -26,6 +26,17 @@ class Mode(StrEnum):
     """Everything is decided, nothing leaves."""
 
 
+class CatchUp(StrEnum):
+    """What becomes of a daily scan that was missed; one scan serves, however many days were."""
+
+    SAME_DAY = "same_day"
+    """It is made up for until the organisation's day ends; then the next day's serves."""
+    AT_ONCE = "at_once"
+    """It is made up for whenever that is possible again, also after midnight."""
+    NEVER = "never"
+    """The next one serves."""
+
+
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -113,6 +124,8 @@ class TenantPolicy(_Rules):
     exclude_contacts: tuple[str, ...] = ()
     exclude_groups: tuple[str, ...] = ()
     scan_at: TimeOfDay = time(9, 0)
+    scan_spread_minutes: int = Field(default=30, ge=0, le=240)
+    scan_catch_up: CatchUp = CatchUp.SAME_DAY
     brake: Brake = Brake()
 
     @field_validator("group_by_contact")

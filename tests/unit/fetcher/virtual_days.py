@@ -40,7 +40,7 @@ from shared.contracts import Event, InvoiceEnrichedV1, ScanRequestedV1, WebhookS
 from shared.policy import Policy
 from unit.fetcher.samples import NOW, FakeContactCache, FakeLinkCache, FakeOrganisationCache, SteppingClock
 from unit.fetcher.webhook_records import FakeWebhookRecords
-from unit.scheduler.fakes import FakeClaims, FakeConnections, FakePace, FakeZones
+from unit.scheduler.fakes import FakeClaims, FakeConnections, FakePace, FakeStore, FakeZones
 
 MINUTE = timedelta(minutes=1)
 _RESTS = timedelta(hours=3)
@@ -143,7 +143,7 @@ class Days:
         watch = SilenceWatch(records, self.publish, self.clock)
         self.watching = WatchLoop(arrivals, account, watch, self._silent)
         connections, zones = FakeConnections(NOW, *self.names), FakeZones(*self.names)
-        self.tick = Tick(connections, zones, self.pace, FakeClaims(), self, Policy(), self.clock)
+        self.tick = Tick(connections, zones, self.pace, FakeClaims(FakeStore(self.clock)), self, Policy())
 
     async def publish(self, event: Event, *, deadline: float | None = None) -> None:
         """The broker, and what each consumer does."""

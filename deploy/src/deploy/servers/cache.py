@@ -16,7 +16,7 @@ PORTS = {"redis": 20679}
 
 COMMANDS = (
     *("ping", "time", "exists", "get", "mget", "set", "del", "expire", "pexpire", "ttl", "pttl"),
-    *("hget", "hset", "hdel", "hgetall", "hincrby"),
+    *("hget", "hset", "hsetnx", "hdel", "hgetall", "hincrby"),
     *("zadd", "zcard", "zcount", "zrange", "zrangebyscore", "zrem", "zremrangebyscore", "zscore"),
     *("evalsha", "script|exists", "script|load"),
 )

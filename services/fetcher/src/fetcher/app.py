@@ -14,6 +14,7 @@ from fetcher.adapters.limiter import CallLimiter, Limits
 from fetcher.adapters.link_cache import RedisLinkCache
 from fetcher.adapters.organisation_cache import RedisOrganisationCache
 from fetcher.adapters.pacing import SweepPacing
+from fetcher.adapters.served_scans import RedisServedScans
 from fetcher.adapters.tokens import AccessTokens
 from fetcher.adapters.webhook_records import RedisWebhookRecords
 from fetcher.adapters.xero import Xero
@@ -30,6 +31,7 @@ from fetcher.poll_account import PollAccount
 from fetcher.purposes import Purpose
 from fetcher.readings import InvoiceReader, Reading
 from fetcher.scans import ScanTenant
+from fetcher.scans_once import ScansOnce
 from fetcher.settings import FetcherSettings
 from fetcher.shares import TenantShares
 from fetcher.silence_watch import SilenceWatch
@@ -91,7 +93,7 @@ async def create_app(settings: FetcherSettings, core: Core) -> AsyncIterator[Ser
         scan = ScanTenant(
             xero[Purpose.SWEEP], reader[Purpose.SWEEP], organisations, RedisCursors(redis), core.clock, account
         )
-        scans = PacedScans(scan, pacing)
+        scans = ScansOnce(PacedScans(scan, pacing), RedisServedScans(redis))
         silence = SilenceWatch(records, core.events.publish, core.clock)
         watching = WatchLoop(arrivals, account, silence, figures.webhooks_silent.set)
 

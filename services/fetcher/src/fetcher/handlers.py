@@ -11,7 +11,7 @@ from faststream.rabbit import RabbitRouter
 from fetcher.intake import Intake, Turn
 from fetcher.looks import LookAtInvoices
 from fetcher.organisations import OrganisationDirectory
-from fetcher.pacing import PacedScans
+from fetcher.scans_once import ScansOnce
 from fetcher.shares import TenantShares
 from shared.contracts import (
     ConnectionEstablishedV1,
@@ -40,7 +40,7 @@ class LaneShares:
 
 def build_router(
     look: LookAtInvoices,
-    scan: PacedScans,
+    scan: ScansOnce,
     organisations: OrganisationDirectory,
     shares: LaneShares,
     resume: Callable[[str], Awaitable[None]],

@@ -165,6 +165,14 @@ class Cursors(Protocol):
     async def keep(self, tenant_id: str, since: datetime) -> None: ...
 
 
+class ServedScans(Protocol):
+    """Which moments' scans have ended."""
+
+    async def knows(self, moment: str) -> bool: ...
+
+    async def keep(self, moment: str) -> None: ...
+
+
 class WebhookRecords(Protocol):
     """What webhooks led to and what polls alone found. It may be lost at any moment, which costs precision alone."""
 

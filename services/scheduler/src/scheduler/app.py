@@ -20,7 +20,7 @@ async def create_app(settings: SchedulerSettings, core: Core) -> AsyncIterator[S
     policy = load_policy(settings.policy_file)
     async with create_redis(settings.redis_url.get_secret_value()) as redis, core.token_broker() as token_broker:
         zones, pace = RedisTimeZones(redis), RedisPace(redis)
-        ticks = TickLoop(Tick(token_broker, zones, pace, RedisClaims(redis), core.events, policy, core.clock))
+        ticks = TickLoop(Tick(token_broker, zones, pace, RedisClaims(redis), core.events, policy))
 
         async def redis_answers() -> bool:
             return bool(await redis.ping())

@@ -1,7 +1,9 @@
 """What the scheduler needs from outside."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -14,14 +16,38 @@ class ConnectionSource(Protocol):
         """The tenants that can be read now."""
 
 
+@dataclass(frozen=True)
+class Sight:
+    """``now`` is the one time by which every replica judges.
+
+    ``epoch`` names the claims' life: another one means that all were lost in between. They are not ``settled`` for a
+    while after that, so that every replica can put back what it remembers before any is taken.
+    """
+
+    now: datetime
+    epoch: str
+    settled: bool
+
+
+class Taken(Enum):
+    YES = auto()
+    HELD = auto()
+    """Another replica is at it."""
+    DONE = auto()
+    UNSETTLED = auto()
+    """The claims were lost since the look that the caller goes by."""
+
+
 class Claims(Protocol):
-    """One tick per moment, however many replicas."""
+    """One request per moment, however many replicas."""
 
-    async def take(self, moment: Moment) -> bool:
-        """True for the one replica that may act on this moment now."""
+    async def look(self) -> Sight: ...
 
-    async def done(self, moment: Moment) -> None:
-        """The moment's request is confirmed: nobody need act on it again."""
+    async def take(self, moment: Moment, epoch: str) -> Taken:
+        """YES for the one replica that may act on this moment now."""
+
+    async def done(self, moments: Collection[Moment]) -> None:
+        """The requests are confirmed: nobody need act on these moments again."""
 
     async def give_back(self, moment: Moment) -> None:
         """The request could not be published: let the next tick try."""
@@ -33,6 +59,9 @@ class TimeZones(Protocol):
     async def remember(self, tenant_id: str, time_zone: str) -> None: ...
 
     async def all(self) -> Mapping[str, ZoneInfo]: ...
+
+    async def put_back(self) -> None:
+        """Store again what this replica remembers and the store has lost."""
 
 
 class Pace(Protocol):

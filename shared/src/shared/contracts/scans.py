@@ -17,7 +17,10 @@ class ScanKind(StrEnum):
 
 
 class ScanRequestedV1(Event):
-    """Read this tenant's invoices now. ``due_before`` is exclusive and given for receivables."""
+    """Read this tenant's invoices now. ``due_before`` is exclusive and given for receivables.
+
+    ``moment`` is the idempotency key: who has served it leaves a second request alone. A request by hand has none.
+    """
 
     key: ClassVar[str] = "scan.requested.v1"
 
@@ -25,6 +28,7 @@ class ScanRequestedV1(Event):
     kind: ScanKind
     local_date: date
     due_before: date | None = None
+    moment: Identifier | None = None
 
 
 class InvoiceLookRequestedV1(Event):
