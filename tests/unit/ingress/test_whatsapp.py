@@ -85,6 +85,6 @@ def test_what_is_not_understood_is_kept_beside_what_is() -> None:
     assert (len(half.events), [piece.reason for piece in half.unreadable]) == (1, ["unreadable_message"])
     strange = read_whatsapp(b'{"entry": ["x", {"changes": [7]}]}', NOON)
     assert [piece.reason for piece in strange.unreadable] == ["unknown_change", "unknown_change"]
-    other = read_whatsapp(body({"event": "APPROVED"}, field="message_template_status_update"), NOON)
+    other = read_whatsapp(body({"event": "VERIFIED_ACCOUNT"}, field="account_update"), NOON)
     assert [piece.reason for piece in other.unreadable] == ["unknown_change"]
     assert read_whatsapp(b"[]", NOON).unreadable[0].reason == "unreadable_webhook"

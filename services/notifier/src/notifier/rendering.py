@@ -15,7 +15,7 @@ from shared.online_links import safe_link
 from shared.policy import TenantPolicy
 
 LONGEST_TEXT = 80
-_ALERT_TEMPLATES = {MessageKind.ISSUED: "invoice_issued", MessageKind.PAID: "invoice_paid"}
+ALERT_TEMPLATES = {MessageKind.ISSUED: "invoice_issued", MessageKind.PAID: "invoice_paid"}
 _NOTHING = "-"
 
 
@@ -31,7 +31,7 @@ def render(
         return None
     link = safe_link(snapshot.invoice.online_url)
     name = (linked_template(kind, stage, rules, catalogue) if link else None) or name
-    texts = _texts(snapshot, kind, _locale(rules.language, snapshot.organisation.country), link)
+    texts = invoice_texts(snapshot, kind, locale_of(rules.language, snapshot.organisation.country), link)
     return TemplateMessage(
         to=snapshot.contact.phone,
         template=name,
@@ -47,12 +47,13 @@ def linked_template(kind: MessageKind, stage: int | None, rules: TenantPolicy, c
 
 
 def _template_name(kind: MessageKind, stage: int | None, rules: TenantPolicy) -> str | None:
-    if kind in _ALERT_TEMPLATES:
-        return _ALERT_TEMPLATES[kind]
+    if kind in ALERT_TEMPLATES:
+        return ALERT_TEMPLATES[kind]
     return next((candidate.template for candidate in rules.stages if candidate.offset_days == stage), None)
 
 
-def _texts(snapshot: Snapshot, kind: MessageKind, locale: Locale, link: str | None) -> dict[str, str]:
+def invoice_texts(snapshot: Snapshot, kind: MessageKind, locale: Locale, link: str | None) -> dict[str, str]:
+    """All that can be said of one invoice, by the parameter that says it."""
     invoice = snapshot.invoice
     amount = invoice.amount_paid if kind is MessageKind.PAID else invoice.amount_due
     return {
@@ -83,7 +84,7 @@ def day(date_: date | None, locale: Locale) -> str:
     return _NOTHING if date_ is None else format_date(date_, "d MMM y", locale=locale)
 
 
-def _locale(language: str, country: str) -> Locale:
+def locale_of(language: str, country: str) -> Locale:
     """The language as written in the country, since that is how amounts are grouped there."""
     for name in (f"{language}_{country}", language):
         try:
