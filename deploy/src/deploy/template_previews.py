@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-from babel import Locale
-
 from deploy.paths import ROOT
 from notifier.catalogue import LINK_SUFFIX, Template, filled, load_catalogue
 from notifier.template_examples import example_texts
@@ -14,8 +12,8 @@ What customers read, with example values. The texts are in [config/templates.yam
 
 All are utility templates with named parameters. They state facts about an invoice that the reader has, and ask. They
 never threaten or advertise: Meta refuses what does, or re-categorises it as marketing, which costs several times as
-much and is not sent. The button ends all messages, as typing STOP does. A reminder that WhatsApp cannot deliver within its
-time is dropped, so that none arrives days after the payment."""
+much and is not sent. The button ends all messages, as typing STOP does. A reminder that WhatsApp cannot deliver
+within its time is dropped, so that none arrives days after the payment."""
 
 
 def template_previews(note: str) -> str:
@@ -34,7 +32,7 @@ def _section(name: str, template: Template) -> Iterator[str]:
     yield f"Parameters: {', '.join(f'`{parameter}`' for parameter in template.parameters)}."
     yield ""
     for language, body in template.languages.items():
-        yield f"**{Locale.parse(language).english_name}** (`{language}`)"
+        yield f"`{language}`"
         yield ""
         yield f"> {filled(body, example_texts(name, language))}"
         if label := template.stop_button.get(language):
