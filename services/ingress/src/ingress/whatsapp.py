@@ -71,7 +71,7 @@ def _update(
 
 
 def _template(change: Json, value: Json, entry: Json, received_at: datetime) -> WhatsAppTemplateChangedV1:
-    name, language = str(value["message_template_name"]), str(value["message_template_language"])
+    name, language = value["message_template_name"], value["message_template_language"]
     status = value.get("event") if change["field"] == "message_template_status_update" else None
     category = value.get("new_category") or value.get("message_template_category")
     written = str(entry.get("time", ""))
