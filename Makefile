@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why release resolve
+.PHONY: help setup check test bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why release resolve templates-push templates-status
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -7,7 +7,7 @@ DEPLOY := @$(BIN)/python -m deploy
 need = $(if $(strip $($(1))),,$(error say: make $@ $(1)=…))
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## the tools and Python packages, into .venv and var/tools; every other target does it by itself
 	@sh deploy/bootstrap.sh
@@ -97,3 +97,9 @@ release: setup ## let held messages of an organisation go; TENANT=… ARGS=…
 resolve: setup ## messages nobody knows the end of; TENANT=… ARGS="--invoice … --resend" or --close settles them
 	$(call need,TENANT)
 	$(DEPLOY) resolve "$(TENANT)" $(ARGS)
+
+templates-push: setup ## make and change templates on the WhatsApp Business Account; what it has already stays
+	$(DEPLOY) templates-push
+
+templates-status: setup ## each template's status, category, quality, and what differs; ARGS=--json
+	$(DEPLOY) templates-status $(ARGS)

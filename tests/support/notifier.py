@@ -95,9 +95,10 @@ class FakeEvents:
 
 
 class World:
-    def __init__(self, engine: AsyncEngine, policy: Policy = FRESH) -> None:
+    def __init__(self, engine: AsyncEngine, policy: Policy = FRESH, account: str | None = None) -> None:
         self.engine = engine
         self.policy = policy
+        self.account = account
         self.clock = Clock()
         self.provider = FakeProvider()
         self.events = FakeEvents()
@@ -116,6 +117,7 @@ class World:
                 load_catalogue(CATALOGUE),
                 clock=self.clock,
                 new_reference=lambda: f"v1.{uuid4().hex}",
+                account=self.account,
             ),
             self.provider,
             self.events,
@@ -146,11 +148,11 @@ class World:
 
 
 @asynccontextmanager
-async def world(url: str, policy: Policy = FRESH) -> AsyncIterator[World]:
+async def world(url: str, policy: Policy = FRESH, account: str | None = None) -> AsyncIterator[World]:
     engine = create_engine(url)
     try:
         await migrate(engine, "notifier")
-        yield World(engine, policy)
+        yield World(engine, policy, account)
     finally:
         await engine.dispose()
 

@@ -31,8 +31,9 @@ def create_cli() -> typer.Typer:
     """All commands; a failure is one line on standard error, with what explains it below, and exit code 1."""
     cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, disconnect, rotate_keys]
-    plain += [invoice_pdf, dlq_list, dlq_replay]
-    forwarding: list[Callable[..., None]] = [connections, revoke, budget, schedule, why, release, resolve, demo]
+    plain += [invoice_pdf, dlq_list, dlq_replay, templates_push]
+    forwarding: list[Callable[..., None]] = [connections, revoke, budget, schedule, why, release, resolve]
+    forwarding += [templates_status, demo]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -163,6 +164,16 @@ def release(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> 
 def resolve(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
     """Show messages nobody knows the end of; --resend or --close settles them, --invoice only one's."""
     _in_service(folder, "notifier", "notifier.resolve", [tenant, *context.args])
+
+
+def templates_push(folder: Folder = FOLDER) -> None:
+    """Make and change what differs on the WhatsApp Business Account."""
+    _in_service(folder, "notifier", "notifier.templates", ["push"])
+
+
+def templates_status(context: typer.Context, folder: Folder = FOLDER) -> None:
+    """The account's templates beside ours; --json for machines."""
+    _in_service(folder, "notifier", "notifier.templates", ["status", *context.args])
 
 
 def demo(context: typer.Context) -> None:

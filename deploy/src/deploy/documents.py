@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from deploy.paths import ROOT
+from deploy.template_previews import template_previews
 from fetcher.settings import FetcherSettings
 from ingress.settings import IngressSettings
 from notifier.settings import NotifierSettings
@@ -57,6 +58,7 @@ def documents() -> dict[str, str]:
         **{f"docs/schemas/{name}.json": text for name, text in _schemas()},
         "docs/messaging.md": _messaging(),
         "docs/configuration.md": _configuration(),
+        "docs/templates.md": template_previews(_GENERATED),
         ".env.example": _env_example(),
     }
 

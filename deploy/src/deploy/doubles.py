@@ -19,6 +19,7 @@ _DEFAULTS = {
     "DUEBELL_XERO_WEBHOOK_KEYS": "sandbox-webhook-key",
     "DUEBELL_WHATSAPP_ACCESS_TOKEN": "sandbox-whatsapp-token",
     "DUEBELL_WHATSAPP_PHONE_NUMBER_ID": "100000000000001",
+    "DUEBELL_WHATSAPP_BUSINESS_ACCOUNT_ID": "200000000000001",
     "DUEBELL_WHATSAPP_APP_SECRET": "sandbox-app-secret",
     "DUEBELL_WHATSAPP_VERIFY_TOKEN": "sandbox-verify-token",
 }
@@ -28,6 +29,7 @@ _KNOWN_TO_BOTH = {
     "client_secret": "DUEBELL_XERO_CLIENT_SECRET",
     "whatsapp_token": "DUEBELL_WHATSAPP_ACCESS_TOKEN",
     "phone_number_id": "DUEBELL_WHATSAPP_PHONE_NUMBER_ID",
+    "waba_id": "DUEBELL_WHATSAPP_BUSINESS_ACCOUNT_ID",
     "app_secret": "DUEBELL_WHATSAPP_APP_SECRET",
     "verify_token": "DUEBELL_WHATSAPP_VERIFY_TOKEN",
 }

@@ -17,6 +17,7 @@ from sandbox.pages.desk import page_routes
 from sandbox.play import play_routes
 from sandbox.recorder import Recorder
 from sandbox.whatsapp.api import whatsapp_routes
+from sandbox.whatsapp.management import management_routes
 from sandbox.world import Clock, World, utc_now
 from sandbox.xero.accounting import accounting_routes
 from sandbox.xero.identity_api import identity_routes
@@ -47,6 +48,7 @@ def create_app(http: httpx.AsyncClient | None = None, clock: Clock = utc_now) ->
             *login_routes(),
             *identity_routes(),
             *accounting_routes(),
+            *management_routes(),
             *whatsapp_routes(),
         ],
         middleware=[Middleware(Recorder), Middleware(FaultMiddleware)],

@@ -175,6 +175,14 @@ class Sandbox:
         """Set a template to APPROVED, PAUSED, DISABLED, ..."""
         await self._call("POST", f"/templates/{name}/{status}")
 
+    async def change_template(self, name: str, **fields: Any) -> None:
+        """What Meta does to a template: status, category or quality, in one language or all, told by webhook."""
+        await self._call("POST", f"/templates/{name}", fields)
+
+    async def forget_templates(self) -> None:
+        """An account without templates."""
+        await self._call("DELETE", "/templates")
+
     async def _call(self, method: str, path: str, body: Any = None, params: Mapping[str, str] | None = None) -> Json:
         content = None if body is None else json.dumps(body, default=str)
         response = await self._http.request(method, f"{self.base_url}/sandbox{path}", content=content, params=params)

@@ -178,6 +178,17 @@ class InboundOrder(Order):
     forged: bool = False
 
 
+class TemplateOrder(Order):
+    """What Meta does to a template, in one language or all; a webhook follows unless `tell` is false."""
+
+    language: str | None = None
+    status: str | None = Field(None, pattern="^[A-Z_]+$")
+    category: Literal["UTILITY", "MARKETING", "AUTHENTICATION"] | None = None
+    quality: Literal["GREEN", "YELLOW", "RED", "UNKNOWN"] | None = None
+    reason: str = "NONE"
+    tell: bool = True
+
+
 class ConsentOrder(Order):
     """A decision on an authorize address; no organisations named means all."""
 

@@ -12,6 +12,7 @@ from sandbox.admin import admin_routes, body_of
 from sandbox.books import BookError
 from sandbox.delivery import Answer
 from sandbox.orders import ConsentOrder, EventOrder, InboundOrder, SendOrder, StatusBatch, StatusOrder
+from sandbox.whatsapp.review import change_template, forget_templates, template_status
 from sandbox.world import World
 from sandbox.xero.login import BadRequestError, check, decide
 from sandbox.xero.payloads import event
@@ -122,17 +123,6 @@ async def list_messages(_request: Request, world: World) -> Any:
     return {"messages": [message.as_json() for message in world.outbox.messages.values()]}
 
 
-async def template_status(request: Request, world: World) -> Any:
-    """`POST /sandbox/templates/{name}/{status}`: pause, disable or approve a template in every language."""
-    name, status = request.path_params["name"], request.path_params["status"].upper()
-    found = [template for template in world.templates.known.values() if template.name == name]
-    if not found:
-        raise KeyError(name)
-    for template in found:
-        template.status = status
-    return {"changed": len(found)}
-
-
 def _event(item: EventOrder, world: World) -> dict[str, Any]:
     at = item.at or world.clock()
     return event(item.tenant_id, item.resource_id, at, category=item.category, kind=item.type, data=item.data)
@@ -158,5 +148,7 @@ def play_routes() -> list[Route]:
         ("POST", "/messages/{wamid:path}/status", one_status),
         ("POST", "/inbound", inbound),
         ("POST", "/templates/{name}/{status}", template_status),
+        ("POST", "/templates/{name}", change_template),
+        ("DELETE", "/templates", forget_templates),
     ]
     return admin_routes("/sandbox", table)

@@ -86,6 +86,9 @@ class Settings(BaseModel):
     auto_status_delay: float = Field(0.05, ge=0)
     undeliverable_numbers: list[str] = []
     send_user_ids: bool = False
+    template_review: Literal["approve", "hold"] = "approve"
+    template_category: Literal["UTILITY", "MARKETING"] | None = None
+    manage_templates: bool = True
 
     def patched(self, changes: Mapping[str, Any]) -> Self:
         """These settings with `changes` applied; raises pydantic's ValidationError on an unknown name or bad value."""

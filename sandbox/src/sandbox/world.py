@@ -52,7 +52,7 @@ class World:
         self.limiter = Limiter()
         self.faults = Faults()
         self.identity = Identity(self.journal)
-        self.templates = Templates.preloaded()
+        self.templates = Templates.preloaded(self.clock)
         self.outbox = Outbox(self.clock)
         self.xero_webhooks = XeroWebhooks(self)
         self.whatsapp_webhooks = WhatsAppWebhooks(self)

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from ingress.whatsapp import read_whatsapp
-from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
+from shared.contracts.whatsapp import WhatsAppTemplateChangedV1, WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
 from support.builders import NOON
 
 STATUS = {
@@ -85,6 +85,38 @@ def test_what_is_not_understood_is_kept_beside_what_is() -> None:
     assert (len(half.events), [piece.reason for piece in half.unreadable]) == (1, ["unreadable_message"])
     strange = read_whatsapp(b'{"entry": ["x", {"changes": [7]}]}', NOON)
     assert [piece.reason for piece in strange.unreadable] == ["unknown_change", "unknown_change"]
-    other = read_whatsapp(body({"event": "APPROVED"}, field="message_template_status_update"), NOON)
+    other = read_whatsapp(body({"event": "VERIFIED_ACCOUNT"}, field="account_update"), NOON)
     assert [piece.reason for piece in other.unreadable] == ["unknown_change"]
     assert read_whatsapp(b"[]", NOON).unreadable[0].reason == "unreadable_webhook"
+
+
+def template_changes(field: str, value: dict[str, Any]) -> tuple[list[WhatsAppTemplateChangedV1], list[str]]:
+    named = {"message_template_id": 7, "message_template_name": "invoice_paid", "message_template_language": "en-GB"}
+    entry = {"id": "waba", "time": 1782216000, "changes": [{"field": field, "value": named | value}]}
+    contents = read_whatsapp(json.dumps({"entry": [entry]}).encode(), NOON)
+    changes = [event for event in contents.events if isinstance(event, WhatsAppTemplateChangedV1)]
+    return changes, [piece.reason for piece in contents.unreadable]
+
+
+def test_what_becomes_of_a_template_is_an_event_of_its_own() -> None:
+    status = {"event": "PAUSED", "reason": "NONE", "message_template_category": "UTILITY"}
+    (paused,), _ = template_changes("message_template_status_update", status)
+    assert (paused.name, paused.language, paused.template_id, paused.account_id) == (
+        "invoice_paid",
+        "en-GB",
+        "7",
+        "waba",
+    )
+    assert (paused.status_event, paused.category, paused.happened_at.timestamp()) == ("PAUSED", "UTILITY", 1782216000)
+    moved = {"previous_category": "UTILITY", "new_category": "MARKETING"}
+    (category,), _ = template_changes("template_category_update", moved)
+    assert (category.status_event, category.category) == (None, "MARKETING")
+    (quality,), _ = template_changes("message_template_quality_update", {"new_quality_score": "RED"})
+    assert (quality.quality, quality.status_event) == ("RED", None)
+    assert template_changes("message_template_status_update", status)[0] == [paused]
+
+
+def test_a_template_s_news_without_its_name_is_kept() -> None:
+    assert template_changes("message_template_status_update", {"message_template_name": None})[0] == []
+    other = read_whatsapp(body({"event": "APPROVED"}, field="message_template_status_update"), NOON)
+    assert [piece.reason for piece in other.unreadable] == ["unreadable_template"]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from sandbox.whatsapp.templates import Templates
-from unit.sandbox.playing import BEARER, Double
+from unit.sandbox.playing import BEARER, Clock, Double
 
 MESSAGES = "/v25.0/100000000000001/messages"
 TEMPLATES = "/v25.0/200000000000001/message_templates"
@@ -136,8 +136,8 @@ async def test_only_approved_templates_can_be_sent(double: Double, status: str, 
 
 
 def test_the_preloaded_templates_are_complete() -> None:
-    known = Templates.preloaded().known
-    assert len(known) == 28
+    known = Templates.preloaded(Clock()).known
+    assert len(known) == 32
     stages = ("issued", "due_soon", "due_today", "overdue", "overdue_firm", "overdue_final")
     for language in ("en", "hi"):
         assert sorted(known["invoice_paid", language].variables) == sorted(NAMES[:4])
@@ -154,7 +154,7 @@ def test_the_preloaded_templates_are_complete() -> None:
 async def test_templates_are_listed_in_pages(double: Double) -> None:
     first = (await double.http.get(TEMPLATES, params={"limit": 20}, headers=BEARER)).json()
     second = (await double.http.get(first["paging"]["next"], headers=BEARER)).json()
-    assert (len(first["data"]), len(second["data"])) == (20, 8)
+    assert (len(first["data"]), len(second["data"])) == (20, 12)
     assert "next" not in second["paging"]
     one = await double.http.get(TEMPLATES, params={"name": "invoice_paid", "fields": "name,status"}, headers=BEARER)
     assert [set(row) for row in one.json()["data"]] == [{"id", "name", "status"}] * 4

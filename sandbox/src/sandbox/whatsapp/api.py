@@ -1,4 +1,4 @@
-"""The Cloud API's addresses: messages, media, templates, and the fields of one object."""
+"""The Cloud API's addresses: messages, media, and the fields of one object."""
 
 import asyncio
 import hmac
@@ -16,6 +16,7 @@ from starlette.routing import Route
 from sandbox.journal import short_hash
 from sandbox.whatsapp.graph import GraphRefusalError, graph_error
 from sandbox.whatsapp.messages import accept
+from sandbox.whatsapp.templates import FIELDS, SHOWN
 from sandbox.world import World, note, world_of
 
 OLDEST, NEWEST = 21, 26
@@ -49,7 +50,7 @@ def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 
 async def messages(request: Request, world: World) -> Response:
     """`POST /{version}/{phone_number_id}/messages`: every accepted POST is one more message."""
-    _same_object(request, world.settings.phone_number_id)
+    same_object(request, world.settings.phone_number_id)
     try:
         body = json.loads(await request.body())
     except ValueError:
@@ -82,7 +83,7 @@ async def messages(request: Request, world: World) -> Response:
 
 async def media(request: Request, world: World) -> Response:
     """`POST /{version}/{phone_number_id}/media`: keep a file and return its id."""
-    _same_object(request, world.settings.phone_number_id)
+    same_object(request, world.settings.phone_number_id)
     async with request.form() as form:
         upload = form.get("file")
         if form.get("messaging_product") != "whatsapp" or not isinstance(upload, UploadFile):
@@ -96,57 +97,18 @@ async def media(request: Request, world: World) -> Response:
     return JSONResponse({"id": media_id})
 
 
-async def list_templates(request: Request, world: World) -> Response:
-    """`GET /{version}/{waba_id}/message_templates`: filtered by name, status and language, paged by cursor."""
-    _same_object(request, world.settings.waba_id)
-    asked = request.query_params
-    rows = [
-        template
-        for template in world.templates.known.values()
-        if asked.get("name", template.name) in template.name
-        and asked.get("status", template.status) == template.status
-        and asked.get("language", template.language) == template.language
-    ]
-    after, limit = asked.get("after", "0"), asked.get("limit", "25")
-    if not after.isdigit() or not limit.isdigit() or int(limit) < 1:
-        raise GraphRefusalError(100, "after is a cursor and limit a number")
-    end = int(after) + int(limit)
-    page = [template.as_json() for template in rows[int(after) : end]]
-    if "fields" in asked:
-        wanted = {"id", *asked["fields"].split(",")}
-        page = [{key: value for key, value in row.items() if key in wanted} for row in page]
-    paging: dict[str, object] = {"cursors": {"before": after, "after": str(end)}}
-    if end < len(rows):
-        paging["next"] = str(request.url.include_query_params(after=str(end)))
-    return JSONResponse({"data": page, "paging": paging})
-
-
-async def create_template(request: Request, world: World) -> Response:
-    """`POST /{version}/{waba_id}/message_templates`."""
-    _same_object(request, world.settings.waba_id)
-    try:
-        asked = json.loads(await request.body())
-    except ValueError:
-        raise GraphRefusalError(100, "The request body is not JSON") from None
-    if not isinstance(asked, dict):
-        raise GraphRefusalError(100, "The request body must be a JSON object")
-    template = world.templates.create(asked)
-    return JSONResponse({"id": template.id, "status": template.status, "category": template.category})
-
-
-async def delete_template(request: Request, world: World) -> Response:
-    """`DELETE /{version}/{waba_id}/message_templates?name=`: in every language."""
-    _same_object(request, world.settings.waba_id)
-    if not world.templates.delete(request.query_params.get("name", "")):
-        raise GraphRefusalError(100, "Message template not found")
-    return JSONResponse({"success": True})
-
-
 async def read_object(request: Request, world: World) -> Response:
     """`GET /{version}/{id}`: the fields asked for of the phone number, the business account or a template."""
     settings, wanted_id = world.settings, request.path_params["object_id"]
     health = {"can_send_message": "AVAILABLE", "entities": []}
-    known: dict[str, dict[str, Any]] = {row.id: row.as_json() for row in world.templates.known.values()}
+    fields = request.query_params.get("fields")
+    if template := world.templates.with_id(wanted_id):
+        asked = set(fields.split(",")) if fields else SHOWN
+        if unknown := sorted(asked - FIELDS):
+            raise GraphRefusalError(100, f"Tried accessing nonexisting field ({unknown[0]})")
+        shown = template.as_json() | {"health_status": health}
+        return JSONResponse({key: value for key, value in shown.items() if key in asked | {"id"}})
+    known: dict[str, dict[str, Any]] = {}
     known[settings.waba_id] = {"id": settings.waba_id, "name": "Duebell Sandbox", "currency": "INR"}
     known[settings.phone_number_id] = {
         "id": settings.phone_number_id,
@@ -160,9 +122,8 @@ async def read_object(request: Request, world: World) -> Response:
         "whatsapp_business_manager_messaging_limit": "TIER_2K",
     }
     if wanted_id not in known:
-        raise _no_such_object()
+        raise no_such_object()
     everything = known[wanted_id] | {"health_status": health}
-    fields = request.query_params.get("fields")
     wanted = {"id", *fields.split(",")} if fields else set(everything) - {"health_status"}
     if not wanted <= set(everything):
         raise GraphRefusalError(
@@ -171,12 +132,14 @@ async def read_object(request: Request, world: World) -> Response:
     return JSONResponse({key: value for key, value in everything.items() if key in wanted})
 
 
-def _same_object(request: Request, expected: str) -> None:
+def same_object(request: Request, expected: str) -> None:
+    """Raises GraphRefusalError unless the path names `expected`."""
     if request.path_params["object_id"] != expected:
-        raise _no_such_object()
+        raise no_such_object()
 
 
-def _no_such_object() -> GraphRefusalError:
+def no_such_object() -> GraphRefusalError:
+    """How Meta speaks of an id that it does not know, or that the token may not see."""
     return GraphRefusalError(100, "Unsupported request. The object does not exist or cannot be loaded", subcode=33)
 
 
@@ -186,8 +149,5 @@ def whatsapp_routes() -> list[Route]:
     return [
         Route(f"{base}/messages", guarded(messages), methods=["POST"]),
         Route(f"{base}/media", guarded(media), methods=["POST"]),
-        Route(f"{base}/message_templates", guarded(list_templates), methods=["GET"]),
-        Route(f"{base}/message_templates", guarded(create_template), methods=["POST"]),
-        Route(f"{base}/message_templates", guarded(delete_template), methods=["DELETE"]),
         Route(base, guarded(read_object), methods=["GET"]),
     ]

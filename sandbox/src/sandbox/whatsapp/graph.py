@@ -11,7 +11,9 @@ TITLES = {
     4: "API Too Many Calls",
     10: "Permission Denied",
     100: "Invalid parameter",
+    200: "Permissions error",
     190: "Invalid OAuth access token - Cannot parse access token",
+    80007: "Rate limit issues",
     368: "Temporarily blocked for policies violations",
     2635: "Calls to this version of the API are no longer supported",
     130429: "Rate limit hit",
@@ -42,7 +44,8 @@ TITLES = {
     133010: "Phone number not registered",
 }
 STATUSES = {
-    2: 503, 10: 403, 190: 401, 368: 403, 131000: 500, 131005: 403, 131016: 503, 131031: 403, 131057: 500, 132001: 404,
+    2: 503, 10: 403, 190: 401, 200: 403, 368: 403, 131000: 500, 131005: 403, 131016: 503, 131031: 403, 131057: 500,
+    132001: 404,
 }  # fmt: skip
 
 

@@ -87,6 +87,15 @@ def payload(items: Sequence[Item], settings: Settings, per_change: int = 50, per
     }
 
 
+def account_payload(field: str, value: Json, at: datetime, settings: Settings) -> Json:
+    """One change that concerns the whole business account, not one of its numbers."""
+    change = {"value": value, "field": field}
+    return {
+        "object": "whatsapp_business_account",
+        "entry": [{"id": settings.waba_id, "time": int(at.timestamp()), "changes": [change]}],
+    }
+
+
 def encode(body: Json) -> bytes:
     """The bytes that are signed and sent; characters beyond ASCII are escaped, as Meta does."""
     return json.dumps(body, separators=(",", ":")).encode()

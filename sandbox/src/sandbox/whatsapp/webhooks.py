@@ -12,7 +12,7 @@ import httpx
 from sandbox.delivery import Answer, post, retry_waits
 from sandbox.whatsapp.graph import status_error
 from sandbox.whatsapp.outbox import Message, new_wamid
-from sandbox.whatsapp.payloads import Item, encode, inbound_item, payload, sign, status_item
+from sandbox.whatsapp.payloads import Item, account_payload, encode, inbound_item, payload, sign, status_item
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -87,6 +87,14 @@ class WhatsAppWebhooks:
         answer = await self._post(body, len(items), forged=forged)
         if retry and answer.status != 200 and self.world.settings.whatsapp_webhook_url is not None:
             self.world.spawn(self._retry(body, len(items)))
+        return answer
+
+    async def account_change(self, field: str, value: dict[str, Any]) -> Answer:
+        """POST one change of the business account now; keeps trying in the background after a failure."""
+        body = encode(account_payload(field, value, self.world.clock(), self.world.settings))
+        answer = await self._post(body, 1, forged=False)
+        if answer.status != 200:
+            self.world.spawn(self._retry(body, 1))
         return answer
 
     def queue(self, item: Item) -> None:

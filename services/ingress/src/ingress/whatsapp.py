@@ -6,9 +6,14 @@ from functools import partial
 from uuid import NAMESPACE_URL, uuid5
 
 from ingress.payloads import Contents, Json, Piece, Unreadable, encoded, load_object, objects, read_pieces
-from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
+from shared.contracts.whatsapp import WhatsAppTemplateChangedV1, WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
 
 SOURCE = "webhooks/whatsapp"
+_TEMPLATE_FIELDS = {
+    "message_template_status_update",
+    "template_category_update",
+    "message_template_quality_update",
+}
 
 
 def read_whatsapp(body: bytes, received_at: datetime) -> Contents:
@@ -24,6 +29,9 @@ def read_whatsapp(body: bytes, received_at: datetime) -> Contents:
             if change.get("field") == "messages" and isinstance(value, dict):
                 pieces.extend(_pieces(value, received_at))
                 other.extend(Unreadable(encoded(item), "account_error") for item in objects(value.get("errors")))
+            elif change.get("field") in _TEMPLATE_FIELDS and isinstance(value, dict):
+                read = partial(_template, change, value, entry, received_at)
+                pieces.append(Piece(change, "unreadable_template", read))
             else:
                 other.append(Unreadable(encoded(change), "unknown_change"))
     events, unreadable = read_pieces(pieces)
@@ -59,6 +67,28 @@ def _update(
         button_payload=_payload(item),
         reply_to=_inside(item, "context", "id"),
         raw=dict(item),
+    )
+
+
+def _template(change: Json, value: Json, entry: Json, received_at: datetime) -> WhatsAppTemplateChangedV1:
+    name, language = value["message_template_name"], value["message_template_language"]
+    status = value.get("event") if change["field"] == "message_template_status_update" else None
+    category = value.get("new_category") or value.get("message_template_category")
+    written = str(entry.get("time", ""))
+    told = f"{change['field']}\n{name}\n{language}\n{status}\n{category}\n{written}"
+    return WhatsAppTemplateChangedV1(
+        change_id=str(uuid5(NAMESPACE_URL, told)),
+        account_id=str(entry["id"]) if entry.get("id") else None,
+        template_id=str(value["message_template_id"]) if value.get("message_template_id") else None,
+        name=name,
+        language=language,
+        happened_at=datetime.fromtimestamp(int(written), UTC) if written else received_at,
+        received_at=received_at,
+        status_event=status,
+        category=category,
+        quality=value.get("new_quality_score"),
+        reason=value.get("reason"),
+        raw=dict(change),
     )
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
+from notifier.adapters.template_book import SqlTemplateBook
 from notifier.adapters.whatsapp import WhatsAppProvider
+from notifier.adapters.whatsapp_templates import WhatsAppTemplates
 from notifier.catalogue import load_catalogue
 from notifier.connections import NoteConnection
 from notifier.handlers import build_router
@@ -16,7 +18,9 @@ from notifier.last_look import LookLast
 from notifier.learn import Learn
 from notifier.sender import Sender
 from notifier.settings import NotifierSettings
-from notifier.telemetry import Figures, SenderLog
+from notifier.telemetry import Figures, SenderLog, TemplateLog
+from notifier.template_examples import check_templates, needed_by
+from notifier.template_watch import WatchTemplates
 from shared.policy import load_policy
 from shared.runtime.database import answers, create_engine, migrate
 from shared.runtime.http import create_http_client
@@ -30,6 +34,8 @@ DEADLINE_SECONDS = 15.0
 async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Service]:
     policy_file = Path(settings.policy_file)
     policy, catalogue = load_policy(policy_file), load_catalogue(policy_file)
+    check_templates(policy, catalogue)
+    account = settings.whatsapp_business_account_id
     engine = create_engine(settings.notifier_database_url.get_secret_value())
     client = create_http_client(
         settings.whatsapp_api_url,
@@ -43,16 +49,26 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
         path = f"/{settings.whatsapp_api_version}/{settings.whatsapp_phone_number_id}/messages"
         sender = Sender(
             ledger,
-            LookLast(ledger, policy, catalogue, clock=core.clock, new_reference=new_reference),
+            LookLast(ledger, policy, catalogue, clock=core.clock, new_reference=new_reference, account=account),
             WhatsAppProvider(client, path=path, deadline_seconds=DEADLINE_SECONDS),
             core.events,
             clock=core.clock,
             log=log,
         )
+        templates = WatchTemplates(
+            account,
+            WhatsAppTemplates(client, version=settings.whatsapp_api_version, account=account or ""),
+            SqlTemplateBook(engine),
+            needed_by(policy, catalogue),
+            clock=core.clock,
+            wake=sender.wake,
+            log=TemplateLog(figures),
+        )
         router = build_router(
             Intake(ledger, policy, clock=core.clock, wake=sender.wake, count=figures.count_decision),
             Learn(SqlLessons(engine), ledger, clock=core.clock, stopped=log.stopped),
             NoteConnection(ledger, clock=core.clock, wake=sender.wake),
+            templates,
             core.events,
             log,
         )
@@ -60,7 +76,9 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
         async def database() -> bool:
             return await answers(engine)
 
-        yield Service(routers=[router], loops={"sender": sender.run}, checks={"database": database})
+        yield Service(
+            routers=[router], loops={"sender": sender.run, "templates": templates.run}, checks={"database": database}
+        )
     finally:
         await client.aclose()
         await engine.dispose()

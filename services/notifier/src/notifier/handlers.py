@@ -6,16 +6,22 @@ from notifier.connections import NoteConnection
 from notifier.intake import Intake
 from notifier.learn import Learn
 from notifier.telemetry import SenderLog
+from notifier.template_watch import WatchTemplates
 from shared.contracts.connections import ConnectionEstablishedV1, ConnectionLostV1
 from shared.contracts.invoices import InvoiceEnrichedV1
-from shared.contracts.whatsapp import WhatsAppUpdateReceivedV1
+from shared.contracts.whatsapp import WhatsAppTemplateChangedV1, WhatsAppUpdateReceivedV1
 from shared.runtime.publisher import Publishes
 from shared.telemetry.correlation import correlation_id
 from shared.topology import queues
 
 
 def build_router(
-    take_in: Intake, learn: Learn, connection: NoteConnection, events: Publishes, log: SenderLog
+    take_in: Intake,
+    learn: Learn,
+    connection: NoteConnection,
+    templates: WatchTemplates,
+    events: Publishes,
+    log: SenderLog,
 ) -> RabbitRouter:
     router = RabbitRouter()
 
@@ -32,6 +38,11 @@ def build_router(
         for change in await learn(event):
             log.changed(change)
             await events.publish(change)
+
+    @router.subscriber(queues.NOTIFIER_WHATSAPP_TEMPLATE_CHANGED.subscription())
+    async def on_whatsapp_template_changed(event: WhatsAppTemplateChangedV1) -> None:
+        """Learn whether a template may still be used."""
+        await templates(event)
 
     @router.subscriber(queues.NOTIFIER_CONNECTION_ESTABLISHED.subscription())
     async def on_connection_established(event: ConnectionEstablishedV1) -> None:

@@ -11,6 +11,7 @@ from notifier.model import Decision, Intent, Snapshot, Verdict
 from notifier.ports import Attempt, Due, Ledger, TemplateMessage, TenantBook
 from notifier.rendering import render
 from notifier.still_wanted import is_fresh, still_wanted, why_expired
+from notifier.template_check import TEMPLATE_PATIENCE, TemplateCheck
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.contracts.scans import InvoiceLookRequestedV1
 from shared.policy import Brake, Policy
@@ -75,10 +76,12 @@ class LookLast:
         *,
         clock: Callable[[], datetime],
         new_reference: Callable[[], str],
+        account: str | None = None,
     ) -> None:
+        """``account`` is the WhatsApp Business Account whose templates are known; None checks none."""
         self._ledger = ledger
         self._policy = policy
-        self._catalogue = catalogue
+        self._templates = TemplateCheck(catalogue, account)
         self._clock = clock
         self._new_reference = new_reference
 
@@ -99,10 +102,14 @@ class LookLast:
 
     async def _send(self, book: TenantBook, intent: Intent, snapshot: Snapshot, now: datetime) -> LastLook:
         rules = self._policy.for_tenant(intent.tenant_id)
-        message = render(snapshot, intent.kind, intent.stage, rules, self._catalogue)
+        forms, without_link = await self._templates.forms(book, intent, snapshot.contact, rules)
+        message = render(snapshot, intent.kind, intent.stage, rules, forms)
         if message is None:
             gone = Decision(intent.kind, intent.stage, Verdict.CANCEL, "stage_removed")
             return LastLook(changes=await _put_aside(book, intent, snapshot, gone, now))
+        if rule := await self._templates.why_not(book, message):
+            waits = Decision(intent.kind, intent.stage, Verdict.POSTPONE, rule, now + TEMPLATE_PATIENCE)
+            return LastLook(changes=await _put_aside(book, intent, snapshot, waits, now))
         last = await book.last_sent_to(message.to)
         if last is not None and last + SPACING > now:
             await book.postpone(intent, last + SPACING, now)
@@ -111,13 +118,21 @@ class LookLast:
             held, first = await book.pull_brake(now)
             changes = [stopped.changed(MessageState.HELD, "brake", now) for stopped in held]
             return LastLook(changes=changes, braked=first and bool(held))
-        return await self._leave(book, intent, snapshot, message, now)
+        step = link_step(intent, snapshot, rules, forms, now)
+        without_link = without_link or why_without_link(intent, snapshot, rules, forms)
+        return await self._leave(book, intent, snapshot, message, now, step=step, without_link=without_link)
 
     async def _leave(
-        self, book: TenantBook, intent: Intent, snapshot: Snapshot, message: TemplateMessage, now: datetime
+        self,
+        book: TenantBook,
+        intent: Intent,
+        snapshot: Snapshot,
+        message: TemplateMessage,
+        now: datetime,
+        *,
+        step: LinkStep,
+        without_link: str | None,
     ) -> LastLook:
-        rules = self._policy.for_tenant(intent.tenant_id)
-        step = link_step(intent, snapshot, rules, self._catalogue, now)
         if step is LinkStep.ASK and await book.await_link(intent, now + LINK_PATIENCE):
             return LastLook(lacks_link=True)
         if step is not LinkStep.GO:
@@ -125,8 +140,8 @@ class LookLast:
         attempt = Attempt(self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template)
         if not await book.claim(intent, attempt, now):
             return LastLook()
-        if rule := why_without_link(intent, snapshot, rules, self._catalogue):
-            await book.record(snapshot, Decision(intent.kind, intent.stage, Verdict.SEND, rule, now), now)
+        if without_link:
+            await book.record(snapshot, Decision(intent.kind, intent.stage, Verdict.SEND, without_link, now), now)
         return LastLook(Claimed(attempt, message, intent.tries + 1))
 
     async def ask_again(self, stale: Sequence[Due]) -> tuple[Sequence[Look], Sequence[MessageChangedV1]]:
@@ -163,7 +178,8 @@ class LookLast:
         if intent.looks >= LOOKS:
             decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, "not_readable")
             return None, await _put_aside(book, intent, snapshot, decision, now)
-        with_link = lacks_link(intent, snapshot, rules, self._catalogue)
+        forms, _ = await self._templates.forms(book, intent, snapshot.contact, rules)
+        with_link = lacks_link(intent, snapshot, rules, forms)
         # An answer that brings links takes longer; asking meanwhile would only read the invoice again.
         pause = max(patience(intent.looks), LINK_PATIENCE) if with_link else patience(intent.looks)
         if with_link:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from notifier.account_templates import TemplateState
 from notifier.model import Decision, History, Intent, Snapshot, Tenant
 from notifier.whatsapp_errors import Handling
 from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
@@ -115,6 +116,9 @@ class TenantBook(Protocol):
 
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
         """From planned to sending, with its attempt; False when another sender was first."""
+
+    async def template(self, account: str, name: str, language: str) -> TemplateState | None:
+        """What the business account is known to say of a template; None when that is not known."""
 
     async def last_sent_to(self, phone: str) -> datetime | None: ...
     async def sent_since(self, since: datetime) -> tuple[int, int]:

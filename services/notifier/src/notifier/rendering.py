@@ -16,7 +16,7 @@ from shared.online_links import safe_link
 from shared.policy import TenantPolicy
 
 LONGEST_TEXT = 80
-_ALERT_TEMPLATES = {MessageKind.ISSUED: "invoice_issued", MessageKind.PAID: "invoice_paid"}
+ALERT_TEMPLATES = {MessageKind.ISSUED: "invoice_issued", MessageKind.PAID: "invoice_paid"}
 _NOTHING = "-"
 
 
@@ -27,13 +27,13 @@ def render(
 
     Where no link is known that may be shown, it takes the form without.
     """
-    name = _template_name(kind, stage, rules)
+    name = template_name(kind, stage, rules)
     if name is None or snapshot.contact.phone is None:
         return None
     link = safe_link(snapshot.invoice.online_url)
-    language = _language(name, snapshot.contact, rules, catalogue)
+    language = language_of(name, snapshot.contact, rules, catalogue)
     name = (linked_template(kind, stage, snapshot.contact, rules, catalogue) if link else None) or name
-    texts = _texts(snapshot, kind, _locale(language, snapshot.organisation.country), link)
+    texts = invoice_texts(snapshot, kind, locale_of(language, snapshot.organisation.country), link)
     return TemplateMessage(
         to=snapshot.contact.phone,
         template=name,
@@ -46,23 +46,25 @@ def linked_template(
     kind: MessageKind, stage: int | None, contact: Contact, rules: TenantPolicy, catalogue: Catalogue
 ) -> str | None:
     """The form of the message that shows a link; None when the policy wants none or there is no such form."""
-    name = _template_name(kind, stage, rules) if rules.online_link else None
-    return catalogue.with_link(name, _language(name, contact, rules, catalogue)) if name else None
+    name = template_name(kind, stage, rules) if rules.online_link else None
+    return catalogue.with_link(name, language_of(name, contact, rules, catalogue)) if name else None
 
 
-def _language(template: str, contact: Contact, rules: TenantPolicy, catalogue: Catalogue) -> str:
+def language_of(template: str, contact: Contact, rules: TenantPolicy, catalogue: Catalogue) -> str:
     """The contact's language where the template has it, since WhatsApp refuses any other, else the organisation's."""
     wanted = rules.language_of(contact.contact_id, contact.name)
     return wanted if catalogue.body(template, wanted) is not None else rules.language
 
 
-def _template_name(kind: MessageKind, stage: int | None, rules: TenantPolicy) -> str | None:
-    if kind in _ALERT_TEMPLATES:
-        return _ALERT_TEMPLATES[kind]
+def template_name(kind: MessageKind, stage: int | None, rules: TenantPolicy) -> str | None:
+    """The form of the message without a link; None when the policy no longer has the stage."""
+    if kind in ALERT_TEMPLATES:
+        return ALERT_TEMPLATES[kind]
     return next((candidate.template for candidate in rules.stages if candidate.offset_days == stage), None)
 
 
-def _texts(snapshot: Snapshot, kind: MessageKind, locale: Locale, link: str | None) -> dict[str, str]:
+def invoice_texts(snapshot: Snapshot, kind: MessageKind, locale: Locale, link: str | None) -> dict[str, str]:
+    """All that can be said of one invoice, by the parameter that says it."""
     invoice = snapshot.invoice
     amount = invoice.amount_paid if kind is MessageKind.PAID else invoice.amount_due
     return {
@@ -93,7 +95,7 @@ def day(date_: date | None, locale: Locale) -> str:
     return _NOTHING if date_ is None else format_date(date_, "d MMM y", locale=locale)
 
 
-def _locale(language: str, country: str) -> Locale:
+def locale_of(language: str, country: str) -> Locale:
     """The language as written in the country, since that is how amounts are grouped there."""
     for name in (f"{language}_{country}", language):
         try:

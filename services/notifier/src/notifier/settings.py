@@ -15,15 +15,25 @@ class LedgerSettings(ServiceSettings):
     )
 
 
-class NotifierSettings(LedgerSettings, PolicySettings, AmqpSettings, TelemetrySettings, HttpSettings):
-    notifier_port: int = Field(
-        default=8084, ge=0, le=65535, description="The notifier's own port; 0 takes any free one"
-    )
+class TemplateSettings(PolicySettings):
+    """All that the care for templates needs."""
+
     whatsapp_api_url: str = Field(default="https://graph.facebook.com", description="WhatsApp's Cloud API")
     whatsapp_api_version: str = Field(
         default="v25.0", pattern=r"^v\d+\.\d+$", description="The Graph API version, always pinned"
     )
     whatsapp_access_token: SecretStr = Field(min_length=1, description="The system user's access token")
+    whatsapp_business_account_id: str | None = Field(
+        default=None,
+        pattern=r"^[\w-]+$",
+        description="The id of the WhatsApp Business Account; without it templates are neither pushed nor checked",
+    )
+
+
+class NotifierSettings(LedgerSettings, TemplateSettings, AmqpSettings, TelemetrySettings, HttpSettings):
+    notifier_port: int = Field(
+        default=8084, ge=0, le=65535, description="The notifier's own port; 0 takes any free one"
+    )
     whatsapp_phone_number_id: str = Field(
         min_length=1, pattern=r"^[\w-]+$", description="The id (not the number) of the sending phone number"
     )

@@ -122,3 +122,25 @@ pauses = sa.Table(
     sa.Column("until", UtcDateTime, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
 )
+
+account_templates = sa.Table(
+    "account_templates",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(512), primary_key=True),
+    sa.Column("language", sa.String(16), primary_key=True),
+    sa.Column("status", sa.String(32)),
+    sa.Column("category", sa.String(32)),
+    sa.Column("parameters", sa.JSON(none_as_null=True)),
+    sa.Column("quality", sa.String(32)),
+    sa.Column("heard_at", UtcDateTime),
+)
+"""``heard_at`` is when the last webhook about it happened; None when only the account's list told of it."""
+
+account_listings = sa.Table(
+    "account_listings",
+    metadata,
+    sa.Column("account", sa.String(64), primary_key=True),
+    sa.Column("listed_at", UtcDateTime, nullable=False),
+)
+"""The accounts whose list of templates is known whole, so that what is not in it is missing."""

@@ -1,6 +1,6 @@
 """What the notifier says about its work: log lines and figures, with ids and reasons only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -30,6 +30,10 @@ class Figures:
         self.brakes = Counter("duebell_notifier_brakes", "Waves that were held", registry=registry)
         self.stops = Counter(
             "duebell_notifier_sender_stops", "Times the sender stopped for an account fault", registry=registry
+        )
+
+        self.templates_lost = Counter(
+            "duebell_notifier_templates_lost", "Times a template became unusable, by why", ["reason"], registry=registry
         )
 
     def count_decision(self, decision: Decision) -> None:
@@ -72,6 +76,44 @@ class SenderLog:
 
     def untold(self, intent_id: str) -> None:
         _log.warning("message_change.untold", intent_id=intent_id)
+
+
+class TemplateLog:
+    """Log lines and figures about the business account's templates; what stays as it was is said once."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self._unchecked: str | None = None
+        self._missing: Sequence[tuple[str, str]] = ()
+
+    def unchecked(self, reason: str) -> None:
+        if reason != self._unchecked:
+            _log.warning(
+                "templates.unchecked", reason=reason, effect="messages leave without a look at their templates"
+            )
+        self._unchecked = reason
+
+    def checked(self, count: int) -> None:
+        if self._unchecked is not None:
+            _log.info("templates.checked_again", count=count)
+        self._unchecked = None
+
+    def missing(self, templates: Sequence[tuple[str, str]]) -> None:
+        if templates and templates != self._missing:
+            named = [f"{name} {language}" for name, language in templates]
+            _log.error("templates.missing", templates=named, remedy="make templates-push")
+        self._missing = templates
+
+    def not_asked(self, reason: str) -> None:
+        _log.warning("templates.not_asked", reason=reason)
+
+    def changed(self, name: str, language: str, why_not: str | None) -> None:
+        if why_not is None:
+            _log.info("template.usable", template=name, language=language)
+            return
+        self._figures.templates_lost.labels(why_not).inc()
+        remedy = "its messages wait; see WhatsApp Manager and make templates-status"
+        _log.error("template.unusable", template=name, language=language, reason=why_not, remedy=remedy)
 
 
 def _ids(change: MessageChangedV1) -> Mapping[str, str | int | None]:

@@ -5,7 +5,7 @@ from shared.contracts.connections import ConnectionEstablishedV1, ConnectionLost
 from shared.contracts.invoices import InvoiceEnrichedV1, OrganisationReadV1
 from shared.contracts.messages import MessageChangedV1
 from shared.contracts.scans import InvoiceLookRequestedV1, ScanRequestedV1
-from shared.contracts.whatsapp import WhatsAppUpdateReceivedV1
+from shared.contracts.whatsapp import WhatsAppTemplateChangedV1, WhatsAppUpdateReceivedV1
 from shared.contracts.xero import WebhookSilentV1, XeroEventReceivedV1
 
 EVENTS: tuple[type[Event], ...] = (
@@ -15,6 +15,7 @@ EVENTS: tuple[type[Event], ...] = (
     InvoiceEnrichedV1,
     OrganisationReadV1,
     WhatsAppUpdateReceivedV1,
+    WhatsAppTemplateChangedV1,
     ConnectionEstablishedV1,
     ConnectionLostV1,
     MessageChangedV1,
@@ -33,6 +34,7 @@ __all__ = [
     "OrganisationReadV1",
     "ScanRequestedV1",
     "WebhookSilentV1",
+    "WhatsAppTemplateChangedV1",
     "WhatsAppUpdateReceivedV1",
     "XeroEventReceivedV1",
 ]

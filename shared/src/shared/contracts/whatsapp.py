@@ -1,4 +1,4 @@
-"""What ingress says of a WhatsApp webhook: one status of one message, or one message from a person."""
+"""What ingress says of a WhatsApp webhook: a message's status, a person's message, or news of a template."""
 
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -35,4 +35,28 @@ class WhatsAppUpdateReceivedV1(Event):
     text: str | None = None
     button_payload: str | None = None
     reply_to: str | None = None
+    raw: dict[str, Any]
+
+
+class WhatsAppTemplateChangedV1(Event):
+    """What became of one message template in one language; None stands for what this change does not tell.
+
+    ``status_event`` is Meta's word (APPROVED, PAUSED, REINSTATED, …), ``category`` the one that holds now,
+    ``account_id`` the WhatsApp Business Account's; ``raw`` is the change as it came. ``change_id`` is the same for a
+    repeated delivery.
+    """
+
+    key: ClassVar[str] = "whatsapp.template.changed.v1"
+
+    change_id: Identifier
+    account_id: str | None
+    template_id: str | None
+    name: Identifier
+    language: Identifier
+    happened_at: UtcTime
+    received_at: UtcTime
+    status_event: str | None = None
+    category: str | None = None
+    quality: str | None = None
+    reason: str | None = None
     raw: dict[str, Any]

@@ -16,6 +16,7 @@ from shared.contracts import (
     OrganisationReadV1,
     ScanRequestedV1,
     WebhookSilentV1,
+    WhatsAppTemplateChangedV1,
     WhatsAppUpdateReceivedV1,
     XeroEventReceivedV1,
 )
@@ -27,7 +28,7 @@ PROBE_KEY = "probe"
 """The readiness probe publishes this; nothing is bound to it."""
 
 _PUBLISHES: dict[str, tuple[str, ...]] = {
-    "ingress": (XeroEventReceivedV1.key, WhatsAppUpdateReceivedV1.key),
+    "ingress": (XeroEventReceivedV1.key, WhatsAppUpdateReceivedV1.key, WhatsAppTemplateChangedV1.key),
     "token-broker": (ConnectionEstablishedV1.key, ConnectionLostV1.key),
     "fetcher": (InvoiceEnrichedV1.key, OrganisationReadV1.key, WebhookSilentV1.key),
     "scheduler": (ScanRequestedV1.key,),

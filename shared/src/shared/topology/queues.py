@@ -13,6 +13,7 @@ from shared.contracts import (
     OrganisationReadV1,
     ScanRequestedV1,
     WebhookSilentV1,
+    WhatsAppTemplateChangedV1,
     WhatsAppUpdateReceivedV1,
     XeroEventReceivedV1,
 )
@@ -103,6 +104,7 @@ FETCHER_INVOICE_LOOK_REQUESTED = Queue("fetcher", InvoiceLookRequestedV1.key)
 FETCHER_CONNECTION_ESTABLISHED = Queue("fetcher", ConnectionEstablishedV1.key)
 NOTIFIER_INVOICE_ENRICHED = Queue("notifier", InvoiceEnrichedV1.key)
 NOTIFIER_WHATSAPP_UPDATE_RECEIVED = Queue("notifier", WhatsAppUpdateReceivedV1.key)
+NOTIFIER_WHATSAPP_TEMPLATE_CHANGED = Queue("notifier", WhatsAppTemplateChangedV1.key)
 NOTIFIER_CONNECTION_ESTABLISHED = Queue("notifier", ConnectionEstablishedV1.key)
 NOTIFIER_CONNECTION_LOST = Queue("notifier", ConnectionLostV1.key)
 SCHEDULER_ORGANISATION_READ = Queue("scheduler", OrganisationReadV1.key)
@@ -118,6 +120,7 @@ QUEUES: tuple[Queue, ...] = (
     FETCHER_CONNECTION_ESTABLISHED,
     NOTIFIER_INVOICE_ENRICHED,
     NOTIFIER_WHATSAPP_UPDATE_RECEIVED,
+    NOTIFIER_WHATSAPP_TEMPLATE_CHANGED,
     NOTIFIER_CONNECTION_ESTABLISHED,
     NOTIFIER_CONNECTION_LOST,
     SCHEDULER_ORGANISATION_READ,

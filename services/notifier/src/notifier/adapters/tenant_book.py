@@ -8,8 +8,10 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.account_templates import TemplateState
 from notifier.adapters.brake import pull_brake, sent_since
 from notifier.adapters.sql import LEFT_STATES, find_intents, to_intent, to_stage, upsert
+from notifier.adapters.template_book import known_template
 from notifier.model import MONTH, WEEK, Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt
 from notifier.tables import attempts, decisions, intents, opt_outs, snapshots, tenants
@@ -231,6 +233,9 @@ class SqlTenantBook:
             .values(values)
         )
         return changed.rowcount == 1
+
+    async def template(self, account: str, name: str, language: str) -> TemplateState | None:
+        return await known_template(self._db, account, name, language)
 
     async def last_sent_to(self, phone: str) -> datetime | None:
         newest = sa.select(attempts.c.started_at).where(attempts.c.phone == phone)
