@@ -19,7 +19,7 @@ from notifier.connections import NoteConnection
 from notifier.intake import Intake
 from notifier.last_look import LookLast
 from notifier.learn import Learn
-from notifier.ports import Accepted, Outcome, TemplateMessage
+from notifier.ports import Accepted, Outcome, Pace, TemplateMessage
 from notifier.sender import Sender
 from notifier.tables import intents
 from notifier.telemetry import Figures, SenderLog
@@ -50,6 +50,9 @@ ALWAYS = Policy.model_validate(
     }
 )
 """The same at any hour."""
+
+UNHURRIED = Pace(per_second=1_000_000)
+"""A number without a pace of its own, so that a clock that stands still lets everything go."""
 
 
 class Clock:
@@ -95,16 +98,16 @@ class FakeEvents:
 
 
 class World:
-    def __init__(self, engine: AsyncEngine, policy: Policy = FRESH) -> None:
+    def __init__(self, engine: AsyncEngine, policy: Policy = FRESH, pace: Pace = UNHURRIED) -> None:
         self.engine = engine
         self.policy = policy
         self.clock = Clock()
         self.provider = FakeProvider()
         self.events = FakeEvents()
         self.stops: list[str] = []
-        self.ledger = SqlLedger(engine)
+        self.ledger = SqlLedger(engine, pace)
         self.sender = self.another_sender()
-        self.learn = Learn(SqlLessons(engine), self.ledger, clock=self.clock, stopped=self.stops.append)
+        self.learn = Learn(SqlLessons(engine), clock=self.clock, stopped=self.stops.append)
         self.connection = NoteConnection(self.ledger, clock=self.clock, wake=_nothing)
 
     def another_sender(self) -> Sender:
@@ -146,11 +149,11 @@ class World:
 
 
 @asynccontextmanager
-async def world(url: str, policy: Policy = FRESH) -> AsyncIterator[World]:
+async def world(url: str, policy: Policy = FRESH, pace: Pace = UNHURRIED) -> AsyncIterator[World]:
     engine = create_engine(url)
     try:
         await migrate(engine, "notifier")
-        yield World(engine, policy)
+        yield World(engine, policy, pace)
     finally:
         await engine.dispose()
 

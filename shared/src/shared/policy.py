@@ -92,8 +92,14 @@ class Caps(_Rules):
 
 
 class Brake(_Rules):
-    """An unusual wave is held: so many in any hour, or the invoices already overdue on the day of connecting."""
+    """An unusual wave is held: so many in any hour, or the invoices already overdue on the day of connecting.
 
+    Unusual is what exceeds ``usual_times`` the organisation's own busiest hour of the last four weeks and is more than
+    ``usual_floor``; and always what exceeds the caps. ``usual_times: 0`` leaves floor and caps.
+    """
+
+    usual_times: int = Field(default=3, ge=0)
+    usual_floor: int = Field(default=100, ge=0)
     per_tenant_per_hour: int = Field(default=200, ge=1)
     per_installation_per_hour: int = Field(default=5000, ge=1)
     hold_back_book: bool = True

@@ -137,12 +137,11 @@ async def test_a_graph_error_is_a_rejection_whatever_the_status(status: int) -> 
 
 TABLE = {
     ErrorClass.RETRY: [1, 2, 4, 80007, 130429, 131000, 131016, 133004, 131053, 131056, 131057],
-    ErrorClass.LATER: [132015],
     ErrorClass.ACCOUNT: [
         *(0, 3, 10, 33, 190, 200, 250, 299, 368, 131005, 131031, 131037, 131042, 131045, 131048, 131064),
         *(133000, 133010, 133016, 134011),
     ],
-    ErrorClass.TEMPLATE: [132001, 132007, 132016, 131063],
+    ErrorClass.TEMPLATE: [132001, 132007, 132015, 132016, 131063],
     ErrorClass.RECIPIENT: [130403, 130472, 130497, 131021, 131026, 131049, 131050],
     ErrorClass.OURS: [100, 131008, 131009, 135000, 131030, 131047, 131051, 131062, 132000, 132005, 132012, 132018],
     ErrorClass.OTHER: [131052],
@@ -169,8 +168,10 @@ def test_when_to_try_again() -> None:
     assert after(131056, 6) == (None, True)
     assert after(131000, 2) == (NOON + timedelta(seconds=4), True)
     assert after(131000, 3) == (None, True)
-    assert after(132015, 1) == (NOON + timedelta(hours=3), True)
+    assert after(132015, 50) == (NOON + timedelta(hours=3), False)
+    assert after(130429, 50) == (NOON + timedelta(seconds=30), False)
     assert after(190, 50) == (NOON + timedelta(minutes=5), False)
-    assert after(132001, 1) == (None, True)
+    assert after(132001, 1) == (NOON + timedelta(hours=3), False)
+    assert after(131049, 1) == (None, True)
     assert after(131026, 1) == (None, True)
     assert retry_after(100) == timedelta(hours=1)

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from notifier.brake import is_unusual
 from notifier.catalogue import Catalogue
+from notifier.halts import OpenBreaker, closed_now
 from notifier.links import LINK_PATIENCE, LinkStep, lacks_link, link_step, why_without_link
 from notifier.model import Decision, Intent, Snapshot, Verdict
-from notifier.ports import Attempt, Due, Ledger, TemplateMessage, TenantBook
-from notifier.rendering import render
+from notifier.ports import Attempt, Due, Ledger, TemplateMessage, TenantBook, TurnKind
+from notifier.rendering import render, template_name
 from notifier.still_wanted import is_fresh, still_wanted, why_expired
+from notifier.whatsapp_errors import Scope
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.contracts.scans import InvoiceLookRequestedV1
 from shared.policy import Brake, Policy
 
-SPACING = timedelta(seconds=6)
-"""WhatsApp's pace for one recipient."""
-HOUR = timedelta(hours=1)
 LOOKS_AT_ONCE = 50
 LOOKS = 5
 """Requests for a fresh snapshot that may stay unanswered; then Xero does not show the invoice any more."""
@@ -36,6 +36,7 @@ class Claimed:
     attempt: Attempt
     message: TemplateMessage
     tries: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,15 @@ class Look:
 class LastLook:
     """What came of it: a claim, or changes, or neither when the message waits. ``braked`` when a wave was held.
 
-    With ``lacks_link`` the message waits for its invoice's online link, which is to be asked for.
+    With ``lacks_link`` the message waits for its invoice's online link, which is to be asked for; with ``not_before``
+    nothing that the sending number sends can leave until then.
     """
 
     claimed: Claimed | None = None
     lacks_link: bool = False
     changes: Sequence[MessageChangedV1] = ()
     braked: bool = False
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,11 @@ class LookLast:
         self._new_reference = new_reference
 
     async def claim(self, due: Due) -> LastLook:
-        now = self._clock()
-        async with self._ledger.open(due.tenant_id, now) as book:
+        async with self._ledger.open(due.tenant_id, self._clock()) as book:
+            # Read inside and first: waiting for a lock must not age it, and a later pause is later than it.
+            now = self._clock()
+            if await book.is_paused():
+                return LastLook()
             intent = await book.intent(due.intent_id)
             snapshot = await book.snapshot(due.invoice_id)
             if intent is None or snapshot is None or intent.state is not MessageState.PLANNED or intent.due_at > now:
@@ -103,18 +109,23 @@ class LookLast:
         if message is None:
             gone = Decision(intent.kind, intent.stage, Verdict.CANCEL, "stage_removed")
             return LastLook(changes=await _put_aside(book, intent, snapshot, gone, now))
-        last = await book.last_sent_to(message.to)
-        if last is not None and last + SPACING > now:
-            await book.postpone(intent, last + SPACING, now)
+        breakers = await book.breakers(message.template)
+        if await _stopped(book, intent, breakers, now):
             return LastLook()
         if not intent.released and await _too_many(book, rules.brake, now):
             held, first = await book.pull_brake(now)
             changes = [stopped.changed(MessageState.HELD, "brake", now) for stopped in held]
             return LastLook(changes=changes, braked=first and bool(held))
-        return await self._leave(book, intent, snapshot, message, now)
+        return await self._leave(book, intent, snapshot, message, breakers, now)
 
     async def _leave(
-        self, book: TenantBook, intent: Intent, snapshot: Snapshot, message: TemplateMessage, now: datetime
+        self,
+        book: TenantBook,
+        intent: Intent,
+        snapshot: Snapshot,
+        message: TemplateMessage,
+        breakers: Sequence[OpenBreaker],
+        now: datetime,
     ) -> LastLook:
         rules = self._policy.for_tenant(intent.tenant_id)
         step = link_step(intent, snapshot, rules, self._catalogue, now)
@@ -122,12 +133,22 @@ class LookLast:
             return LastLook(lacks_link=True)
         if step is not LinkStep.GO:
             return LastLook()
-        attempt = Attempt(self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template)
+        turn = await book.take_turn(message.to, now)
+        if turn.kind is TurnKind.RECIPIENT and turn.until is not None:
+            await book.postpone(intent, turn.until, now)
+        if turn.kind is not TurnKind.GO:
+            return LastLook(not_before=turn.until if turn.kind is TurnKind.PACE else None)
+        attempt = Attempt(
+            self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template, intent.released
+        )
+        for breaker in breakers:
+            if not await book.take_probe(breaker, attempt.reference, now):
+                return LastLook()
         if not await book.claim(intent, attempt, now):
             return LastLook()
         if rule := why_without_link(intent, snapshot, rules, self._catalogue):
             await book.record(snapshot, Decision(intent.kind, intent.stage, Verdict.SEND, rule, now), now)
-        return LastLook(Claimed(attempt, message, intent.tries + 1))
+        return LastLook(Claimed(attempt, message, intent.tries + 1, now))
 
     async def ask_again(self, stale: Sequence[Due]) -> tuple[Sequence[Look], Sequence[MessageChangedV1]]:
         """Requests for fresh snapshots, and the cancellations of what time alone has made pointless."""
@@ -159,6 +180,8 @@ class LookLast:
             decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, rule)
             return None, await _put_aside(book, intent, snapshot, decision, now)
         if intent.look_after is not None and intent.look_after > now:
+            return None, []
+        if await _stopped(book, intent, await book.breakers(template_name(intent.kind, intent.stage, rules)), now):
             return None, []
         if intent.looks >= LOOKS:
             decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, "not_readable")
@@ -206,6 +229,16 @@ async def _put_aside(
     return [intent.changed(state, decision.rule, now)] if moved else []
 
 
+async def _stopped(book: TenantBook, intent: Intent, breakers: Sequence[OpenBreaker], now: datetime) -> bool:
+    """Whether a breaker stops the message, which then waits for it; through an open one only a probe may go."""
+    closed = closed_now(breakers, now)
+    for breaker in breakers:
+        if breaker.scope is Scope.TEMPLATE:
+            # A probe too: should it end in vain, the ledger knows by this what to try the breaker with next.
+            await book.let_wait(intent, breaker)
+    return bool(closed)
+
+
 async def _too_many(book: TenantBook, brake: Brake, now: datetime) -> bool:
-    here, everywhere = await book.sent_since(now - HOUR)
-    return here >= brake.per_tenant_per_hour or everywhere >= brake.per_installation_per_hour
+    wave = await book.wave(now, most=brake.per_tenant_per_hour, most_everywhere=brake.per_installation_per_hour)
+    return is_unusual(wave, brake, await book.busiest_hour(now) if brake.usual_times else 0)

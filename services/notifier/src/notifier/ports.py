@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
+from notifier.halts import Halts, OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant
 from notifier.whatsapp_errors import Handling
 from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
@@ -78,6 +80,47 @@ class Attempt:
     tenant_id: str
     phone: str
     template: str
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What one sending number may do: messages per second, and different recipients in 24 hours (None: any number)."""
+
+    number: str = "default"
+    per_second: float = 80
+    daily_recipients: int | None = None
+
+
+class TurnKind(StrEnum):
+    GO = "go"
+    PACE = "pace"
+    """The number's own pace: for a moment nothing can leave."""
+    RECIPIENT = "recipient"
+    """This recipient was written to a moment ago."""
+    TIER = "tier"
+    """The day's different recipients are used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whether a message may leave now as far as pace goes; ``until`` when it may not, as far as that is known."""
+
+    kind: TurnKind
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """What of an organisation waits to leave, unreleased, and what left within the hour: there and everywhere.
+
+    ``held_lately``: a wave of it was held within the hour and nobody has released it.
+    """
+
+    waiting: int
+    sent: int
+    sent_everywhere: int
+    held_lately: bool = False
 
 
 class TenantBook(Protocol):
@@ -116,9 +159,24 @@ class TenantBook(Protocol):
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
         """From planned to sending, with its attempt; False when another sender was first."""
 
-    async def last_sent_to(self, phone: str) -> datetime | None: ...
-    async def sent_since(self, since: datetime) -> tuple[int, int]:
-        """How many messages of this organisation and of the installation left after ``since``."""
+    async def is_paused(self) -> bool:
+        """Whether a person has stopped this organisation's messages, or all."""
+
+    async def breakers(self, template: str | None) -> Sequence[OpenBreaker]:
+        """Those that stop this organisation's messages of the template; without one, of any."""
+
+    async def let_wait(self, intent: Intent, breaker: OpenBreaker) -> None:
+        """Leave the intent out of what is due until the breaker closes or lets it probe."""
+
+    async def take_probe(self, breaker: OpenBreaker, reference: str, now: datetime) -> bool:
+        """Whether this attempt is the one that may pass an open breaker."""
+
+    async def take_turn(self, phone: str, now: datetime) -> Turn:
+        """Count a message as leaving now, or say why it must not."""
+
+    async def wave(self, now: datetime, *, most: int, most_everywhere: int) -> Wave: ...
+    async def busiest_hour(self, now: datetime) -> int:
+        """The most messages of this organisation that left in one hour of the last weeks."""
 
     async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
         """Hold everything planned but not released; and whether this is the first time within the hour."""
@@ -131,26 +189,33 @@ class Ledger(Protocol):
         """A transaction that is committed when the block ends well."""
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
-        """What may leave now, every organisation's first before any one's second; nothing of a lost connection."""
+        """What may leave now, every organisation's first before any one's second; nothing of a lost connection.
+
+        Nothing that is paused, and of what breakers stop no more than a probe. Where the day's recipients run short,
+        the largest debts come first and of equal ones the oldest.
+        """
 
     async def settle(
         self, attempt: Attempt, outcome: Outcome, now: datetime, *, retry_at: datetime | None = None, burns: bool = True
     ) -> Sequence[MessageChangedV1]:
-        """Record what became of an attempt, and the statuses of it that came earlier than the answer."""
+        """Record what became of an attempt, and the statuses of it that came earlier than the answer.
+
+        The breaker that an error opens is open when it returns.
+        """
 
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:
         """Call unknown what was claimed so long ago that its sender must be gone."""
 
-    async def paused_until(self, now: datetime) -> datetime | None: ...
-    async def pause(self, until: datetime, reason: str, now: datetime) -> bool:
-        """Stop all senders of the installation; True when they were running."""
+    async def halts(self) -> Halts:
+        """Everything that stands in the way now."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusNews:
     """What the provider says became of a message, found by our reference or else by the provider's id.
 
-    ``error_code`` is the provider's when it failed, ``whatsapp_phone`` the recipient's number as the provider knows it.
+    ``error_code`` is the provider's when it failed, ``whatsapp_phone`` the recipient's number as the provider knows it,
+    ``as_marketing`` that the message is billed as marketing.
     """
 
     reference: str | None
@@ -159,6 +224,7 @@ class StatusNews:
     error_code: int | None = None
     person_user_id: str | None = None
     whatsapp_phone: str | None = None
+    as_marketing: bool = False
 
     @property
     def reason(self) -> str | None:
@@ -180,6 +246,6 @@ class Lessons(Protocol):
     """What is learnt from the provider's webhooks; the same twice, or in any order, ends the same."""
 
     async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
-        """Move the message forward; what an account fault stopped is planned again, no try burnt."""
+        """Move the message forward; what a breaker stopped is planned again, no try burnt."""
 
     async def wish(self, wish: Wish, now: datetime) -> Sequence[MessageChangedV1]: ...

@@ -26,7 +26,7 @@ def render(
 
     Where no link is known that may be shown, it takes the form without.
     """
-    name = _template_name(kind, stage, rules)
+    name = template_name(kind, stage, rules)
     if name is None or snapshot.contact.phone is None:
         return None
     link = safe_link(snapshot.invoice.online_url)
@@ -42,11 +42,12 @@ def render(
 
 def linked_template(kind: MessageKind, stage: int | None, rules: TenantPolicy, catalogue: Catalogue) -> str | None:
     """The form of the message that shows a link; None when the policy wants none or there is no such form."""
-    name = _template_name(kind, stage, rules) if rules.online_link else None
+    name = template_name(kind, stage, rules) if rules.online_link else None
     return catalogue.with_link(name, rules.language) if name else None
 
 
-def _template_name(kind: MessageKind, stage: int | None, rules: TenantPolicy) -> str | None:
+def template_name(kind: MessageKind, stage: int | None, rules: TenantPolicy) -> str | None:
+    """The message's template in its plain form; None when the policy no longer has the stage."""
     if kind in _ALERT_TEMPLATES:
         return _ALERT_TEMPLATES[kind]
     return next((candidate.template for candidate in rules.stages if candidate.offset_days == stage), None)

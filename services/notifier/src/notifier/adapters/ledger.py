@@ -8,25 +8,29 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from notifier.adapters.breakers import end_probe, trip
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.opt_outs import inherit_wish
+from notifier.adapters.queue import due
 from notifier.adapters.sql import find_intents, to_intent, upsert
+from notifier.adapters.switches import halts
 from notifier.adapters.tenant_book import SqlTenantBook
+from notifier.halts import Halts
 from notifier.model import Intent
-from notifier.ports import Accepted, Attempt, Due, Outcome, Rejected, StatusNews, TenantBook
+from notifier.ports import Accepted, Attempt, Due, Outcome, Pace, Rejected, StatusNews, TenantBook
 from notifier.statuses import merged
-from notifier.still_wanted import FRESH_FOR
-from notifier.tables import attempts, intents, pauses, snapshots, tenants
+from notifier.tables import attempts, intents, tenants
 from shared.contracts.messages import MessageChangedV1, MessageState
-
-_SENDER = "whatsapp"
+from shared.runtime.database import for_reading
 
 
 class SqlLedger:
     """See :class:`notifier.ports.Ledger`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, pace: Pace | None = None) -> None:
         self._engine = engine
+        self._reading = for_reading(engine)
+        self._pace = pace or Pace()
         self._lessons = SqlLessons(engine)
 
     @asynccontextmanager
@@ -36,43 +40,15 @@ class SqlLedger:
             await db.execute(seen.on_conflict_do_nothing(index_elements=["tenant_id"]))
             # On SQLite the transaction holds the only write lock already; FOR UPDATE is left out there.
             await db.execute(sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant_id).with_for_update())
-            yield SqlTenantBook(db, tenant_id)
+            yield SqlTenantBook(db, tenant_id, self._pace)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
-        fresh = snapshots.c.read_at >= now - FRESH_FOR
-        link_known = sa.or_(
-            *(snapshots.c.body["invoice"][name].as_string().is_not(None) for name in ("online_url", "no_link_reason"))
-        )
-        link_settled = sa.or_(link_known, intents.c.link_until.is_(None), intents.c.link_until <= now)
-        may_ask = sa.or_(intents.c.look_after.is_(None), intents.c.look_after <= now)
-        turn = sa.func.row_number().over(partition_by=intents.c.tenant_id, order_by=intents.c.due_at)
-        waiting = (
-            sa.select(
-                intents.c.intent_id,
-                intents.c.tenant_id,
-                intents.c.invoice_id,
-                intents.c.correlation_id,
-                fresh.label("fresh"),
-            )
-            .join(tenants, tenants.c.tenant_id == intents.c.tenant_id)
-            .join(
-                snapshots,
-                sa.and_(snapshots.c.tenant_id == intents.c.tenant_id, snapshots.c.invoice_id == intents.c.invoice_id),
-            )
-            .where(
-                intents.c.state == MessageState.PLANNED.value,
-                intents.c.due_at <= now,
-                tenants.c.lost_at.is_(None),
-                sa.or_(sa.and_(fresh, link_settled), sa.and_(sa.not_(fresh), may_ask)),
-            )
-            .order_by(turn, intents.c.due_at)
-            .limit(limit)
-        )
-        async with self._engine.connect() as db:
-            rows = await db.execute(waiting)
-        return [
-            Due(row.intent_id, row.tenant_id, row.invoice_id, row.correlation_id, stale=not row.fresh) for row in rows
-        ]
+        async with self._reading.connect() as db:
+            return await due(db, self._pace, now, limit)
+
+    async def halts(self) -> Halts:
+        async with self._reading.connect() as db:
+            return await halts(db)
 
     async def settle(
         self, attempt: Attempt, outcome: Outcome, now: datetime, *, retry_at: datetime | None = None, burns: bool = True
@@ -103,10 +79,13 @@ class SqlLedger:
                 "details": outcome.details,
             }
         ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
-        failed_at = await db.scalar(ours.values(values).returning(attempts.c.failed_at))
+        row = (await db.execute(ours.values(values).returning(attempts))).one()
+        if isinstance(outcome, Rejected) and outcome.handling.breaker is not None:
+            await trip(db, row, outcome.handling.breaker, outcome.reason, now)
+        await end_probe(db, attempt.reference, outcome, now)
         if "whatsapp_phone" in values:
             await inherit_wish(db, attempt.phone, [values["whatsapp_phone"]])
-        return failed_at is not None
+        return row.failed_at is not None
 
     async def _conclude(
         self,
@@ -151,21 +130,3 @@ class SqlLedger:
             )
             gone: list[Intent] = [to_intent(row) for row in rows]
         return [intent.changed(MessageState.UNKNOWN, reason, now) for intent in gone]
-
-    async def paused_until(self, now: datetime) -> datetime | None:
-        async with self._engine.connect() as db:
-            until: datetime | None = await db.scalar(sa.select(pauses.c.until).where(pauses.c.scope == _SENDER))
-        return until if until is not None and until > now else None
-
-    async def pause(self, until: datetime, reason: str, now: datetime) -> bool:
-        running = await self.paused_until(now) is None
-        async with self._engine.begin() as db:
-            insert = upsert(db, pauses).values(scope=_SENDER, until=until, reason=reason)
-            await db.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["scope"],
-                    set_={"until": until, "reason": reason},
-                    where=pauses.c.until < insert.excluded.until,
-                )
-            )
-        return running

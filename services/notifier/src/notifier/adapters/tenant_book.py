@@ -8,10 +8,14 @@ from uuid import uuid4
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.adapters.brake import pull_brake, sent_since
+from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wave
+from notifier.adapters.breakers import let_wait, open_breakers, take_probe
+from notifier.adapters.pacing import take_turn
 from notifier.adapters.sql import LEFT, find_intents, to_intent, to_stage, upsert
+from notifier.adapters.switches import is_paused
+from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
-from notifier.ports import Attempt
+from notifier.ports import Attempt, Pace, Turn, Wave
 from notifier.tables import attempts, decisions, intents, opt_outs, snapshots, tenants
 from shared.contracts.messages import MessageKind, MessageState
 
@@ -22,9 +26,10 @@ MONTH = timedelta(days=30)
 class SqlTenantBook:
     """Made with the tenant's row locked; see :class:`notifier.ports.TenantBook`."""
 
-    def __init__(self, connection: AsyncConnection, tenant_id: str) -> None:
+    def __init__(self, connection: AsyncConnection, tenant_id: str, pace: Pace) -> None:
         self._db = connection
         self._tenant_id = tenant_id
+        self._pace = pace
 
     async def tenant(self) -> Tenant:
         row = await self._tenant_row()
@@ -149,6 +154,8 @@ class SqlTenantBook:
             "looks": 0,
             "look_after": None,
             "link_until": None,
+            "waits_for": None,
+            "weight": float(snapshot.invoice.amount_due),
             "correlation_id": correlation_id,
         }
         insert = upsert(self._db, intents).values(
@@ -204,6 +211,7 @@ class SqlTenantBook:
             phone=attempt.phone,
             claimed_at=now,
             changed_at=now,
+            waits_for=None,
             tries=intents.c.tries + 1,
         )
         if claimed:
@@ -214,9 +222,12 @@ class SqlTenantBook:
                     tenant_id=attempt.tenant_id,
                     phone=attempt.phone,
                     template=attempt.template,
+                    number=self._pace.number,
+                    released=attempt.released,
                     started_at=now,
                 )
             )
+            await count_in_hour(self._db, self._tenant_id, now)
         return claimed
 
     async def _change(self, intent: Intent, **values: object) -> bool:
@@ -228,12 +239,27 @@ class SqlTenantBook:
         )
         return changed.rowcount == 1
 
-    async def last_sent_to(self, phone: str) -> datetime | None:
-        newest = sa.select(attempts.c.started_at).where(attempts.c.phone == phone)
-        return await self._db.scalar(newest.order_by(attempts.c.started_at.desc()).limit(1))
+    async def is_paused(self) -> bool:
+        return await is_paused(self._db, self._tenant_id)
 
-    async def sent_since(self, since: datetime) -> tuple[int, int]:
-        return await sent_since(self._db, self._tenant_id, since)
+    async def breakers(self, template: str | None) -> Sequence[OpenBreaker]:
+        found = await open_breakers(self._db)
+        return [item for item in found if item.concerns(self._pace.number, self._tenant_id, template)]
+
+    async def let_wait(self, intent: Intent, breaker: OpenBreaker) -> None:
+        await let_wait(self._db, intent.intent_id, breaker)
+
+    async def take_probe(self, breaker: OpenBreaker, reference: str, now: datetime) -> bool:
+        return await take_probe(self._db, breaker, reference, now)
+
+    async def take_turn(self, phone: str, now: datetime) -> Turn:
+        return await take_turn(self._db, self._pace, phone, now)
+
+    async def wave(self, now: datetime, *, most: int, most_everywhere: int) -> Wave:
+        return await wave(self._db, self._tenant_id, now, most=most, most_everywhere=most_everywhere)
+
+    async def busiest_hour(self, now: datetime) -> int:
+        return await busiest_hour(self._db, self._tenant_id, now)
 
     async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
         return await pull_brake(self._db, self._tenant_id, now)
