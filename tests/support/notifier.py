@@ -110,19 +110,19 @@ class World:
         self.learn = Learn(SqlLessons(engine), clock=self.clock, stopped=self.stops.append)
         self.connection = NoteConnection(self.ledger, clock=self.clock, wake=_nothing)
 
-    def another_sender(self) -> Sender:
+    def another_sender(self, clock: Callable[[], datetime] | None = None) -> Sender:
         return Sender(
             self.ledger,
             LookLast(
                 self.ledger,
                 self.policy,
                 load_catalogue(CATALOGUE),
-                clock=self.clock,
+                clock=clock or self.clock,
                 new_reference=lambda: f"v1.{uuid4().hex}",
             ),
             self.provider,
             self.events,
-            clock=self.clock,
+            clock=clock or self.clock,
             log=SenderLog(Figures(CollectorRegistry())),
         )
 

@@ -20,6 +20,7 @@ from notifier.model import Intent
 from notifier.ports import Accepted, Attempt, Due, Outcome, Pace, Rejected, StatusNews, TenantBook
 from notifier.statuses import merged
 from notifier.tables import attempts, intents, tenants
+from notifier.whatsapp_errors import Scope
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.runtime.database import for_reading
 
@@ -105,6 +106,9 @@ class SqlLedger:
                 return []
             state = MessageState.FAILED if retry_at is None else MessageState.PLANNED
             values = {"due_at": retry_at or intent.due_at, "tries": intent.tries if burns else intent.tries - 1}
+            breaker = outcome.handling.breaker
+            if breaker is not None and breaker.scope is Scope.TEMPLATE:
+                values["waits_for"] = f"{breaker.scope.value}:{attempt.template}"
         else:
             news = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN
             state = merged(intent.state, news)
