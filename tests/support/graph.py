@@ -46,11 +46,11 @@ class Graph:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request a connection."""
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except asyncio.IncompleteReadError:  # TLS said to a plain server
+        first = await reader.read(1)
+        if first != b"P":  # TLS said to a plain server, or nothing
             writer.close()
             return
+        head = await reader.readuntil(b"\r\n\r\n")
         length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-l"))
         asked = json.loads(await reader.readexactly(length))
         kind = self._faults.pop(asked["to"], "")

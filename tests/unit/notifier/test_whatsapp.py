@@ -12,8 +12,9 @@ import pytest
 from notifier.adapters.whatsapp import WhatsAppProvider, request_body
 from notifier.ports import Accepted, Outcome, Rejected, TemplateMessage, Unknown
 from notifier.sender import next_try
-from notifier.whatsapp_errors import ErrorClass, handling, is_listed, retry_after
+from notifier.whatsapp_errors import NOT_REACHED, ErrorClass, handling, is_listed, retry_after
 from support.builders import NOON
+from support.waiting import eventually
 
 MESSAGE = TemplateMessage("+919876543210", "invoice_overdue", "en", (("contact_name", "Asha"), ("amount", "INR 1.00")))
 PATH = "/v25.0/1/messages"
@@ -175,3 +176,35 @@ def test_when_to_try_again() -> None:
     assert after(131049, 1) == (None, True)
     assert after(131026, 1) == (None, True)
     assert retry_after(100) == timedelta(hours=1)
+
+
+async def silent_server(heard: list[bytes]) -> asyncio.Server:
+    """Takes connections and what is written to them, and says nothing."""
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read())
+        writer.close()
+
+    return await asyncio.start_server(listen, "127.0.0.1", 0)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "outcome"),
+    [("https", Rejected("not_reached_TimeoutError", NOT_REACHED)), ("http", Unknown("no_answer_TimeoutError"))],
+)
+async def test_only_what_began_to_be_written_is_unknown(scheme: str, outcome: Outcome) -> None:
+    async with await silent_server([]) as server:
+        url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=None) as client:
+            assert await WhatsAppProvider(client, path=PATH, deadline_seconds=0.3).send(MESSAGE, "v1.ref") == outcome
+
+
+async def test_a_request_that_cannot_begin_in_time_is_never_written() -> None:
+    heard: list[bytes] = []
+    readings = iter([0.0, 1.6])
+    async with await silent_server(heard) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=None) as client:
+            provider = WhatsAppProvider(client, path=PATH, deadline_seconds=5, monotonic=lambda: next(readings))
+            assert await provider.send(MESSAGE, "v1.ref") == Rejected("not_reached_TooLateToStart", NOT_REACHED)
+        await eventually(lambda: heard == [b""], what="a connection without a byte")

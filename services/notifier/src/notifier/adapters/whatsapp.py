@@ -11,6 +11,8 @@ from notifier.halts import CONNECT_SECONDS
 from notifier.ports import Accepted, Outcome, Rejected, TemplateMessage, Unknown
 from notifier.whatsapp_errors import NOT_REACHED, handling
 
+_WRITING = "send_request_headers.started"
+
 
 class _TooLateToStart(Exception):  # noqa: N818 - no error: the message is only not written any more
     """Making the connection took so long that what the claim was told may not hold any more."""
@@ -49,10 +51,15 @@ class WhatsAppProvider:
 
     async def send(self, message: TemplateMessage, attempt_ref: str) -> Outcome:
         start_by = self._monotonic() + self._connect_seconds
+        connecting = writing = False
 
         async def watch(event: str, _: object) -> None:
-            if event.endswith("send_request_headers.started") and self._monotonic() > start_by:
-                raise _TooLateToStart
+            nonlocal connecting, writing
+            if event.endswith(_WRITING):
+                if self._monotonic() > start_by:
+                    raise _TooLateToStart
+                writing = True
+            connecting = connecting or event.startswith("connection.")
 
         try:
             async with asyncio.timeout(self._deadline_seconds):
@@ -62,6 +69,8 @@ class WhatsAppProvider:
         except _NEVER_REACHED as error:
             return Rejected(f"not_reached_{type(error).__name__.lstrip('_')}", NOT_REACHED)
         except (httpx.HTTPError, TimeoutError) as error:
+            if connecting and not writing:
+                return Rejected(f"not_reached_{type(error).__name__}", NOT_REACHED)
             return Unknown(f"no_answer_{type(error).__name__}")
         return read_answer(response)
 
