@@ -14,7 +14,6 @@ from notifier.ports import Accepted, Outcome, Rejected, TemplateMessage, Unknown
 from notifier.sender import next_try
 from notifier.whatsapp_errors import NOT_REACHED, ErrorClass, handling, is_listed, retry_after
 from support.builders import NOON
-from support.waiting import eventually
 
 MESSAGE = TemplateMessage("+919876543210", "invoice_overdue", "en", (("contact_name", "Asha"), ("amount", "INR 1.00")))
 PATH = "/v25.0/1/messages"
@@ -178,33 +177,35 @@ def test_when_to_try_again() -> None:
     assert retry_after(100) == timedelta(hours=1)
 
 
-async def silent_server(heard: list[bytes]) -> asyncio.Server:
-    """Takes connections and what is written to them, and says nothing."""
+class Hanging(httpx.AsyncBaseTransport):
+    """Goes through the phases of a request as httpcore names them, and never comes to an end."""
 
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.append(await reader.read())
-        writer.close()
+    def __init__(self, *phases: str) -> None:
+        self._phases = phases
 
-    return await asyncio.start_server(listen, "127.0.0.1", 0)
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        for phase in self._phases:
+            await request.extensions["trace"](phase, {})
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
 
 
-@pytest.mark.parametrize(
-    ("scheme", "outcome"),
-    [("https", Rejected("not_reached_TimeoutError", NOT_REACHED)), ("http", Unknown("no_answer_TimeoutError"))],
-)
-async def test_only_what_began_to_be_written_is_unknown(scheme: str, outcome: Outcome) -> None:
-    async with await silent_server([]) as server:
-        url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=None) as client:
-            assert await WhatsAppProvider(client, path=PATH, deadline_seconds=0.3).send(MESSAGE, "v1.ref") == outcome
+CONNECTING = ("connection.connect_tcp.started", "connection.start_tls.started")
+WRITING = "http11.send_request_headers.started"
+
+
+async def hang(*phases: str, monotonic: Callable[[], float] = lambda: 0.0) -> Outcome:
+    async with httpx.AsyncClient(transport=Hanging(*phases), base_url="http://graph") as client:
+        return await WhatsAppProvider(client, path=PATH, deadline_seconds=0.05, monotonic=monotonic).send(MESSAGE, "r")
+
+
+async def test_only_what_began_to_be_written_is_unknown() -> None:
+    assert await hang(*CONNECTING) == Rejected("not_reached_TimeoutError", NOT_REACHED)
+    assert await hang(*CONNECTING, WRITING) == Unknown("no_answer_TimeoutError")
+    assert await hang(WRITING) == Unknown("no_answer_TimeoutError")
 
 
 async def test_a_request_that_cannot_begin_in_time_is_never_written() -> None:
-    heard: list[bytes] = []
     readings = iter([0.0, 1.6])
-    async with await silent_server(heard) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=None) as client:
-            provider = WhatsAppProvider(client, path=PATH, deadline_seconds=5, monotonic=lambda: next(readings))
-            assert await provider.send(MESSAGE, "v1.ref") == Rejected("not_reached_TooLateToStart", NOT_REACHED)
-        await eventually(lambda: heard == [b""], what="a connection without a byte")
+    outcome = await hang(*CONNECTING, WRITING, monotonic=lambda: next(readings))
+    assert outcome == Rejected("not_reached_TooLateToStart", NOT_REACHED)

@@ -241,4 +241,5 @@ async def _stopped(book: TenantBook, intent: Intent, breakers: Sequence[OpenBrea
 
 async def _too_many(book: TenantBook, brake: Brake, now: datetime) -> bool:
     wave = await book.wave(now, most=brake.per_tenant_per_hour, most_everywhere=brake.per_installation_per_hour)
-    return is_unusual(wave, brake, await book.busiest_hour(now) if brake.usual_times else 0)
+    small = wave.sent + wave.waiting <= brake.usual_floor
+    return is_unusual(wave, brake, 0 if small or not brake.usual_times else await book.busiest_hour(now))

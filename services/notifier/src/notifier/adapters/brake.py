@@ -31,34 +31,43 @@ async def wave(db: AsyncConnection, tenant_id: str, now: datetime, *, most: int,
         )
         .limit(max(most, most_everywhere) + 1)
     )
-    braked_at = await db.scalar(sa.select(tenants.c.braked_at).where(tenants.c.tenant_id == tenant_id))
-    here, everywhere = await sent_since(db, tenant_id, now - HOUR, most_everywhere)
-    return Wave(
-        waiting=int(await db.scalar(sa.select(sa.func.count()).select_from(waiting.subquery())) or 0),
-        sent=here,
-        sent_everywhere=everywhere,
-        held_lately=braked_at is not None and braked_at > now - HOUR,
-    )
+    began = attempts.c.started_at > now - HOUR
+    left = _left(now - HOUR)
+    here = sa.select(sa.func.count()).select_from(attempts).where(left, attempts.c.tenant_id == tenant_id)
+    everywhere = sa.select(sa.func.count()).select_from(attempts).where(began)
+    row = (
+        await db.execute(
+            sa.select(
+                sa.select(sa.func.count()).select_from(waiting.subquery()).scalar_subquery().label("waiting"),
+                here.scalar_subquery().label("here"),
+                everywhere.scalar_subquery().label("everywhere"),
+                tenants.c.braked_at,
+            ).where(tenants.c.tenant_id == tenant_id)
+        )
+    ).one()
+    sent_everywhere = row.everywhere
+    if row.waiting + sent_everywhere > most_everywhere:
+        # Only near the limit it matters which of them really left.
+        counted = sa.select(sa.func.count()).select_from(attempts).where(left)
+        sent_everywhere = int(await db.scalar(counted) or 0)
+    held_lately = row.braked_at is not None and row.braked_at > now - HOUR
+    return Wave(row.waiting, row.here, sent_everywhere, held_lately)
 
 
-async def sent_since(db: AsyncConnection, tenant_id: str, since: datetime, most_everywhere: int = 0) -> tuple[int, int]:
-    """Messages of the organisation and of the installation that left, or may have, after ``since``.
+async def sent_since(db: AsyncConnection, tenant_id: str, since: datetime) -> tuple[int, int]:
+    """Messages of the organisation and of the installation that left, or may have, after ``since``."""
+    rows = sa.select(sa.func.count()).select_from(attempts).where(_left(since))
+    return int(await db.scalar(rows.where(attempts.c.tenant_id == tenant_id)) or 0), int(await db.scalar(rows) or 0)
 
-    What a person released is not counted. Up to ``most_everywhere`` the second may count too many, being no limit yet.
-    """
-    began = attempts.c.started_at > since
-    left = sa.and_(
-        began,
+
+def _left(since: datetime) -> sa.ColumnElement[bool]:
+    """What a person released is not counted."""
+    return sa.and_(
+        attempts.c.started_at > since,
         attempts.c.released.is_(False),
         sa.func.coalesce(attempts.c.outcome, "") != "rejected",
         sa.func.coalesce(attempts.c.error_class, "").not_in(_HELD_BACK),
     )
-    rows = sa.select(sa.func.count()).select_from(attempts)
-    here = int(await db.scalar(rows.where(left, attempts.c.tenant_id == tenant_id)) or 0)
-    everywhere = int(await db.scalar(rows.where(began)) or 0)
-    if everywhere > most_everywhere:
-        everywhere = int(await db.scalar(rows.where(left)) or 0)
-    return here, everywhere
 
 
 async def busiest_hour(db: AsyncConnection, tenant_id: str, now: datetime) -> int:

@@ -37,10 +37,12 @@ class SqlLedger:
     @asynccontextmanager
     async def open(self, tenant_id: str, now: datetime) -> AsyncIterator[TenantBook]:
         async with self._engine.begin() as db:
-            seen = upsert(db, tenants).values(tenant_id=tenant_id, connected_at=now, announced=False)
-            await db.execute(seen.on_conflict_do_nothing(index_elements=["tenant_id"]))
             # On SQLite the transaction holds the only write lock already; FOR UPDATE is left out there.
-            await db.execute(sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant_id).with_for_update())
+            locked = sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant_id).with_for_update()
+            if await db.scalar(locked) is None:
+                seen = upsert(db, tenants).values(tenant_id=tenant_id, connected_at=now, announced=False)
+                await db.execute(seen.on_conflict_do_nothing(index_elements=["tenant_id"]))
+                await db.execute(locked)
             yield SqlTenantBook(db, tenant_id, self._pace)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:

@@ -17,14 +17,17 @@ _GO = Turn(TurnKind.GO)
 
 
 async def take_turn(db: AsyncConnection, pace: Pace, phone: str, now: datetime) -> Turn:
-    """Count a message to ``phone`` as leaving now, or say why it must not. To be rolled back when it does not leave.
+    """Count a message to ``phone`` as leaving now, or say why it must not.
 
     The row of the sending number is locked first: two transactions never count at once, whoever they work for.
     """
-    start = upsert(db, numbers).values(number=pace.number, next_at=now)
-    await db.execute(start.on_conflict_do_nothing(index_elements=["number"]))
     ours = numbers.c.number == pace.number
-    next_at = await db.scalar(sa.select(numbers.c.next_at).where(ours).with_for_update()) or now
+    locked = sa.select(numbers.c.next_at).where(ours).with_for_update()
+    next_at = await db.scalar(locked)
+    if next_at is None:
+        start = upsert(db, numbers).values(number=pace.number, next_at=now)
+        await db.execute(start.on_conflict_do_nothing(index_elements=["number"]))
+        next_at = await db.scalar(locked) or now
     if next_at > now + _AT_ONCE:
         return Turn(TurnKind.PACE, next_at - _AT_ONCE)
     last = await db.scalar(sa.select(recipients.c.claimed_at).where(recipients.c.phone == phone))
