@@ -1,7 +1,8 @@
 """The ledger in SQL: transactions per organisation, the queue of what is due, and what became of attempts."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -32,11 +33,15 @@ class SqlLedger:
         self._engine = engine
         self._reading = for_reading(engine)
         self._pace = pace or Pace()
+        # SQLite has one writer: who waits for it here waits for its end, who waits inside it sleeps and looks again.
+        self._writer: AbstractAsyncContextManager[None] = (
+            asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
+        )
         self._lessons = SqlLessons(engine)
 
     @asynccontextmanager
     async def open(self, tenant_id: str, now: datetime) -> AsyncIterator[TenantBook]:
-        async with self._engine.begin() as db:
+        async with self._writer, self._engine.begin() as db:
             # On SQLite the transaction holds the only write lock already; FOR UPDATE is left out there.
             locked = sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant_id).with_for_update()
             if await db.scalar(locked) is None:
@@ -56,7 +61,7 @@ class SqlLedger:
     async def settle(
         self, attempt: Attempt, outcome: Outcome, now: datetime, *, retry_at: datetime | None = None, burns: bool = True
     ) -> Sequence[MessageChangedV1]:
-        async with self._engine.begin() as db:
+        async with self._writer, self._engine.begin() as db:
             failed = await self._record_outcome(db, attempt, outcome, now)
             changes: Sequence[MessageChangedV1] = []
             if not (failed and isinstance(outcome, Accepted)):
@@ -127,7 +132,7 @@ class SqlLedger:
 
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:
         reason = "sender_gone"
-        async with self._engine.begin() as db:
+        async with self._writer, self._engine.begin() as db:
             rows = await db.execute(
                 sa.update(intents)
                 .where(intents.c.state == MessageState.SENDING.value, intents.c.claimed_at < claimed_before)
