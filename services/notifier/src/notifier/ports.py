@@ -95,16 +95,15 @@ class Pace:
 class TurnKind(StrEnum):
     GO = "go"
     PACE = "pace"
-    """The number's own pace: for a moment nothing can leave."""
+    """For a moment nothing of the number can leave."""
     RECIPIENT = "recipient"
-    """This recipient was written to a moment ago."""
     TIER = "tier"
     """The day's different recipients are used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Whether a message may leave now as far as pace goes; ``until`` when it may not, as far as that is known."""
+    """Whether a message may leave now by pace; ``until`` when it may not, as far as that is known."""
 
     kind: TurnKind
     until: datetime | None = None

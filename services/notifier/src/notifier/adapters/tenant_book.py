@@ -1,7 +1,7 @@
 """One organisation's part of the ledger inside one transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -10,17 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wave
 from notifier.adapters.breakers import let_wait, open_breakers, take_probe
+from notifier.adapters.history import history
 from notifier.adapters.pacing import take_turn
-from notifier.adapters.sql import LEFT, find_intents, to_intent, to_stage, upsert
+from notifier.adapters.sql import find_intents, to_intent, to_stage, upsert
 from notifier.adapters.switches import is_paused
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt, Pace, Turn, Wave
-from notifier.tables import attempts, decisions, intents, opt_outs, snapshots, tenants
+from notifier.tables import attempts, decisions, intents, snapshots, tenants
 from shared.contracts.messages import MessageKind, MessageState
-
-WEEK = timedelta(days=7)
-MONTH = timedelta(days=30)
 
 
 class SqlTenantBook:
@@ -84,35 +82,7 @@ class SqlTenantBook:
         await self._db.execute(asked.values(looks=0, look_after=None))
 
     async def history(self, snapshot: Snapshot, now: datetime, *, leaving: Intent | None = None) -> History:
-        invoice_id, phone = snapshot.invoice.invoice_id, snapshot.contact.phone
-        judged = await self._db.scalar(
-            sa.select(decisions.c.rule).where(
-                decisions.c.tenant_id == self._tenant_id,
-                decisions.c.invoice_id == invoice_id,
-                decisions.c.kind == MessageKind.ISSUED.value,
-                decisions.c.rule != "not_issued",
-            )
-        )
-        out = phone and await self._db.scalar(sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == phone))
-        planned = (intents.c.state == MessageState.PLANNED.value) & (intents.c.invoice_id != invoice_id)
-        reminders = sa.select(intents.c.claimed_at).where(
-            intents.c.tenant_id == self._tenant_id,
-            intents.c.contact_id == snapshot.contact.contact_id,
-            intents.c.kind == MessageKind.REMINDER.value,
-            intents.c.state.in_(LEFT) if leaving else intents.c.state.in_(LEFT) | planned,
-            intents.c.intent_id != (leaving.intent_id if leaving else ""),
-        )
-        moments = [moment or now for (moment,) in await self._db.execute(reminders)]
-        return History(
-            tenant=await self.tenant(),
-            intents=tuple(
-                await find_intents(self._db, intents.c.tenant_id == self._tenant_id, intents.c.invoice_id == invoice_id)
-            ),
-            issue_judged=judged is not None,
-            opted_out=bool(out),
-            reminders_this_week=sum(moment > now - WEEK for moment in moments),
-            reminders_this_month=sum(moment > now - MONTH for moment in moments),
-        )
+        return await history(self._db, await self.tenant(), snapshot, now, leaving)
 
     async def record(self, snapshot: Snapshot, decision: Decision, now: datetime) -> None:
         values = {
