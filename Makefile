@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why release resolve templates-push templates-status
+.PHONY: help setup check test bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why release resolve templates-push templates-status pause resume stops
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -97,6 +97,15 @@ release: setup ## let held messages of an organisation go; TENANT=… ARGS=…
 resolve: setup ## messages nobody knows the end of; TENANT=… ARGS="--invoice … --resend" or --close settles them
 	$(call need,TENANT)
 	$(DEPLOY) resolve "$(TENANT)" $(ARGS)
+
+pause: setup ## stop messages within two seconds and drop none; TENANT=… for one organisation, BY=‹who›
+	$(DEPLOY) pause $(if $(TENANT),"$(TENANT)") $(if $(BY),--by "$(BY)")
+
+resume: setup ## let them go on; TENANT=… for one organisation, BY=‹who›
+	$(DEPLOY) resume $(if $(TENANT),"$(TENANT)") $(if $(BY),--by "$(BY)")
+
+stops: setup ## what keeps messages back, and what to do; ARGS=--probe lets one message try each breaker
+	$(DEPLOY) stops $(ARGS)
 
 templates-push: setup ## make and change templates on the WhatsApp Business Account; what it has already stays
 	$(DEPLOY) templates-push

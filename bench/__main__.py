@@ -3,13 +3,14 @@
 import argparse
 from time import perf_counter
 
-from bench import door, events, fairness, limits, tokens
+from bench import door, events, fairness, ledger, limits, tokens
 from bench.tables import load_line
 
 _ALL = {
     "door": door.measure,
     "events": events.measure,
     "fairness": fairness.measure,
+    "ledger": ledger.measure,
     "limits": limits.measure,
     "tokens": tokens.measure,
 }

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from notifier.answers import why
-from notifier.last_look import LOOKS
 from notifier.links import LINK_PATIENCE
+from notifier.looks import LOOKS
 from shared.contracts.invoices import CauseKind
 from shared.contracts.scans import InvoiceLookRequestedV1
 from support.builders import INVOICE, NOON, TENANT

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from notifier.answers import why
-from notifier.last_look import LOOKS, patience
+from notifier.looks import LOOKS, patience
 from notifier.why import table
 from shared.contracts.connections import ConnectionEstablishedV1, ConnectionLostV1
 from shared.contracts.scans import InvoiceLookRequestedV1

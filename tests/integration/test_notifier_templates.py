@@ -10,9 +10,11 @@ from structlog.testing import capture_logs
 from notifier.adapters.template_book import SqlTemplateBook
 from notifier.answers import why
 from notifier.catalogue import load_catalogue
+from notifier.ports import Rejected
 from notifier.telemetry import Figures, TemplateLog
 from notifier.template_examples import needed_by
 from notifier.template_watch import ASK_EVERY, WatchTemplates
+from notifier.whatsapp_errors import handling
 from shared.contracts.whatsapp import WhatsAppTemplateChangedV1
 from shared.policy import Policy
 from support.account import ACCOUNT, Account, business_account
@@ -47,6 +49,10 @@ async def try_to_send(notifier: World, **invoice: Any) -> list[str]:
     return [message.template for message, _ in notifier.provider.posts]
 
 
+def refused(code: int) -> Rejected:
+    return Rejected(f"whatsapp_{code}", handling(code), code=code)
+
+
 async def rule(notifier: World) -> str:
     (answer,) = await why(notifier.engine, TENANT)
     return answer.rule
@@ -59,7 +65,7 @@ async def ask_again(notifier: World, watching: WatchTemplates) -> None:
 
 @pytest.mark.parametrize("status", ["PAUSED", "DISABLED", "PENDING", "REJECTED"])
 async def test_it_waits_while_paused_and_leaves_once_the_list_says_approved(database_url: str, status: str) -> None:
-    async with world(database_url, PLAIN, ACCOUNT) as notifier, business_account(notifier.clock) as account:
+    async with world(database_url, PLAIN, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
         await account.sandbox.change_template(TEMPLATE, status=status, language="en", tell=False)
         watching = watch(notifier, account)
         assert await watching.ask()
@@ -72,7 +78,7 @@ async def test_it_waits_while_paused_and_leaves_once_the_list_says_approved(data
 
 
 async def test_webhooks_stop_it_at_once_and_let_it_go_at_once(database_url: str) -> None:
-    async with world(database_url, PLAIN, ACCOUNT) as notifier, business_account(notifier.clock) as account:
+    async with world(database_url, PLAIN, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
         watching = watch(notifier, account)
         assert await watching.ask()
         notifier.clock.forward(minutes=1)
@@ -88,7 +94,7 @@ async def test_webhooks_stop_it_at_once_and_let_it_go_at_once(database_url: str)
 
 
 async def test_an_old_webhook_that_comes_late_changes_nothing(database_url: str) -> None:
-    async with world(database_url, PLAIN, ACCOUNT) as notifier, business_account(notifier.clock) as account:
+    async with world(database_url, PLAIN, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
         watching = watch(notifier, account)
         await account.sandbox.change_template(TEMPLATE, status="PAUSED")
         notifier.clock.forward(minutes=5)
@@ -100,7 +106,7 @@ async def test_an_old_webhook_that_comes_late_changes_nothing(database_url: str)
         notifier.clock.forward(minutes=5)
         assert await watching.ask()
         await watching(news[0])
-        assert await SqlTemplateBook(notifier.engine).look_again(notifier.clock.now) == 0
+        assert await SqlTemplateBook(notifier.engine).look_again([TEMPLATE], notifier.clock.now) == 0
         async with notifier.ledger.open(TENANT, notifier.clock.now) as book:
             state = await book.template(ACCOUNT, TEMPLATE, "en")
         assert state is not None
@@ -108,7 +114,7 @@ async def test_an_old_webhook_that_comes_late_changes_nothing(database_url: str)
 
 
 async def test_marketing_is_not_paid_for_by_accident(database_url: str) -> None:
-    async with world(database_url, PLAIN, ACCOUNT) as notifier, business_account(notifier.clock) as account:
+    async with world(database_url, PLAIN, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
         watching = watch(notifier, account)
         await account.sandbox.change_template(TEMPLATE, category="MARKETING")
         for news in account.news():
@@ -118,7 +124,7 @@ async def test_marketing_is_not_paid_for_by_accident(database_url: str) -> None:
 
 
 async def test_what_the_account_lacks_waits_with_the_reason(database_url: str) -> None:
-    async with world(database_url, PLAIN, ACCOUNT) as notifier, business_account(notifier.clock) as account:
+    async with world(database_url, PLAIN, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
         await account.sandbox.forget_templates()
         watching = watch(notifier, account)
         with capture_logs() as logs:
@@ -139,15 +145,46 @@ async def test_what_the_account_lacks_waits_with_the_reason(database_url: str) -
 
 
 async def test_a_form_with_a_link_that_may_not_be_used_gives_way_to_the_plain_one(database_url: str) -> None:
-    async with world(database_url, LINKED, ACCOUNT) as notifier, business_account(notifier.clock) as account:
+    async with world(database_url, LINKED, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
         await account.sandbox.change_template(f"{TEMPLATE}_with_link", status="PENDING", tell=False)
         assert await watch(notifier, account, LINKED).ask()
         assert await try_to_send(notifier, **LINK) == [TEMPLATE]
         assert await rule(notifier) == "without_link_template_pending"
 
 
+async def test_what_whatsapp_refused_of_a_form_with_a_link_gives_way_to_the_plain_one_too(database_url: str) -> None:
+    linked = f"{TEMPLATE}_with_link"
+    async with world(database_url, LINKED) as notifier:
+        notifier.provider.answers.append(refused(132001))
+        assert await try_to_send(notifier, **LINK) == [linked]
+        notifier.clock.forward(minutes=1)
+        assert await try_to_send(notifier, **LINK, invoice_id="another", number="INV-2") == [linked, TEMPLATE]
+        answers = await why(notifier.engine, TENANT, "another")
+        assert [answer.rule for answer in answers] == ["without_link_whatsapp_132001"]
+        # When the time has come one message tries again, and all may have their link once it was taken.
+        notifier.clock.forward(hours=3)
+        assert await try_to_send(notifier, **LINK) == [linked, TEMPLATE, linked]
+        assert (await notifier.ledger.halts()).breakers == ()
+
+
+async def test_what_whatsapp_refused_is_tried_as_soon_as_the_account_says_it_may_be_used(database_url: str) -> None:
+    async with world(database_url, PLAIN, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
+        watching = watch(notifier, account)
+        assert await watching.ask()
+        notifier.provider.answers.append(refused(132015))
+        assert await try_to_send(notifier) == [TEMPLATE]
+        for status, posts in (("PAUSED", 1), ("APPROVED", 2)):
+            notifier.clock.forward(minutes=1)
+            await account.sandbox.change_template(TEMPLATE, status=status)
+            for news in account.news():
+                await watching(news)
+            assert len(await try_to_send(notifier)) == posts
+        assert (await notifier.ledger.halts()).breakers == ()
+        assert (await notifier.intent()).tries == 1
+
+
 async def test_no_link_is_asked_for_that_could_not_be_shown(database_url: str) -> None:
-    async with world(database_url, LINKED, ACCOUNT) as notifier, business_account(notifier.clock) as account:
+    async with world(database_url, LINKED, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
         await account.sandbox.change_template(f"{TEMPLATE}_with_link", status="PAUSED", tell=False)
         assert await watch(notifier, account, LINKED).ask()
         assert await try_to_send(notifier) == [TEMPLATE]
@@ -155,7 +192,7 @@ async def test_no_link_is_asked_for_that_could_not_be_shown(database_url: str) -
 
 
 async def test_an_account_that_may_not_be_asked_holds_nothing_back_and_says_so_once(database_url: str) -> None:
-    async with world(database_url, PLAIN, ACCOUNT) as notifier, business_account(notifier.clock) as account:
+    async with world(database_url, PLAIN, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
         watching = watch(notifier, account)
         await account.sandbox.change_template(TEMPLATE, status="PAUSED", tell=False)
         await watching.ask()
@@ -183,7 +220,7 @@ async def test_without_an_account_id_it_says_so_once_and_asks_nobody(database_ur
 
 
 async def test_a_passing_fault_keeps_what_is_known(database_url: str) -> None:
-    async with world(database_url, PLAIN, ACCOUNT) as notifier, business_account(notifier.clock) as account:
+    async with world(database_url, PLAIN, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
         watching = watch(notifier, account)
         await account.sandbox.change_template(TEMPLATE, status="PAUSED", tell=False)
         await watching.ask()
@@ -194,14 +231,14 @@ async def test_a_passing_fault_keeps_what_is_known(database_url: str) -> None:
 
 
 async def test_replicas_ask_the_account_once_between_them(database_url: str) -> None:
-    async with world(database_url, PLAIN, ACCOUNT) as notifier, business_account(notifier.clock) as account:
+    async with world(database_url, PLAIN, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
         for _ in range(4):
             assert await watch(notifier, account).ask()
         assert len(await account.sandbox.journal("whatsapp.templates")) == 1
 
 
 async def test_another_account_s_webhook_is_not_ours(database_url: str) -> None:
-    async with world(database_url, PLAIN, ACCOUNT) as notifier, business_account(notifier.clock) as account:
+    async with world(database_url, PLAIN, account=ACCOUNT) as notifier, business_account(notifier.clock) as account:
         await account.sandbox.change_template(TEMPLATE, status="PAUSED")
         for news in account.news():
             foreign = WhatsAppTemplateChangedV1.model_validate(news.model_dump() | {"account_id": "another"})

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from notifier.account_templates import TemplateState
+from notifier.halts import CLAIM_SPACING, OpenBreaker
 from notifier.model import MONTH, WEEK, Decision, History, Intent, Snapshot, Tenant, Verdict
-from notifier.ports import Attempt
+from notifier.ports import Attempt, Turn, TurnKind, Wave
 from shared.contracts.messages import MessageKind, MessageState
 
 Key = tuple[str, MessageKind, int | None]
@@ -134,13 +136,32 @@ class MemoryBook:
         self.intents[key] = replace(self.intents[key], **values)  # type: ignore[arg-type]  # fields by name
         return True
 
-    async def last_sent_to(self, phone: str) -> datetime | None:
-        return self._last_to.get(phone)
+    async def template(self, account: str, name: str, language: str) -> TemplateState | None:
+        return None
 
-    async def sent_since(self, since: datetime) -> tuple[int, int]:
-        self._left = [moment for moment in self._left if moment > since - timedelta(hours=1)]
-        count = sum(moment > since for moment in self._left)
-        return count, count
+    async def is_paused(self) -> bool:
+        return False
+
+    async def breakers(self, template: str | None) -> Sequence[OpenBreaker]:
+        return ()
+
+    async def let_wait(self, intent: Intent, breaker: OpenBreaker) -> None: ...
+
+    async def take_probe(self, breaker: OpenBreaker, reference: str, now: datetime) -> bool:
+        raise AssertionError("no breaker opens here")
+
+    async def take_turn(self, phone: str, now: datetime) -> Turn:
+        free_at = self._last_to.get(phone, now - CLAIM_SPACING) + CLAIM_SPACING
+        return Turn(TurnKind.GO) if free_at <= now else Turn(TurnKind.RECIPIENT, free_at)
+
+    async def wave(self, now: datetime, *, most: int, most_everywhere: int) -> Wave:
+        self._left = [moment for moment in self._left if moment > now - timedelta(hours=1)]
+        planned = (intent for intent in self.intents.values() if intent.state is MessageState.PLANNED)
+        waiting = sum(intent.due_at <= now and not intent.released for intent in planned)
+        return Wave(waiting, len(self._left), len(self._left))
+
+    async def busiest_hour(self, now: datetime) -> int:
+        return 0
 
     async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
         raise AssertionError("no wave is big enough here")

@@ -19,7 +19,7 @@ from notifier.connections import NoteConnection
 from notifier.intake import Intake
 from notifier.last_look import LookLast
 from notifier.learn import Learn
-from notifier.ports import Accepted, Outcome, TemplateMessage
+from notifier.ports import Accepted, Outcome, Pace, TemplateMessage
 from notifier.sender import Sender
 from notifier.tables import intents
 from notifier.telemetry import Figures, SenderLog
@@ -50,6 +50,9 @@ ALWAYS = Policy.model_validate(
     }
 )
 """The same at any hour."""
+
+UNHURRIED = Pace(per_second=1_000_000)
+"""A number without a pace of its own, so that a clock that stands still lets everything go."""
 
 
 class Clock:
@@ -95,7 +98,9 @@ class FakeEvents:
 
 
 class World:
-    def __init__(self, engine: AsyncEngine, policy: Policy = FRESH, account: str | None = None) -> None:
+    def __init__(
+        self, engine: AsyncEngine, policy: Policy = FRESH, *, pace: Pace = UNHURRIED, account: str | None = None
+    ) -> None:
         self.engine = engine
         self.policy = policy
         self.account = account
@@ -103,25 +108,25 @@ class World:
         self.provider = FakeProvider()
         self.events = FakeEvents()
         self.stops: list[str] = []
-        self.ledger = SqlLedger(engine)
+        self.ledger = SqlLedger(engine, pace)
         self.sender = self.another_sender()
-        self.learn = Learn(SqlLessons(engine), self.ledger, clock=self.clock, stopped=self.stops.append)
+        self.learn = Learn(SqlLessons(engine), clock=self.clock, stopped=self.stops.append)
         self.connection = NoteConnection(self.ledger, clock=self.clock, wake=_nothing)
 
-    def another_sender(self) -> Sender:
+    def another_sender(self, clock: Callable[[], datetime] | None = None) -> Sender:
         return Sender(
             self.ledger,
             LookLast(
                 self.ledger,
                 self.policy,
                 load_catalogue(CATALOGUE),
-                clock=self.clock,
+                clock=clock or self.clock,
                 new_reference=lambda: f"v1.{uuid4().hex}",
                 account=self.account,
             ),
             self.provider,
             self.events,
-            clock=self.clock,
+            clock=clock or self.clock,
             log=SenderLog(Figures(CollectorRegistry())),
         )
 
@@ -148,11 +153,13 @@ class World:
 
 
 @asynccontextmanager
-async def world(url: str, policy: Policy = FRESH, account: str | None = None) -> AsyncIterator[World]:
+async def world(
+    url: str, policy: Policy = FRESH, *, pace: Pace = UNHURRIED, account: str | None = None
+) -> AsyncIterator[World]:
     engine = create_engine(url)
     try:
         await migrate(engine, "notifier")
-        yield World(engine, policy, account)
+        yield World(engine, policy, pace=pace, account=account)
     finally:
         await engine.dispose()
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands import run_as_administrator, run_in_service, show_logs
+from deploy.commands import asked_of_service, run_as_administrator, run_in_service, show_logs
 from deploy.environment import given_variables
 from deploy.errors import StackError
 from deploy.paths import ROOT
@@ -33,7 +33,7 @@ def create_cli() -> typer.Typer:
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, disconnect, rotate_keys]
     plain += [invoice_pdf, dlq_list, dlq_replay, templates_push]
     forwarding: list[Callable[..., None]] = [connections, revoke, budget, schedule, why, release, resolve]
-    forwarding += [templates_status, demo]
+    forwarding += [pause, resume, stops, templates_status, demo]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -69,9 +69,13 @@ def down(folder: Folder = FOLDER) -> None:
 
 
 def ps(folder: Folder = FOLDER) -> None:
-    """One line per process: service, replica, pid, port, state, address."""
+    """One line per process: service, replica, pid, port, state, address; and one of what keeps messages back."""
     with _complaints():
-        typer.echo(render_processes(Stack(folder, logs=_logs(folder)).processes()))
+        stack = Stack(folder, logs=_logs(folder))
+        processes = stack.processes()
+        typer.echo(render_processes(processes))
+        if processes and (stops := asked_of_service(stack, "notifier", "notifier.stops", ["--brief"])):
+            typer.echo(stops)
 
 
 def logs(
@@ -174,6 +178,21 @@ def templates_push(folder: Folder = FOLDER) -> None:
 def templates_status(context: typer.Context, folder: Folder = FOLDER) -> None:
     """The account's templates beside ours; --json for machines."""
     _in_service(folder, "notifier", "notifier.templates", ["status", *context.args])
+
+
+def pause(context: typer.Context, folder: Folder = FOLDER) -> None:
+    """Stop an organisation's messages, or all, within two seconds; nothing is dropped."""
+    _in_service(folder, "notifier", "notifier.pause", list(context.args))
+
+
+def resume(context: typer.Context, folder: Folder = FOLDER) -> None:
+    """Undo a pause."""
+    _in_service(folder, "notifier", "notifier.resume", list(context.args))
+
+
+def stops(context: typer.Context, folder: Folder = FOLDER) -> None:
+    """Show what keeps messages back; --probe lets one message through every open breaker."""
+    _in_service(folder, "notifier", "notifier.stops", list(context.args))
 
 
 def demo(context: typer.Context) -> None:

@@ -1,6 +1,7 @@
 """Operator commands that a service's own module carries out, in that service's environment."""
 
 import os
+import subprocess
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +13,8 @@ from deploy.paths import PYTHON, ROOT
 from deploy.stack import Stack
 from deploy.supervision import read_json
 
+_ANSWER_SECONDS = 15
+
 
 def run_in_service(stack: Stack, service: str, module: str, arguments: list[str]) -> NoReturn:
     """Become ``python -m module``, with the environment that the service's first replica was started with.
@@ -22,6 +25,23 @@ def run_in_service(stack: Stack, service: str, module: str, arguments: list[str]
     name = stack.record.row(service).name
     environment: dict[str, str] = read_json(stack.folder / "programs" / f"{name}.json")["environment"]
     _become(module, arguments, environment)
+
+
+def asked_of_service(stack: Stack, service: str, module: str, arguments: list[str]) -> str:
+    """What ``python -m module`` prints in the service's environment; empty when there is no such service or answer."""
+    try:
+        name = stack.record.row(service).name
+    except StackError:
+        return ""
+    environment: dict[str, str] = read_json(stack.folder / "programs" / f"{name}.json")["environment"]
+    argv = [str(PYTHON), "-P", "-m", module, *arguments]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter
+            argv, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout.strip()
 
 
 def run_as_administrator(stack: Stack, module: str, arguments: list[str]) -> NoReturn:

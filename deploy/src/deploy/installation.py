@@ -14,7 +14,7 @@ from deploy.program import Program
 from deploy.servers.private import PrivateServers
 from deploy.services import SERVICES, ServiceKind, service_program
 from shared.errors import ConfigurationError
-from shared.policy import load_policy
+from shared.policy_file import load_policy
 from shared.settings.base import variable
 from shared.settings.groups import PolicySettings
 

@@ -99,7 +99,8 @@ async def test_a_fault_that_overtakes_the_answer(url: str, with_reference: bool)
         notifier.provider.meanwhile = None
         row = await notifier.intent()
         assert (row.state, row.reason, row.tries) == ("planned", "whatsapp_131042", 0)
-        assert await notifier.ledger.paused_until(notifier.clock.now) == NOON + timedelta(minutes=5)
+        (breaker,) = (await notifier.ledger.halts()).breakers
+        assert (breaker.key, breaker.probe_at) == ("account:whatsapp", NOON + timedelta(minutes=5))
         notifier.clock.forward(minutes=5)
         await notifier.sender.run_once()
         assert await notifier.states() == ["accepted"]

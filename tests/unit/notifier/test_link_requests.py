@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from notifier.last_look import LOOKS_AT_ONCE
 from notifier.link_requests import LONGEST, LinkRequests
+from notifier.looks import LOOKS_AT_ONCE
 from notifier.ports import Due
 from support.builders import NOON
 

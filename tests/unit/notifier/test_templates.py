@@ -14,7 +14,8 @@ from notifier.template_ports import ManagementError
 from notifier.templates import push, table
 from notifier.wishes import wish_of
 from shared.errors import ConfigurationError
-from shared.policy import Policy, load_policy
+from shared.policy import Policy
+from shared.policy_file import load_policy
 from support.account import Account, business_account
 from support.notifier import Clock
 

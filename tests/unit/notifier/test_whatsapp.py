@@ -12,7 +12,7 @@ import pytest
 from notifier.adapters.whatsapp import WhatsAppProvider, request_body
 from notifier.ports import Accepted, Outcome, Rejected, TemplateMessage, Unknown
 from notifier.sender import next_try
-from notifier.whatsapp_errors import ErrorClass, handling, is_listed, retry_after
+from notifier.whatsapp_errors import NOT_REACHED, ErrorClass, handling, is_listed, retry_after
 from support.builders import NOON
 
 MESSAGE = TemplateMessage("+919876543210", "invoice_overdue", "en", (("contact_name", "Asha"), ("amount", "INR 1.00")))
@@ -137,12 +137,11 @@ async def test_a_graph_error_is_a_rejection_whatever_the_status(status: int) -> 
 
 TABLE = {
     ErrorClass.RETRY: [1, 2, 4, 80007, 130429, 131000, 131016, 133004, 131053, 131056, 131057],
-    ErrorClass.LATER: [132015],
     ErrorClass.ACCOUNT: [
         *(0, 3, 10, 33, 190, 200, 250, 299, 368, 131005, 131031, 131037, 131042, 131045, 131048, 131064),
         *(133000, 133010, 133016, 134011),
     ],
-    ErrorClass.TEMPLATE: [132001, 132007, 132016, 131063],
+    ErrorClass.TEMPLATE: [132001, 132007, 132015, 132016, 131063],
     ErrorClass.RECIPIENT: [130403, 130472, 130497, 131021, 131026, 131049, 131050],
     ErrorClass.OURS: [100, 131008, 131009, 135000, 131030, 131047, 131051, 131062, 132000, 132005, 132012, 132018],
     ErrorClass.OTHER: [131052],
@@ -169,8 +168,44 @@ def test_when_to_try_again() -> None:
     assert after(131056, 6) == (None, True)
     assert after(131000, 2) == (NOON + timedelta(seconds=4), True)
     assert after(131000, 3) == (None, True)
-    assert after(132015, 1) == (NOON + timedelta(hours=3), True)
+    assert after(132015, 50) == (NOON + timedelta(hours=3), False)
+    assert after(130429, 50) == (NOON + timedelta(seconds=30), False)
     assert after(190, 50) == (NOON + timedelta(minutes=5), False)
-    assert after(132001, 1) == (None, True)
+    assert after(132001, 1) == (NOON + timedelta(hours=3), False)
+    assert after(131049, 1) == (None, True)
     assert after(131026, 1) == (None, True)
     assert retry_after(100) == timedelta(hours=1)
+
+
+class Hanging(httpx.AsyncBaseTransport):
+    """Goes through the phases of a request as httpcore names them, and never comes to an end."""
+
+    def __init__(self, *phases: str) -> None:
+        self._phases = phases
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        for phase in self._phases:
+            await request.extensions["trace"](phase, {})
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+
+CONNECTING = ("connection.connect_tcp.started", "connection.start_tls.started")
+WRITING = "http11.send_request_headers.started"
+
+
+async def hang(*phases: str, monotonic: Callable[[], float] = lambda: 0.0) -> Outcome:
+    async with httpx.AsyncClient(transport=Hanging(*phases), base_url="http://graph") as client:
+        return await WhatsAppProvider(client, path=PATH, deadline_seconds=0.05, monotonic=monotonic).send(MESSAGE, "r")
+
+
+async def test_only_what_began_to_be_written_is_unknown() -> None:
+    assert await hang(*CONNECTING) == Rejected("not_reached_TimeoutError", NOT_REACHED)
+    assert await hang(*CONNECTING, WRITING) == Unknown("no_answer_TimeoutError")
+    assert await hang(WRITING) == Unknown("no_answer_TimeoutError")
+
+
+async def test_a_request_that_cannot_begin_in_time_is_never_written() -> None:
+    readings = iter([0.0, 1.6])
+    outcome = await hang(*CONNECTING, WRITING, monotonic=lambda: next(readings))
+    assert outcome == Rejected("not_reached_TooLateToStart", NOT_REACHED)

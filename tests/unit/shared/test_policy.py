@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ConfigurationError
-from shared.policy import Mode, Policy, TenantPolicy, load_policy
+from shared.policy import Mode, Policy, TenantPolicy
+from shared.policy_file import load_policy
 
 SHIPPED = Path(__file__).parents[3] / "config" / "policy.yaml"
 

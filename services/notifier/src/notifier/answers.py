@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.adapters.sql import from_stage, to_intent
 from notifier.model import Intent
-from notifier.tables import decisions, intents, snapshots
+from notifier.tables import decisions, intents, snapshots, tenants
 from shared.contracts.messages import MessageState
 
 _NUMBER = re.compile(r"\+?\d[\d\s().-]{5,}\d")
@@ -98,6 +98,8 @@ async def release(engine: AsyncEngine, tenant_id: str, now: datetime) -> int:
             .where(intents.c.tenant_id == tenant_id, intents.c.state == MessageState.HELD.value)
             .values(state=MessageState.PLANNED.value, reason=None, released_at=now, changed_at=now)
         )
+        # What is planned from now on is looked at afresh: the wave that pulled the brake was meant.
+        await db.execute(sa.update(tenants).where(tenants.c.tenant_id == tenant_id).values(braked_at=None))
     return released.rowcount
 
 

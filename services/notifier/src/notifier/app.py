@@ -16,12 +16,13 @@ from notifier.handlers import build_router
 from notifier.intake import Intake
 from notifier.last_look import LookLast
 from notifier.learn import Learn
+from notifier.ports import Pace
 from notifier.sender import Sender
 from notifier.settings import NotifierSettings
 from notifier.telemetry import Figures, SenderLog, TemplateLog
 from notifier.template_examples import check_templates, needed_by
 from notifier.template_watch import WatchTemplates
-from shared.policy import load_policy
+from shared.policy_file import load_policy
 from shared.runtime.database import answers, create_engine, migrate
 from shared.runtime.http import create_http_client
 from shared.runtime.service import Core, Service
@@ -45,7 +46,8 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
     try:
         await migrate(engine, "notifier")
         figures = Figures(core.registry)
-        log, ledger = SenderLog(figures), SqlLedger(engine)
+        log = SenderLog(figures)
+        ledger = SqlLedger(engine, pace_of(settings))
         path = f"/{settings.whatsapp_api_version}/{settings.whatsapp_phone_number_id}/messages"
         sender = Sender(
             ledger,
@@ -66,7 +68,7 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
         )
         router = build_router(
             Intake(ledger, policy, clock=core.clock, wake=sender.wake, count=figures.count_decision),
-            Learn(SqlLessons(engine), ledger, clock=core.clock, stopped=log.stopped),
+            Learn(SqlLessons(engine), clock=core.clock, stopped=log.stopped),
             NoteConnection(ledger, clock=core.clock, wake=sender.wake),
             templates,
             core.events,
@@ -82,6 +84,15 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
     finally:
         await client.aclose()
         await engine.dispose()
+
+
+def pace_of(settings: NotifierSettings) -> Pace:
+    """What the number may do."""
+    return Pace(
+        settings.whatsapp_phone_number_id,
+        settings.whatsapp_messages_per_second,
+        settings.whatsapp_recipients_per_day or None,
+    )
 
 
 def new_reference() -> str:

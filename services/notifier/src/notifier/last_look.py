@@ -1,27 +1,23 @@
 """Just before a message leaves: look again, decide again, brake, and claim it; each in one transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 
+from notifier.brake import is_unusual
 from notifier.catalogue import Catalogue
+from notifier.halts import OpenBreaker, closed_now
 from notifier.links import LINK_PATIENCE, LinkStep, lacks_link, link_step, why_without_link
+from notifier.looks import LOOKS, Look, looks_for, patience
 from notifier.model import Decision, Intent, Snapshot, Verdict
-from notifier.ports import Attempt, Due, Ledger, TemplateMessage, TenantBook
+from notifier.ports import Attempt, Due, Ledger, TemplateMessage, TenantBook, TurnKind
 from notifier.rendering import render
 from notifier.still_wanted import is_fresh, still_wanted, why_expired
 from notifier.template_check import TEMPLATE_PATIENCE, TemplateCheck
+from notifier.whatsapp_errors import Scope
 from shared.contracts.messages import MessageChangedV1, MessageState
-from shared.contracts.scans import InvoiceLookRequestedV1
 from shared.policy import Brake, Policy
-
-SPACING = timedelta(seconds=6)
-"""WhatsApp's pace for one recipient."""
-HOUR = timedelta(hours=1)
-LOOKS_AT_ONCE = 50
-LOOKS = 5
-"""Requests for a fresh snapshot that may stay unanswered; then Xero does not show the invoice any more."""
 
 _ENDS = {
     Verdict.CANCEL: MessageState.CANCELLED,
@@ -37,32 +33,42 @@ class Claimed:
     attempt: Attempt
     message: TemplateMessage
     tries: int
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """A request for fresh snapshots, under the correlation id of the first message that waits for one."""
-
-    request: InvoiceLookRequestedV1
-    correlation_id: str | None
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class LastLook:
     """What came of it: a claim, or changes, or neither when the message waits. ``braked`` when a wave was held.
 
-    With ``lacks_link`` the message waits for its invoice's online link, which is to be asked for.
+    With ``lacks_link`` the message waits for its invoice's online link, which is to be asked for; with ``not_before``
+    nothing that the sending number sends can leave until then.
     """
 
     claimed: Claimed | None = None
     lacks_link: bool = False
     changes: Sequence[MessageChangedV1] = ()
     braked: bool = False
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
     with_link: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A message that may leave but for its link, its turn and the breakers that let it probe.
+
+    ``without_link`` is the rule under which it takes the form without, where the policy asks for one.
+    """
+
+    intent: Intent
+    snapshot: Snapshot
+    message: TemplateMessage
+    breakers: Sequence[OpenBreaker]
+    step: LinkStep
+    without_link: str | None
 
 
 class LookLast:
@@ -86,8 +92,11 @@ class LookLast:
         self._new_reference = new_reference
 
     async def claim(self, due: Due) -> LastLook:
-        now = self._clock()
-        async with self._ledger.open(due.tenant_id, now) as book:
+        async with self._ledger.open(due.tenant_id, self._clock()) as book:
+            # Read inside and first: waiting for a lock must not age it, and a later pause is later than it.
+            now = self._clock()
+            if await book.is_paused():
+                return LastLook()
             intent = await book.intent(due.intent_id)
             snapshot = await book.snapshot(due.invoice_id)
             if intent is None or snapshot is None or intent.state is not MessageState.PLANNED or intent.due_at > now:
@@ -102,7 +111,7 @@ class LookLast:
 
     async def _send(self, book: TenantBook, intent: Intent, snapshot: Snapshot, now: datetime) -> LastLook:
         rules = self._policy.for_tenant(intent.tenant_id)
-        forms, without_link = await self._templates.forms(book, intent, snapshot.contact, rules)
+        forms, without_link = await self._templates.forms(book, intent, snapshot.contact, rules, now)
         message = render(snapshot, intent.kind, intent.stage, rules, forms)
         if message is None:
             gone = Decision(intent.kind, intent.stage, Verdict.CANCEL, "stage_removed")
@@ -110,9 +119,8 @@ class LookLast:
         if rule := await self._templates.why_not(book, message):
             waits = Decision(intent.kind, intent.stage, Verdict.POSTPONE, rule, now + TEMPLATE_PATIENCE)
             return LastLook(changes=await _put_aside(book, intent, snapshot, waits, now))
-        last = await book.last_sent_to(message.to)
-        if last is not None and last + SPACING > now:
-            await book.postpone(intent, last + SPACING, now)
+        breakers = await book.breakers(message.template)
+        if await _stopped(book, intent, breakers, now):
             return LastLook()
         if not intent.released and await _too_many(book, rules.brake, now):
             held, first = await book.pull_brake(now)
@@ -120,29 +128,31 @@ class LookLast:
             return LastLook(changes=changes, braked=first and bool(held))
         step = link_step(intent, snapshot, rules, forms, now)
         without_link = without_link or why_without_link(intent, snapshot, rules, forms)
-        return await self._leave(book, intent, snapshot, message, now, step=step, without_link=without_link)
+        return await self._leave(book, _Ready(intent, snapshot, message, breakers, step, without_link), now)
 
-    async def _leave(
-        self,
-        book: TenantBook,
-        intent: Intent,
-        snapshot: Snapshot,
-        message: TemplateMessage,
-        now: datetime,
-        *,
-        step: LinkStep,
-        without_link: str | None,
-    ) -> LastLook:
-        if step is LinkStep.ASK and await book.await_link(intent, now + LINK_PATIENCE):
+    async def _leave(self, book: TenantBook, ready: _Ready, now: datetime) -> LastLook:
+        intent, message = ready.intent, ready.message
+        if ready.step is LinkStep.ASK and await book.await_link(intent, now + LINK_PATIENCE):
             return LastLook(lacks_link=True)
-        if step is not LinkStep.GO:
+        if ready.step is not LinkStep.GO:
             return LastLook()
-        attempt = Attempt(self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template)
+        turn = await book.take_turn(message.to, now)
+        if turn.kind is TurnKind.RECIPIENT and turn.until is not None:
+            await book.postpone(intent, turn.until, now)
+        if turn.kind is not TurnKind.GO:
+            return LastLook(not_before=turn.until if turn.kind is TurnKind.PACE else None)
+        attempt = Attempt(
+            self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template, intent.released
+        )
+        for breaker in ready.breakers:
+            if not await book.take_probe(breaker, attempt.reference, now):
+                return LastLook()
         if not await book.claim(intent, attempt, now):
             return LastLook()
-        if without_link:
-            await book.record(snapshot, Decision(intent.kind, intent.stage, Verdict.SEND, without_link, now), now)
-        return LastLook(Claimed(attempt, message, intent.tries + 1))
+        if ready.without_link:
+            decision = Decision(intent.kind, intent.stage, Verdict.SEND, ready.without_link, now)
+            await book.record(ready.snapshot, decision, now)
+        return LastLook(Claimed(attempt, message, intent.tries + 1, now))
 
     async def ask_again(self, stale: Sequence[Due]) -> tuple[Sequence[Look], Sequence[MessageChangedV1]]:
         """Requests for fresh snapshots, and the cancellations of what time alone has made pointless."""
@@ -175,39 +185,19 @@ class LookLast:
             return None, await _put_aside(book, intent, snapshot, decision, now)
         if intent.look_after is not None and intent.look_after > now:
             return None, []
+        forms, _ = await self._templates.forms(book, intent, snapshot.contact, rules, now)
+        message = render(snapshot, intent.kind, intent.stage, rules, forms)
+        if await _stopped(book, intent, await book.breakers(message.template if message else None), now):
+            return None, []
         if intent.looks >= LOOKS:
             decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, "not_readable")
             return None, await _put_aside(book, intent, snapshot, decision, now)
-        forms, _ = await self._templates.forms(book, intent, snapshot.contact, rules)
         with_link = lacks_link(intent, snapshot, rules, forms)
         # An answer that brings links takes longer; asking meanwhile would only read the invoice again.
         pause = max(patience(intent.looks), LINK_PATIENCE) if with_link else patience(intent.looks)
         if with_link:
             await book.await_link(intent, now + LINK_PATIENCE)
         return (_Asked(with_link) if await book.ask_again(intent, now + pause) else None), []
-
-
-def patience(looks: int) -> timedelta:
-    """How long to wait for an answer after ``looks`` others in vain: a minute at first, a day and more over all.
-
-    A day limit or an outage of Xero must not look like an invoice that is gone.
-    """
-    return timedelta(minutes=6**looks)
-
-
-def looks_for(tenant_id: str, waiting: Mapping[str, str | None], *, with_link: bool) -> Sequence[Look]:
-    """As few requests as hold all of ``waiting``: invoice id → the correlation id of the message that waits."""
-    ids = list(waiting)
-    batches = [tuple(ids[start : start + LOOKS_AT_ONCE]) for start in range(0, len(ids), LOOKS_AT_ONCE)]
-    return [
-        Look(
-            InvoiceLookRequestedV1(
-                tenant_id=tenant_id, invoice_ids=batch, reason="before_sending", with_link=with_link
-            ),
-            waiting[batch[0]],
-        )
-        for batch in batches
-    ]
 
 
 async def _put_aside(
@@ -222,6 +212,17 @@ async def _put_aside(
     return [intent.changed(state, decision.rule, now)] if moved else []
 
 
+async def _stopped(book: TenantBook, intent: Intent, breakers: Sequence[OpenBreaker], now: datetime) -> bool:
+    """Whether a breaker stops the message, which then waits for it; through an open one only a probe may go."""
+    closed = closed_now(breakers, now)
+    for breaker in breakers:
+        if breaker.scope is Scope.TEMPLATE:
+            # A probe too: should it end in vain, the ledger knows by this what to try the breaker with next.
+            await book.let_wait(intent, breaker)
+    return bool(closed)
+
+
 async def _too_many(book: TenantBook, brake: Brake, now: datetime) -> bool:
-    here, everywhere = await book.sent_since(now - HOUR)
-    return here >= brake.per_tenant_per_hour or everywhere >= brake.per_installation_per_hour
+    wave = await book.wave(now, most=brake.per_tenant_per_hour, most_everywhere=brake.per_installation_per_hour)
+    small = wave.sent + wave.waiting <= brake.usual_floor
+    return is_unusual(wave, brake, 0 if small or not brake.usual_times else await book.busiest_hour(now))

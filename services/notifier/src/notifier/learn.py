@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from notifier.ports import Ledger, Lessons, StatusNews, Wish
+from notifier.lesson_ports import Lessons, StatusNews, Wish
 from notifier.statuses import state_of
-from notifier.whatsapp_errors import ACCOUNT_PAUSE, is_account_fault
 from notifier.wishes import wish_of
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
@@ -15,11 +14,8 @@ from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceived
 class Learn:
     """The use case behind ``whatsapp.update.received.v1``; any order and any number of the same ends the same."""
 
-    def __init__(
-        self, lessons: Lessons, ledger: Ledger, *, clock: Callable[[], datetime], stopped: Callable[[str], None]
-    ) -> None:
+    def __init__(self, lessons: Lessons, *, clock: Callable[[], datetime], stopped: Callable[[str], None]) -> None:
         self._lessons = lessons
-        self._ledger = ledger
         self._clock = clock
         self._stopped = stopped
 
@@ -37,12 +33,13 @@ class Learn:
             error_code=failure_code(update.raw) if state is MessageState.FAILED else None,
             person_user_id=update.person_user_id,
             whatsapp_phone=update.person_phone,
+            as_marketing=is_billed_as_marketing(update.raw),
         )
         changes = await self._lessons.status(news, now)
-        reason = news.reason if is_account_fault(news.error_code) else None
-        # Accepted first and failed afterwards: without a pause the whole queue would go the same way.
-        if changes and reason and await self._ledger.pause(now + ACCOUNT_PAUSE, reason, now):
-            self._stopped(reason)
+        # Accepted first and failed afterwards: without a breaker the whole queue would go the same way.
+        for change in changes:
+            if change.state is MessageState.PLANNED and change.reason:
+                self._stopped(change.reason)
         return changes
 
     async def _message(self, update: WhatsAppUpdateReceivedV1, now: datetime) -> Sequence[MessageChangedV1]:
@@ -65,3 +62,10 @@ def failure_code(raw: dict[str, Any]) -> int | None:
     first = errors[0] if isinstance(errors, list) and errors else None
     code = first.get("code") if isinstance(first, dict) else None
     return code if isinstance(code, int) else None
+
+
+def is_billed_as_marketing(raw: dict[str, Any]) -> bool:
+    """Whether a status prices the message as marketing, which all of our templates are not."""
+    pricing = raw.get("pricing")
+    category = pricing.get("category") if isinstance(pricing, dict) else None
+    return isinstance(category, str) and category.lower().startswith("marketing")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from notifier.last_look import LOOKS_AT_ONCE, Look, looks_for
+from notifier.looks import LOOKS_AT_ONCE, Look, looks_for
 from notifier.ports import Due
 
 LONGEST = timedelta(seconds=1)

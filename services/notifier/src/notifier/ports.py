@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from notifier.account_templates import TemplateState
+from notifier.halts import Halts, OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant
 from notifier.whatsapp_errors import Handling
 from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
@@ -79,6 +81,46 @@ class Attempt:
     tenant_id: str
     phone: str
     template: str
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What one sending number may do: messages per second, and different recipients in 24 hours (None: any number)."""
+
+    number: str = "default"
+    per_second: float = 80
+    daily_recipients: int | None = None
+
+
+class TurnKind(StrEnum):
+    GO = "go"
+    PACE = "pace"
+    """For a moment nothing of the number can leave."""
+    RECIPIENT = "recipient"
+    TIER = "tier"
+    """The day's different recipients are used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whether a message may leave now by pace; ``until`` when it may not, as far as that is known."""
+
+    kind: TurnKind
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """What of an organisation waits to leave, unreleased, and what left within the hour: there and everywhere.
+
+    ``held_lately``: a wave of it was held within the hour and nobody has released it.
+    """
+
+    waiting: int
+    sent: int
+    sent_everywhere: int
+    held_lately: bool = False
 
 
 class TenantBook(Protocol):
@@ -120,9 +162,24 @@ class TenantBook(Protocol):
     async def template(self, account: str, name: str, language: str) -> TemplateState | None:
         """What the business account is known to say of a template; None when that is not known."""
 
-    async def last_sent_to(self, phone: str) -> datetime | None: ...
-    async def sent_since(self, since: datetime) -> tuple[int, int]:
-        """How many messages of this organisation and of the installation left after ``since``."""
+    async def is_paused(self) -> bool:
+        """Whether a person has stopped this organisation's messages, or all."""
+
+    async def breakers(self, template: str | None) -> Sequence[OpenBreaker]:
+        """Those that stop this organisation's messages of the template; without one, of any."""
+
+    async def let_wait(self, intent: Intent, breaker: OpenBreaker) -> None:
+        """Leave the intent out of what is due until the breaker closes or lets it probe."""
+
+    async def take_probe(self, breaker: OpenBreaker, reference: str, now: datetime) -> bool:
+        """Whether this attempt is the one that may pass an open breaker."""
+
+    async def take_turn(self, phone: str, now: datetime) -> Turn:
+        """Count a message as leaving now, or say why it must not."""
+
+    async def wave(self, now: datetime, *, most: int, most_everywhere: int) -> Wave: ...
+    async def busiest_hour(self, now: datetime) -> int:
+        """The most messages of this organisation that left in one hour of the last weeks."""
 
     async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
         """Hold everything planned but not released; and whether this is the first time within the hour."""
@@ -135,55 +192,22 @@ class Ledger(Protocol):
         """A transaction that is committed when the block ends well."""
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
-        """What may leave now, every organisation's first before any one's second; nothing of a lost connection."""
+        """What may leave now, every organisation's first before any one's second; nothing of a lost connection.
+
+        Nothing that is paused, and of what breakers stop no more than a probe. Where the day's recipients run short,
+        the largest debts come first and of equal ones the oldest.
+        """
 
     async def settle(
         self, attempt: Attempt, outcome: Outcome, now: datetime, *, retry_at: datetime | None = None, burns: bool = True
     ) -> Sequence[MessageChangedV1]:
-        """Record what became of an attempt, and the statuses of it that came earlier than the answer."""
+        """Record what became of an attempt, and the statuses of it that came earlier than the answer.
+
+        The breaker that an error opens is open when it returns.
+        """
 
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:
         """Call unknown what was claimed so long ago that its sender must be gone."""
 
-    async def paused_until(self, now: datetime) -> datetime | None: ...
-    async def pause(self, until: datetime, reason: str, now: datetime) -> bool:
-        """Stop all senders of the installation; True when they were running."""
-
-
-@dataclass(frozen=True, slots=True)
-class StatusNews:
-    """What the provider says became of a message, found by our reference or else by the provider's id.
-
-    ``error_code`` is the provider's when it failed, ``whatsapp_phone`` the recipient's number as the provider knows it.
-    """
-
-    reference: str | None
-    provider_message_id: str
-    state: MessageState
-    error_code: int | None = None
-    person_user_id: str | None = None
-    whatsapp_phone: str | None = None
-
-    @property
-    def reason(self) -> str | None:
-        return None if self.state is not MessageState.FAILED else f"whatsapp_{self.error_code or 'unspecified'}"
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A person wants no messages, or wants them again. Any of the three may tell who it is."""
-
-    phone: str | None
-    user_id: str | None
-    reply_to: str | None
-    opted_out: bool
-    said_at: datetime
-
-
-class Lessons(Protocol):
-    """What is learnt from the provider's webhooks; the same twice, or in any order, ends the same."""
-
-    async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
-        """Move the message forward; what an account fault stopped is planned again, no try burnt."""
-
-    async def wish(self, wish: Wish, now: datetime) -> Sequence[MessageChangedV1]: ...
+    async def halts(self) -> Halts:
+        """Everything that stands in the way now."""

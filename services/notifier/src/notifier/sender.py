@@ -5,25 +5,27 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from notifier.halts import CHECKED_WITHIN
 from notifier.last_look import Claimed, LookLast
 from notifier.link_requests import LinkRequests
-from notifier.ports import Attempt, Due, Ledger, Outcome, Rejected, SendsMessages
-from notifier.telemetry import SenderLog
-from notifier.whatsapp_errors import ACCOUNT_PAUSE, LATER_AFTER, ErrorClass, retry_after
+from notifier.ports import Due, Ledger, Outcome, Rejected, SendsMessages
+from notifier.telemetry import HaltWatch, SenderLog
+from notifier.whatsapp_errors import CLAIM_TOO_OLD, ErrorClass, retry_after
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.errors import PublishFailed
 from shared.runtime.publisher import Publishes
 from shared.runtime.service import Stop
 from shared.telemetry.correlation import correlated
 
-IN_FLIGHT = 4
+IN_FLIGHT = 16
+"""How many are between their claim and their answer at once: what a crash leaves unknown is never more."""
 BATCH = 200
 TURN = 2 * IN_FLIGHT
 """How many are taken before the ledger is asked again, which takes turns between organisations each time."""
 POLL_SECONDS = 1.0
 SENDER_GONE_AFTER = timedelta(seconds=60)
 """Far longer than the provider's deadline: whoever claimed a message this long ago is not there any more."""
-BUSY_PAUSE = timedelta(seconds=30)
+ABANDON_EVERY = timedelta(seconds=5)
 _PUBLISH_SECONDS = 5.0
 
 
@@ -50,6 +52,9 @@ class Sender:
         self._queue: deque[Due] = deque()
         self._running: dict[asyncio.Task[None], str] = {}
         self._links = LinkRequests()
+        self._watch = HaltWatch(log)
+        self._abandoned_at: datetime | None = None
+        self._not_before: datetime | None = None
 
     def wake(self) -> None:
         """Something may be due before the next poll."""
@@ -73,18 +78,22 @@ class Sender:
         """Everything that can leave now, and no more."""
         await self._fill(BATCH)
         while self._queue or self._running:
+            if self._not_before is not None:
+                self._queue.clear()
             self._start()
-            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            if self._running:
+                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             self._reap()
+        self._not_before = None
         await self._ask_for_links(idle=True)
 
     async def _fill(self, most: int) -> None:
         now = self._clock()
-        await self._tell(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
+        if self._abandoned_at is None or now - self._abandoned_at >= ABANDON_EVERY:
+            self._abandoned_at = now
+            await self._tell(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
+            self._watch.see(await self._ledger.halts())
         if self._queue:
-            return
-        if await self._ledger.paused_until(now) is not None:
-            await self._ask_for_links(idle=True)
             return
         due = await self._ledger.due(now, BATCH)
         looks, changes = await self._look_last.ask_again([item for item in due if item.stale])
@@ -98,6 +107,10 @@ class Sender:
         await self._ask_for_links(idle=not fresh)
 
     def _start(self) -> None:
+        if self._not_before is not None:
+            if self._clock() < self._not_before:
+                return
+            self._not_before = None
         while self._queue and len(self._running) < IN_FLIGHT:
             due = self._queue.popleft()
             self._running[asyncio.create_task(self._deliver(due))] = due.intent_id
@@ -110,7 +123,9 @@ class Sender:
     async def _pause(self, stopping: asyncio.Task[bool]) -> None:
         woken = asyncio.create_task(self._woken.wait())
         waiting = {stopping, woken, *self._running}
-        timeout = None if self._queue else POLL_SECONDS
+        timeout = POLL_SECONDS
+        if self._not_before is not None:
+            timeout = min(max((self._not_before - self._clock()).total_seconds(), 0), POLL_SECONDS)
         await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         woken.cancel()
         self._reap()
@@ -120,8 +135,10 @@ class Sender:
             look = await self._look_last.claim(due)
             # Posted before anything else is done: what dies between the claim and the post is never sent.
             if look.claimed is not None:
-                outcome = await self._provider.send(look.claimed.message, look.claimed.attempt.reference)
-                await self._settle(look.claimed, outcome)
+                await self._settle(look.claimed, await self._post(look.claimed))
+            if look.not_before is not None:
+                self._queue.appendleft(due)
+                self._not_before = look.not_before
             if look.lacks_link:
                 self._links.add(due, self._clock())
             if look.braked:
@@ -137,6 +154,11 @@ class Sender:
                     # The messages have their time to wait in the ledger, and leave without.
                     self._log.links_not_asked(look.request.tenant_id, len(look.request.invoice_ids))
 
+    async def _post(self, claimed: Claimed) -> Outcome:
+        if self._clock() - claimed.at > CHECKED_WITHIN:
+            return Rejected("claim_too_old", CLAIM_TOO_OLD)
+        return await self._provider.send(claimed.message, claimed.attempt.reference)
+
     async def _settle(self, claimed: Claimed, outcome: Outcome) -> None:
         now = self._clock()
         attempt = claimed.attempt
@@ -144,21 +166,13 @@ class Sender:
         if isinstance(outcome, Rejected):
             retry_at, burns = next_try(outcome, claimed.tries, now)
             changes = await self._ledger.settle(attempt, outcome, now, retry_at=retry_at, burns=burns)
-            if outcome.handling.whole_sender:
-                account = outcome.handling.error_class is ErrorClass.ACCOUNT
-                await self._hold_all(outcome.reason, attempt, now, account=account)
         else:
             changes = await self._ledger.settle(attempt, outcome, now)
             for change in changes:
-                # An account fault was reported before the answer had told us whose it was.
+                # A fault of the account was reported before the answer had told us whose it was.
                 if change.state is MessageState.PLANNED and change.reason:
-                    await self._hold_all(change.reason, attempt, now, account=True)
+                    self._log.stopped(change.reason, attempt.intent_id)
         await self._tell(changes)
-
-    async def _hold_all(self, reason: str, attempt: Attempt, now: datetime, *, account: bool) -> None:
-        self._queue.clear()
-        if await self._ledger.pause(now + (ACCOUNT_PAUSE if account else BUSY_PAUSE), reason, now) and account:
-            self._log.stopped(reason, attempt.intent_id)
 
     async def _tell(self, changes: Sequence[MessageChangedV1]) -> None:
         for change in changes:
@@ -172,12 +186,9 @@ class Sender:
 
 def next_try(outcome: Rejected, tries: int, now: datetime) -> tuple[datetime | None, bool]:
     """When to try again (None: never) and whether this try counts."""
-    match outcome.handling.error_class:
-        case ErrorClass.ACCOUNT:
-            return now + ACCOUNT_PAUSE, False
-        case ErrorClass.RETRY if tries < outcome.handling.tries:
-            return now + retry_after(tries), True
-        case ErrorClass.LATER if tries < outcome.handling.tries:
-            return now + LATER_AFTER, True
-        case _:
-            return None, True
+    handling = outcome.handling
+    if handling.breaker is not None and not handling.burns:
+        return now + handling.breaker.probe_after, False
+    if handling.error_class is ErrorClass.RETRY and (tries < handling.tries or not handling.burns):
+        return now + retry_after(tries), handling.burns
+    return None, True

@@ -37,3 +37,15 @@ class NotifierSettings(LedgerSettings, TemplateSettings, AmqpSettings, Telemetry
     whatsapp_phone_number_id: str = Field(
         min_length=1, pattern=r"^[\w-]+$", description="The id (not the number) of the sending phone number"
     )
+    whatsapp_messages_per_second: float = Field(
+        default=80,
+        gt=0,
+        le=1000,
+        description="How fast the number may send; 20 where the WhatsApp Business app uses it too",
+    )
+    whatsapp_recipients_per_day: int = Field(
+        default=0,
+        ge=0,
+        description="Different people the account may write to in 24 hours (250, 2000, 10000 or 100000, see WhatsApp "
+        "Manager); 0: unlimited",
+    )

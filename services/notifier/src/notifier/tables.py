@@ -52,12 +52,16 @@ intents = sa.Table(
     sa.Column("looks", sa.Integer, nullable=False),
     sa.Column("look_after", UtcDateTime),
     sa.Column("link_until", UtcDateTime),
+    sa.Column("waits_for", sa.String(540)),
+    sa.Column("weight", sa.Float),
+    sa.Column("resent_at", UtcDateTime),
     sa.Column("correlation_id", sa.String(200)),
     sa.UniqueConstraint("tenant_id", "invoice_id", "kind", "stage", name="one_intent"),
     sa.Index("intents_due", "state", "due_at"),
     sa.Index("intents_of_contact", "tenant_id", "contact_id", "kind"),
     sa.Index("intents_of_phone", "phone", "state"),
     sa.Index("intents_of_number", "tenant_id", "phone", "kind"),
+    sa.Index("intents_of_tenant", "tenant_id", "state", "released_at", "due_at"),
 )
 
 attempts = sa.Table(
@@ -74,6 +78,9 @@ attempts = sa.Table(
     sa.Column("ended_at", UtcDateTime),
     sa.Column("outcome", sa.String(16)),
     sa.Column("failed_at", UtcDateTime),
+    sa.Column("heard_at", UtcDateTime),
+    sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("number", sa.String(64), nullable=False, server_default=""),
     sa.Column("provider_message_id", sa.String(400), index=True),
     sa.Column("error_code", sa.Integer),
     sa.Column("error_class", sa.String(16)),
@@ -115,13 +122,55 @@ early_statuses = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
 )
 
-pauses = sa.Table(
-    "pauses",
+switches = sa.Table(
+    "switches",
     metadata,
-    sa.Column("scope", sa.String(64), primary_key=True),
-    sa.Column("until", UtcDateTime, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("entry", sa.Integer, primary_key=True),
+    sa.Column("scope", sa.String(200), nullable=False, index=True),
+    sa.Column("paused", sa.Boolean, nullable=False),
+    sa.Column("said_by", sa.Text, nullable=False),
+    sa.Column("said_at", UtcDateTime, nullable=False),
 )
+"""Who paused and resumed what, and when; of each scope (an organisation, or ``*`` for all) the newest entry counts."""
+
+breakers = sa.Table(
+    "breakers",
+    metadata,
+    sa.Column("scope", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(512), primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("details", sa.Text),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    sa.Column("probe_at", UtcDateTime, nullable=False),
+    sa.Column("probe", sa.String(64)),
+    sa.Column("by_status", sa.Boolean, nullable=False),
+)
+"""Those that are open. ``probe`` is the attempt that tries whether one may close; ``by_status``: its status tells."""
+
+recipients = sa.Table(
+    "recipients",
+    metadata,
+    sa.Column("phone", sa.String(20), primary_key=True),
+    sa.Column("claimed_at", UtcDateTime, nullable=False, index=True),
+)
+"""When a message to each number was claimed last."""
+
+numbers = sa.Table(
+    "numbers",
+    metadata,
+    sa.Column("number", sa.String(64), primary_key=True),
+    sa.Column("next_at", UtcDateTime, nullable=False),
+)
+"""When each sending number's next message is due by its pace alone."""
+
+sent_hours = sa.Table(
+    "sent_hours",
+    metadata,
+    sa.Column("tenant_id", sa.String(200), primary_key=True),
+    sa.Column("hour", UtcDateTime, primary_key=True),
+    sa.Column("messages", sa.Integer, nullable=False),
+)
+"""How many messages of an organisation were claimed in each hour, by which its usual is known."""
 
 account_templates = sa.Table(
     "account_templates",

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from notifier.halts import Halts, OpenBreaker, Switch
 from notifier.model import Decision
 from notifier.ports import Accepted, Outcome, Rejected
 from notifier.whatsapp_errors import ErrorClass, is_listed
@@ -28,6 +29,10 @@ class Figures:
             "duebell_notifier_messages", "Messages that reached a state", ["state"], registry=registry
         )
         self.brakes = Counter("duebell_notifier_brakes", "Waves that were held", registry=registry)
+        self.breakers = Gauge(
+            "duebell_notifier_breakers_open", "Breakers that are open", ["scope", "reason"], registry=registry
+        )
+        self.pauses = Gauge("duebell_notifier_pauses", "Pauses that a person ordered", registry=registry)
         self.stops = Counter(
             "duebell_notifier_sender_stops", "Times the sender stopped for an account fault", registry=registry
         )
@@ -70,6 +75,22 @@ class SenderLog:
     def stopped(self, reason: str, intent_id: str | None = None) -> None:
         self._figures.stops.inc()
         _log.error("sender.stopped", reason=reason, intent_id=intent_id)
+
+    def opened(self, item: OpenBreaker) -> None:
+        log = _log.error if item.remedy else _log.warning
+        log("breaker.opened", scope=item.scope.value, name=item.name, reason=item.reason, remedy=item.remedy)
+
+    def closed(self, item: OpenBreaker) -> None:
+        _log.info("breaker.closed", scope=item.scope.value, name=item.name, reason=item.reason)
+
+    def switched(self, switch: Switch, *, paused: bool) -> None:
+        _log.warning("messages.paused" if paused else "messages.resumed", scope=switch.scope)
+
+    def gauge(self, halts: Halts) -> None:
+        self._figures.pauses.set(len(halts.switches))
+        self._figures.breakers.clear()
+        for item in halts.breakers:
+            self._figures.breakers.labels(item.scope.value, item.reason).inc()
 
     def links_not_asked(self, tenant_id: str, invoices: int) -> None:
         _log.warning("online_links.not_asked", tenant_id=tenant_id, invoices=invoices)
@@ -114,6 +135,28 @@ class TemplateLog:
         self._figures.templates_lost.labels(why_not).inc()
         remedy = "its messages wait; see WhatsApp Manager and make templates-status"
         _log.error("template.unusable", template=name, language=language, reason=why_not, remedy=remedy)
+
+
+class HaltWatch:
+    """Says what began and ended to stand in the way since it looked last."""
+
+    def __init__(self, log: SenderLog) -> None:
+        self._log = log
+        self._halts = Halts()
+
+    def see(self, halts: Halts) -> None:
+        before, self._halts = self._halts, halts
+        if before == halts:
+            return
+        known = {item.key: item for item in before.breakers}
+        for item in halts.breakers:
+            if item.key not in known or known[item.key].reason != item.reason:
+                self._log.opened(item)
+        for key in known.keys() - {item.key for item in halts.breakers}:
+            self._log.closed(known[key])
+        for switch in set(halts.switches) ^ set(before.switches):
+            self._log.switched(switch, paused=switch in halts.switches)
+        self._log.gauge(halts)
 
 
 def _ids(change: MessageChangedV1) -> Mapping[str, str | int | None]:

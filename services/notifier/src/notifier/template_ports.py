@@ -1,6 +1,6 @@
 """What the care for templates needs of the world: an account that keeps them and a book that remembers what it said."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -70,5 +70,8 @@ class TemplateBook(Protocol):
     async def heard(self, news: TemplateNews) -> TemplateChange | None:
         """Take one webhook in; None when it is older than what is known."""
 
-    async def look_again(self, now: datetime) -> int:
-        """Let the messages that wait for a template be looked at now; how many."""
+    async def look_again(self, usable: Collection[str], now: datetime) -> int:
+        """Let the messages that wait for a template be looked at now; how many.
+
+        What stopped the ``usable`` templates, by name, lets one message try.
+        """

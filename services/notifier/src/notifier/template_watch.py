@@ -86,13 +86,14 @@ class WatchTemplates:
             await self._note([change])
 
     async def _note(self, changes: Sequence[TemplateChange], *, first: bool = False) -> None:
-        usable_again = first
+        usable: set[str] = set()
         for change in changes:
             before, now = why_not_usable(change.before), _why_not_now(change)
             if before != now and (change.name, change.language) in self._needed:
                 self._log.changed(change.name, change.language, now)
-            usable_again = usable_again or (now is None and change.before != change.now)
-        if usable_again and await self._book.look_again(self._clock()):
+            if now is None and change.before != change.now:
+                usable.add(change.name)
+        if (first or usable) and await self._book.look_again(usable, self._clock()):
             self._wake()
 
 

@@ -16,7 +16,7 @@ from notifier.template_examples import check_templates
 from notifier.template_plan import Act, Step, plan
 from notifier.template_ports import ManagementError, ManagesTemplates
 from shared.errors import ConfigurationError
-from shared.policy import load_policy
+from shared.policy_file import load_policy
 from shared.runtime.http import create_http_client
 from shared.settings.base import load_settings
 

@@ -10,7 +10,7 @@ from scheduler.handlers import build_router
 from scheduler.loop import TickLoop
 from scheduler.settings import SchedulerSettings
 from scheduler.tick import Tick
-from shared.policy import load_policy
+from shared.policy_file import load_policy
 from shared.runtime.redis import create_redis
 from shared.runtime.service import Core, Service
 

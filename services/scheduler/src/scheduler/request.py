@@ -12,7 +12,7 @@ from scheduler.settings import SchedulerSettings
 from shared.clients.token_broker import open_token_broker_client
 from shared.contracts.scans import ScanKind
 from shared.errors import ConfigurationError, DuebellError
-from shared.policy import load_policy
+from shared.policy_file import load_policy
 from shared.runtime.clock import utc_now
 from shared.runtime.connection import open_connection
 from shared.runtime.publisher import open_publisher

@@ -13,7 +13,7 @@ from scheduler.forecast import document, due_now, schedule, table
 from scheduler.settings import SchedulerSettings
 from shared.clients.token_broker import open_token_broker_client
 from shared.errors import ConfigurationError, DuebellError
-from shared.policy import load_policy
+from shared.policy_file import load_policy
 from shared.runtime.connection import open_connection
 from shared.runtime.redis import create_redis
 from shared.settings.base import load_settings

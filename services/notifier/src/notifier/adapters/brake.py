@@ -1,4 +1,4 @@
-"""How much has left within the hour, and holding the rest of a wave."""
+"""How large an organisation's wave is beside what is usual for it, and holding it whole."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -6,25 +6,87 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.adapters.sql import to_intent
+from notifier.adapters.sql import to_intent, upsert
 from notifier.model import Intent
-from notifier.tables import attempts, intents, tenants
+from notifier.ports import Wave
+from notifier.tables import attempts, intents, sent_hours, tenants
 from notifier.whatsapp_errors import ErrorClass
 from shared.contracts.messages import MessageState
 
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+USUAL_DAYS = 28
+_HELD_BACK = (ErrorClass.ACCOUNT.value, ErrorClass.TEMPLATE.value)
+
+
+async def wave(db: AsyncConnection, tenant_id: str, now: datetime, *, most: int, most_everywhere: int) -> Wave:
+    """The organisation's wave as far as it matters: no count goes far beyond its limit, so that it costs little."""
+    waiting = (
+        sa.select(intents.c.intent_id)
+        .where(
+            intents.c.tenant_id == tenant_id,
+            intents.c.state == MessageState.PLANNED.value,
+            intents.c.released_at.is_(None),
+            intents.c.due_at <= now,
+        )
+        .limit(max(most, most_everywhere) + 1)
+    )
+    began = attempts.c.started_at > now - HOUR
+    left = _left(now - HOUR)
+    here = sa.select(sa.func.count()).select_from(attempts).where(left, attempts.c.tenant_id == tenant_id)
+    everywhere = sa.select(sa.func.count()).select_from(attempts).where(began)
+    row = (
+        await db.execute(
+            sa.select(
+                sa.select(sa.func.count()).select_from(waiting.subquery()).scalar_subquery().label("waiting"),
+                here.scalar_subquery().label("here"),
+                everywhere.scalar_subquery().label("everywhere"),
+                tenants.c.braked_at,
+            ).where(tenants.c.tenant_id == tenant_id)
+        )
+    ).one()
+    sent_everywhere = row.everywhere
+    if row.waiting + sent_everywhere > most_everywhere:
+        # Only near the limit it matters which of them really left.
+        counted = sa.select(sa.func.count()).select_from(attempts).where(left)
+        sent_everywhere = int(await db.scalar(counted) or 0)
+    held_lately = row.braked_at is not None and row.braked_at > now - HOUR
+    return Wave(row.waiting, row.here, sent_everywhere, held_lately)
 
 
 async def sent_since(db: AsyncConnection, tenant_id: str, since: datetime) -> tuple[int, int]:
     """Messages of the organisation and of the installation that left, or may have, after ``since``."""
-    left = sa.and_(
+    rows = sa.select(sa.func.count()).select_from(attempts).where(_left(since))
+    return int(await db.scalar(rows.where(attempts.c.tenant_id == tenant_id)) or 0), int(await db.scalar(rows) or 0)
+
+
+def _left(since: datetime) -> sa.ColumnElement[bool]:
+    """What a person released is not counted."""
+    return sa.and_(
         attempts.c.started_at > since,
+        attempts.c.released.is_(False),
         sa.func.coalesce(attempts.c.outcome, "") != "rejected",
-        sa.func.coalesce(attempts.c.error_class, "") != ErrorClass.ACCOUNT.value,
+        sa.func.coalesce(attempts.c.error_class, "").not_in(_HELD_BACK),
     )
-    everywhere = sa.select(sa.func.count()).select_from(attempts).where(left)
-    here = everywhere.where(attempts.c.tenant_id == tenant_id)
-    return int(await db.scalar(here) or 0), int(await db.scalar(everywhere) or 0)
+
+
+async def busiest_hour(db: AsyncConnection, tenant_id: str, now: datetime) -> int:
+    """The most that left in one hour of the last weeks; the last day is left out, or a wave would make itself usual."""
+    most = await db.scalar(
+        sa.select(sa.func.max(sent_hours.c.messages)).where(
+            sent_hours.c.tenant_id == tenant_id,
+            sent_hours.c.hour > now - timedelta(days=USUAL_DAYS),
+            sent_hours.c.hour <= now - DAY,
+        )
+    )
+    return int(most or 0)
+
+
+async def count_in_hour(db: AsyncConnection, tenant_id: str, now: datetime) -> None:
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    insert = upsert(db, sent_hours).values(tenant_id=tenant_id, hour=hour, messages=1)
+    one_more = {"messages": sent_hours.c.messages + 1}
+    await db.execute(insert.on_conflict_do_update(index_elements=["tenant_id", "hour"], set_=one_more))
 
 
 async def pull_brake(db: AsyncConnection, tenant_id: str, now: datetime) -> tuple[Sequence[Intent], bool]:

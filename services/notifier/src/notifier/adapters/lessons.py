@@ -8,15 +8,21 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from notifier.adapters.breakers import close_by_status, trip
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish, user
 from notifier.adapters.sql import find_intents, upsert
-from notifier.ports import StatusNews, Wish
+from notifier.lesson_ports import StatusNews, Wish
 from notifier.statuses import merged
 from notifier.tables import attempts, early_statuses, intents
-from notifier.whatsapp_errors import ACCOUNT_PAUSE, handling, is_account_fault
+from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON, handling, is_held
 from shared.contracts.messages import MessageChangedV1, MessageState
 
 _KEEP_EARLY = timedelta(days=2)
+
+
+def _pause(news: StatusNews) -> timedelta:
+    breaker = handling(news.error_code).breaker if news.error_code is not None else None
+    return breaker.probe_after if breaker else ACCOUNT_PAUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class SqlLessons:
     async def _apply(self, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
             await self._note_person(db, attempt, news)
+            await self._note_breakers(db, attempt, news, now)
             if news.state is MessageState.FAILED:
                 await self._note_failure(db, attempt, news, now)
                 if not await self._is_latest(db, attempt):
@@ -90,9 +97,9 @@ class SqlLessons:
                 reason, values = None, {}
                 if state is MessageState.FAILED:
                     reason = news.reason
-                    if is_account_fault(news.error_code):
+                    if is_held(news.error_code):
                         state = MessageState.PLANNED
-                        values = {"due_at": now + ACCOUNT_PAUSE, "tries": max(intent.tries - 1, 0)}
+                        values = {"due_at": now + _pause(news), "tries": max(intent.tries - 1, 0)}
                 moved = await db.execute(
                     sa.update(intents)
                     .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
@@ -100,6 +107,19 @@ class SqlLessons:
                 )
                 if moved.rowcount == 1:
                     return [intent.changed(state, reason, now)]
+
+    async def _note_breakers(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> None:
+        """A status opens the breaker of its error, or closes the one that the attempt was to try."""
+        if attempt.heard_at is None:
+            ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
+            await db.execute(ours.values(heard_at=now))
+        breaker = handling(news.error_code).breaker if news.error_code is not None else None
+        if news.as_marketing:
+            await trip(db, attempt, RECATEGORISED, RECATEGORISED_REASON, now, by_status=True)
+        elif breaker is not None and attempt.failed_at is None:
+            await trip(db, attempt, breaker, news.reason or "", now, by_status=True)
+        elif news.state is not MessageState.FAILED:
+            await close_by_status(db, attempt.reference)
 
     async def _note_failure(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> None:
         ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)

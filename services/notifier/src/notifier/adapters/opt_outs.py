@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.sql import to_intent, to_stage, upsert
+from notifier.lesson_ports import Wish
 from notifier.model import PENDING, Intent
-from notifier.ports import Wish
 from notifier.tables import attempts, decisions, intents, opt_outs
 from shared.contracts.messages import MessageState
 

@@ -1,6 +1,6 @@
 """What is known of the business account's templates, in the ledger's database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.account_templates import NOT_IN_LANGUAGE, NOT_LISTED, AccountTemplate, TemplateState
+from notifier.adapters.breakers import probe_templates
 from notifier.adapters.sql import upsert
 from notifier.model import Verdict
 from notifier.tables import account_listings, account_templates, decisions, intents
@@ -74,7 +75,7 @@ class SqlTemplateBook:
             await _put(db, news.account, news.name, news.language, state, news.happened_at)
         return TemplateChange(news.name, news.language, before, state)
 
-    async def look_again(self, now: datetime) -> int:
+    async def look_again(self, usable: Collection[str], now: datetime) -> int:
         key = ("tenant_id", "invoice_id", "kind", "stage")
         waits_for_template = (
             sa.select(sa.literal(1))
@@ -87,7 +88,9 @@ class SqlTemplateBook:
         )
         planned = (intents.c.state == MessageState.PLANNED.value) & (intents.c.due_at > now)
         async with self._engine.begin() as db:
-            woken = await db.execute(sa.update(intents).where(planned, waits_for_template).values(due_at=now))
+            stopped = await probe_templates(db, usable, now)
+            waits = sa.or_(waits_for_template, intents.c.waits_for.in_(stopped))
+            woken = await db.execute(sa.update(intents).where(planned, waits).values(due_at=now))
         return woken.rowcount
 
 

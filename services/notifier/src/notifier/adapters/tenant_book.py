@@ -9,24 +9,27 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.account_templates import TemplateState
-from notifier.adapters.brake import pull_brake, sent_since
-from notifier.adapters.sql import LEFT_STATES, find_intents, to_intent, to_stage, upsert
+from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wave
+from notifier.adapters.breakers import let_wait, open_breakers, take_probe
+from notifier.adapters.history import history
+from notifier.adapters.pacing import take_turn
+from notifier.adapters.sql import find_intents, to_intent, to_stage, upsert
+from notifier.adapters.switches import is_paused
 from notifier.adapters.template_book import known_template
-from notifier.model import MONTH, WEEK, Decision, History, Intent, Snapshot, Tenant, Verdict
-from notifier.ports import Attempt
-from notifier.tables import attempts, decisions, intents, opt_outs, snapshots, tenants
+from notifier.halts import OpenBreaker
+from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
+from notifier.ports import Attempt, Pace, Turn, Wave
+from notifier.tables import attempts, decisions, intents, snapshots, tenants
 from shared.contracts.messages import MessageKind, MessageState
-
-_NOT_JUDGED = ("not_issued", "groups_unknown")
-"""Rules under which whether an invoice is new was left open."""
 
 
 class SqlTenantBook:
     """Made with the tenant's row locked; see :class:`notifier.ports.TenantBook`."""
 
-    def __init__(self, connection: AsyncConnection, tenant_id: str) -> None:
+    def __init__(self, connection: AsyncConnection, tenant_id: str, pace: Pace) -> None:
         self._db = connection
         self._tenant_id = tenant_id
+        self._pace = pace
 
     async def tenant(self) -> Tenant:
         row = await self._tenant_row()
@@ -81,39 +84,7 @@ class SqlTenantBook:
         await self._db.execute(asked.values(looks=0, look_after=None))
 
     async def history(self, snapshot: Snapshot, now: datetime, *, leaving: Intent | None = None) -> History:
-        invoice_id, phone = snapshot.invoice.invoice_id, snapshot.contact.phone
-        judged = await self._db.scalar(
-            sa.select(decisions.c.rule).where(
-                decisions.c.tenant_id == self._tenant_id,
-                decisions.c.invoice_id == invoice_id,
-                decisions.c.kind == MessageKind.ISSUED.value,
-                decisions.c.rule.not_in(_NOT_JUDGED),
-            )
-        )
-        out = phone and await self._db.scalar(sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == phone))
-        planned = (intents.c.state == MessageState.PLANNED.value) & (intents.c.invoice_id != invoice_id)
-        # Each side is written out whole, or SQLite reads every intent of the organisation instead of two indexes.
-        reminder = (intents.c.tenant_id == self._tenant_id) & (intents.c.kind == MessageKind.REMINDER.value)
-        person = reminder & (intents.c.contact_id == snapshot.contact.contact_id)
-        if phone is not None:
-            person |= reminder & (intents.c.phone == phone)
-        left = intents.c.state.in_(LEFT_STATES) & (intents.c.claimed_at > now - MONTH)
-        reminders = sa.select(intents.c.claimed_at).where(
-            person,
-            left if leaving else left | planned,
-            intents.c.intent_id != (leaving.intent_id if leaving else ""),
-        )
-        moments = [moment or now for (moment,) in await self._db.execute(reminders)]
-        return History(
-            tenant=await self.tenant(),
-            intents=tuple(
-                await find_intents(self._db, intents.c.tenant_id == self._tenant_id, intents.c.invoice_id == invoice_id)
-            ),
-            issue_judged=judged is not None,
-            opted_out=bool(out),
-            reminders_this_week=sum(moment > now - WEEK for moment in moments),
-            reminders_this_month=len(moments),
-        )
+        return await history(self._db, await self.tenant(), snapshot, now, leaving)
 
     async def record(self, snapshot: Snapshot, decision: Decision, now: datetime) -> None:
         values = {
@@ -155,6 +126,8 @@ class SqlTenantBook:
             "looks": 0,
             "look_after": None,
             "link_until": None,
+            "waits_for": None,
+            "weight": float(snapshot.invoice.amount_due),
             "correlation_id": correlation_id,
         }
         insert = upsert(self._db, intents).values(
@@ -210,6 +183,7 @@ class SqlTenantBook:
             phone=attempt.phone,
             claimed_at=now,
             changed_at=now,
+            waits_for=None,
             tries=intents.c.tries + 1,
         )
         if claimed:
@@ -220,9 +194,12 @@ class SqlTenantBook:
                     tenant_id=attempt.tenant_id,
                     phone=attempt.phone,
                     template=attempt.template,
+                    number=self._pace.number,
+                    released=attempt.released,
                     started_at=now,
                 )
             )
+            await count_in_hour(self._db, self._tenant_id, now)
         return claimed
 
     async def _change(self, intent: Intent, **values: object) -> bool:
@@ -237,12 +214,27 @@ class SqlTenantBook:
     async def template(self, account: str, name: str, language: str) -> TemplateState | None:
         return await known_template(self._db, account, name, language)
 
-    async def last_sent_to(self, phone: str) -> datetime | None:
-        newest = sa.select(attempts.c.started_at).where(attempts.c.phone == phone)
-        return await self._db.scalar(newest.order_by(attempts.c.started_at.desc()).limit(1))
+    async def is_paused(self) -> bool:
+        return await is_paused(self._db, self._tenant_id)
 
-    async def sent_since(self, since: datetime) -> tuple[int, int]:
-        return await sent_since(self._db, self._tenant_id, since)
+    async def breakers(self, template: str | None) -> Sequence[OpenBreaker]:
+        found = await open_breakers(self._db)
+        return [item for item in found if item.concerns(self._pace.number, self._tenant_id, template)]
+
+    async def let_wait(self, intent: Intent, breaker: OpenBreaker) -> None:
+        await let_wait(self._db, intent.intent_id, breaker)
+
+    async def take_probe(self, breaker: OpenBreaker, reference: str, now: datetime) -> bool:
+        return await take_probe(self._db, breaker, reference, now)
+
+    async def take_turn(self, phone: str, now: datetime) -> Turn:
+        return await take_turn(self._db, self._pace, phone, now)
+
+    async def wave(self, now: datetime, *, most: int, most_everywhere: int) -> Wave:
+        return await wave(self._db, self._tenant_id, now, most=most, most_everywhere=most_everywhere)
+
+    async def busiest_hour(self, now: datetime) -> int:
+        return await busiest_hour(self._db, self._tenant_id, now)
 
     async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
         return await pull_brake(self._db, self._tenant_id, now)

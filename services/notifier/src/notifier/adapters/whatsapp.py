@@ -1,14 +1,25 @@
 """WhatsApp's Cloud API as a provider: one POST, its answer read strictly."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 
+from notifier.halts import CONNECT_SECONDS
 from notifier.ports import Accepted, Outcome, Rejected, TemplateMessage, Unknown
 from notifier.whatsapp_errors import NOT_REACHED, handling
 
+_WRITING = "send_request_headers.started"
+
+
+class _TooLateToStart(Exception):  # noqa: N818 - no error: the message is only not written any more
+    """Making the connection took so long that what the claim was told may not hold any more."""
+
+
 _NEVER_REACHED = (
+    _TooLateToStart,
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
@@ -22,18 +33,44 @@ _LONGEST_NUMBER = 15
 class WhatsAppProvider:
     """See :class:`notifier.ports.SendsMessages`. Nothing is retried here: a second POST is a second message."""
 
-    def __init__(self, client: httpx.AsyncClient, *, path: str, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        path: str,
+        deadline_seconds: float,
+        connect_seconds: float = CONNECT_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``connect_seconds``: a request that has not begun to be written by then never is."""
         self._client = client
         self._path = path
         self._deadline_seconds = deadline_seconds
+        self._connect_seconds = connect_seconds
+        self._monotonic = monotonic
 
     async def send(self, message: TemplateMessage, attempt_ref: str) -> Outcome:
+        start_by = self._monotonic() + self._connect_seconds
+        connecting = writing = False
+
+        async def watch(event: str, _: object) -> None:
+            nonlocal connecting, writing
+            if event.endswith(_WRITING):
+                if self._monotonic() > start_by:
+                    raise _TooLateToStart
+                writing = True
+            connecting = connecting or event.startswith("connection.")
+
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                response = await self._client.post(self._path, json=request_body(message, attempt_ref))
+                response = await self._client.post(
+                    self._path, json=request_body(message, attempt_ref), extensions={"trace": watch}
+                )
         except _NEVER_REACHED as error:
-            return Rejected(f"not_reached_{type(error).__name__}", NOT_REACHED)
+            return Rejected(f"not_reached_{type(error).__name__.lstrip('_')}", NOT_REACHED)
         except (httpx.HTTPError, TimeoutError) as error:
+            if connecting and not writing:
+                return Rejected(f"not_reached_{type(error).__name__}", NOT_REACHED)
             return Unknown(f"no_answer_{type(error).__name__}")
         return read_answer(response)
 

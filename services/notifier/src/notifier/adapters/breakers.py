@@ -1,0 +1,121 @@
+"""Breakers in SQL: opened by an error, passed by one probe, closed by what becomes of it."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.adapters.sql import upsert
+from notifier.halts import ACCOUNT, PROBE_PATIENCE, OpenBreaker
+from notifier.ports import Accepted, Outcome, Rejected, Unknown
+from notifier.tables import attempts, breakers, intents
+from notifier.whatsapp_errors import Breaker, ErrorClass, Scope
+
+_PLAIN = {ErrorClass.RECIPIENT.value, ErrorClass.OURS.value, ErrorClass.OTHER.value}
+
+
+async def open_breakers(db: AsyncConnection) -> tuple[OpenBreaker, ...]:
+    rows = await db.execute(sa.select(breakers).order_by(breakers.c.scope, breakers.c.name))
+    return tuple(
+        OpenBreaker(Scope(row.scope), row.name, row.reason, row.opened_at, row.probe_at, row.probe, row.details)
+        for row in rows
+    )
+
+
+async def trip(
+    db: AsyncConnection, attempt: sa.Row[Any], breaker: Breaker, reason: str, now: datetime, *, by_status: bool = False
+) -> None:
+    """Open what the error of ``attempt`` stops, unless too few have failed in a row; open already, it stays so."""
+    if breaker.in_a_row > 1 and not await _failed_in_a_row(db, attempt.tenant_id, breaker.in_a_row):
+        return
+    names = {
+        Scope.ACCOUNT: ACCOUNT,
+        Scope.NUMBER: attempt.number,
+        Scope.TENANT: attempt.tenant_id,
+        Scope.TEMPLATE: attempt.template,
+    }
+    probe_at = now + breaker.probe_after
+    insert = upsert(db, breakers).values(
+        scope=breaker.scope.value,
+        name=names[breaker.scope],
+        reason=reason,
+        details=attempt.details,
+        opened_at=now,
+        probe_at=probe_at,
+        probe=None,
+        by_status=by_status,
+    )
+    later = sa.case((breakers.c.probe_at > probe_at, breakers.c.probe_at), else_=probe_at)
+    again = {
+        "reason": reason,
+        "details": attempt.details,
+        "probe_at": sa.case((breakers.c.probe.is_not(None), probe_at), else_=later),
+        "probe": None,
+        "by_status": sa.or_(breakers.c.by_status, sa.literal(by_status)),
+    }
+    await db.execute(insert.on_conflict_do_update(index_elements=["scope", "name"], set_=again))
+
+
+async def _failed_in_a_row(db: AsyncConnection, tenant_id: str, how_many: int) -> bool:
+    newest = (
+        sa.select(attempts.c.error_class)
+        .where(attempts.c.tenant_id == tenant_id, attempts.c.ended_at.is_not(None))
+        .order_by(attempts.c.started_at.desc())
+        .limit(how_many)
+    )
+    classes = list(await db.scalars(newest))
+    return len(classes) == how_many and set(classes) <= _PLAIN
+
+
+async def take_probe(db: AsyncConnection, item: OpenBreaker, reference: str, now: datetime) -> bool:
+    """Whether the message of ``reference`` is the one that may try; by compare-and-set, since many ask."""
+    taken = await db.execute(
+        sa.update(breakers)
+        .where(
+            breakers.c.scope == item.scope.value,
+            breakers.c.name == item.name,
+            breakers.c.probe_at == item.probe_at,
+            breakers.c.probe_at <= now,
+        )
+        .values(probe=reference, probe_at=now + PROBE_PATIENCE)
+    )
+    return taken.rowcount == 1
+
+
+async def end_probe(db: AsyncConnection, reference: str, outcome: Outcome, now: datetime) -> None:
+    """What an answer says of the breakers that let the attempt through; one that it opened anew is not among them."""
+    through = breakers.c.probe == reference
+    match outcome:
+        case Accepted():
+            await db.execute(sa.delete(breakers).where(through, breakers.c.by_status.is_(False)))
+        case Rejected():
+            # It failed for a fault of its own, which says nothing: the next one may try at once.
+            await db.execute(sa.update(breakers).where(through).values(probe=None, probe_at=now))
+        case Unknown():
+            pass
+
+
+async def close_by_status(db: AsyncConnection, reference: str) -> None:
+    """The provider says that the probe was sent."""
+    await db.execute(sa.delete(breakers).where(breakers.c.probe == reference))
+
+
+async def probe_now(db: AsyncConnection, now: datetime) -> int:
+    """Let one message through each open breaker at once, as a person wishes."""
+    moved = await db.execute(sa.update(breakers).where(breakers.c.probe_at > now).values(probe_at=now))
+    return moved.rowcount
+
+
+async def probe_templates(db: AsyncConnection, templates: Collection[str], now: datetime) -> list[str]:
+    """Let one message through the open breakers of these templates at once. Returns by what key messages wait there."""
+    ours = (breakers.c.scope == Scope.TEMPLATE.value) & breakers.c.name.in_(sorted(templates))
+    sooner = sa.case((breakers.c.probe_at > now, now), else_=breakers.c.probe_at)
+    moved = await db.execute(sa.update(breakers).where(ours).values(probe_at=sooner).returning(breakers.c.name))
+    return [f"{Scope.TEMPLATE.value}:{name}" for name in moved.scalars()]
+
+
+async def let_wait(db: AsyncConnection, intent_id: str, item: OpenBreaker) -> None:
+    """Leave an intent out of what is due until the breaker closes, or until it may probe."""
+    await db.execute(sa.update(intents).where(intents.c.intent_id == intent_id).values(waits_for=item.key))

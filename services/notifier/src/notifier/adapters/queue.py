@@ -1,0 +1,109 @@
+"""What of the ledger may leave now, and in which order."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from notifier.adapters.pacing import DAY, reached
+from notifier.adapters.switches import halts
+from notifier.halts import Halts, OpenBreaker, closed_now
+from notifier.ports import Due, Pace
+from notifier.still_wanted import FRESH_FOR
+from notifier.tables import intents, recipients, snapshots, tenants
+from notifier.whatsapp_errors import Scope
+from shared.contracts.messages import MessageState
+
+
+async def due(db: AsyncConnection, pace: Pace, now: datetime, limit: int) -> Sequence[Due]:
+    """See :meth:`notifier.ports.Ledger.due`."""
+    stops = await halts(db)
+    of_sender = stops.of_sender(pace.number)
+    if stops.all_paused or closed_now(of_sender, now):
+        return []
+    if of_sender:
+        limit = 1
+    narrow = [item for item in stops.breakers if item.scope in {Scope.TENANT, Scope.TEMPLATE}]
+    free = [intents.c.tenant_id.not_in(sorted(stops.paused_tenants)), *(sa.not_(_behind(item)) for item in narrow)]
+    found = [*await _find(db, pace, now, limit, free)]
+    for item in narrow:
+        if item.lets_probe(now) and not of_sender:
+            paused = intents.c.tenant_id.not_in(sorted(stops.paused_tenants))
+            found += await _find(db, pace, now, 1, [paused, _behind(item), *_behind_others(stops, item, now)])
+    return found
+
+
+def _behind(item: OpenBreaker) -> sa.ColumnElement[bool]:
+    if item.scope is Scope.TENANT:
+        return intents.c.tenant_id == item.name
+    return sa.func.coalesce(intents.c.waits_for, "") == item.key
+
+
+def _behind_others(stops: Halts, item: OpenBreaker, now: datetime) -> list[sa.ColumnElement[bool]]:
+    return [sa.not_(_behind(other)) for other in closed_now(stops.of(Scope.TENANT), now) if other is not item]
+
+
+async def _find(
+    db: AsyncConnection, pace: Pace, now: datetime, limit: int, conditions: list[sa.ColumnElement[bool]]
+) -> list[Due]:
+    order: list[sa.ColumnElement[object]] = [intents.c.due_at]
+    left = None
+    if pace.daily_recipients is not None:
+        left = max(pace.daily_recipients - await reached(db, now), 0)
+        order = [sa.func.coalesce(intents.c.weight, 0).desc(), intents.c.due_on, intents.c.due_at]
+    first = _candidates(now, order, conditions).limit(limit)
+    if left is not None and left < limit:
+        known = sa.exists().where(recipients.c.phone == intents.c.phone, recipients.c.claimed_at > now - DAY)
+        again = await _read(db, _candidates(now, order, [*conditions, known]).limit(limit), now)
+        return [*await _read(db, first.where(sa.not_(known)).limit(left), now), *again] if left else again
+    return await _read(db, first, now)
+
+
+def _candidates(
+    now: datetime, order: list[sa.ColumnElement[object]], conditions: list[sa.ColumnElement[bool]]
+) -> sa.Select[tuple[str, int]]:
+    """The intents that are due, in turns between organisations; only what few rows remain is looked at closer."""
+    link_known = sa.exists().where(
+        snapshots.c.tenant_id == intents.c.tenant_id,
+        snapshots.c.invoice_id == intents.c.invoice_id,
+        sa.or_(
+            *(snapshots.c.body["invoice"][name].as_string().is_not(None) for name in ("online_url", "no_link_reason"))
+        ),
+    )
+    turn = sa.func.row_number().over(partition_by=intents.c.tenant_id, order_by=order).label("turn")
+    return (
+        sa.select(intents.c.intent_id, turn)
+        .join(tenants, tenants.c.tenant_id == intents.c.tenant_id)
+        .where(
+            intents.c.state == MessageState.PLANNED.value,
+            intents.c.due_at <= now,
+            tenants.c.lost_at.is_(None),
+            # A fresh snapshot takes the next request's moment away, so that here none needs to be read.
+            sa.or_(intents.c.look_after.is_(None), intents.c.look_after <= now),
+            sa.or_(intents.c.link_until.is_(None), intents.c.link_until <= now, link_known),
+            *conditions,
+        )
+        .order_by("turn", *order)
+    )
+
+
+async def _read(db: AsyncConnection, candidates: sa.Select[tuple[str, int]], now: datetime) -> list[Due]:
+    chosen = candidates.subquery()
+    rows = await db.execute(
+        sa.select(
+            intents.c.intent_id,
+            intents.c.tenant_id,
+            intents.c.invoice_id,
+            intents.c.correlation_id,
+            (snapshots.c.read_at >= now - FRESH_FOR).label("fresh"),
+        )
+        .select_from(chosen)
+        .join(intents, intents.c.intent_id == chosen.c.intent_id)
+        .join(
+            snapshots,
+            sa.and_(snapshots.c.tenant_id == intents.c.tenant_id, snapshots.c.invoice_id == intents.c.invoice_id),
+        )
+        .order_by(chosen.c.turn, intents.c.due_at)
+    )
+    return [Due(row.intent_id, row.tenant_id, row.invoice_id, row.correlation_id, stale=not row.fresh) for row in rows]

@@ -1,0 +1,98 @@
+"""What keeps messages back that are due: a person's switch, and breakers that errors opened."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from notifier.whatsapp_errors import Scope, remedy_of
+
+EVERYTHING = "*"
+"""The switch of the whole installation."""
+ACCOUNT = "whatsapp"
+"""The one account that the installation sends with."""
+PROBE_PATIENCE = timedelta(minutes=2)
+"""How long a probe may stay without an end before another message tries."""
+START_WITHIN = timedelta(seconds=2)
+"""A claimed message whose POST has not begun by then is not posted: what a claim was told of switches is not older."""
+CHECKED_WITHIN = timedelta(milliseconds=500)
+"""The part of it that may pass before the provider is called."""
+CONNECT_SECONDS = (START_WITHIN - CHECKED_WITHIN).total_seconds()
+"""The part that is left for making a connection."""
+SPACING = timedelta(seconds=6)
+"""WhatsApp's pace for one recipient."""
+CLAIM_SPACING = SPACING + START_WITHIN
+"""Between two claims for one recipient, so that their POSTs are never closer than WhatsApp's pace."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBreaker:
+    """``name`` is the account's, number's, organisation's or template's; from ``probe_at`` one message may try."""
+
+    scope: Scope
+    name: str
+    reason: str
+    opened_at: datetime
+    probe_at: datetime
+    probe: str | None = None
+    details: str | None = None
+
+    @property
+    def key(self) -> str:
+        return f"{self.scope.value}:{self.name}"
+
+    @property
+    def remedy(self) -> str | None:
+        return remedy_of(self.reason)
+
+    def lets_probe(self, now: datetime) -> bool:
+        return self.probe_at <= now
+
+    def concerns(self, number: str, tenant_id: str, template: str | None) -> bool:
+        """Whether it stops what this number sends for the organisation, in this template."""
+        return self.name == {
+            Scope.ACCOUNT: ACCOUNT,
+            Scope.NUMBER: number,
+            Scope.TENANT: tenant_id,
+            Scope.TEMPLATE: template,
+        }.get(self.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A pause that a person ordered: of one organisation, or of everything."""
+
+    scope: str
+    said_by: str
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Halts:
+    """Everything that stands in the way of messages now."""
+
+    switches: tuple[Switch, ...] = ()
+    breakers: tuple[OpenBreaker, ...] = ()
+
+    @property
+    def all_paused(self) -> bool:
+        return any(switch.scope == EVERYTHING for switch in self.switches)
+
+    @property
+    def paused_tenants(self) -> frozenset[str]:
+        return frozenset(switch.scope for switch in self.switches)
+
+    def is_paused(self, tenant_id: str) -> bool:
+        return self.all_paused or tenant_id in self.paused_tenants
+
+    def of_sender(self, number: str) -> list[OpenBreaker]:
+        """The breakers that stop everything the number sends."""
+        senders = {Scope.ACCOUNT: ACCOUNT, Scope.NUMBER: number}
+        return [item for item in self.breakers if senders.get(item.scope) == item.name]
+
+    def of(self, scope: Scope) -> list[OpenBreaker]:
+        return [item for item in self.breakers if item.scope is scope]
+
+
+def closed_now(breakers: Iterable[OpenBreaker], now: datetime) -> list[OpenBreaker]:
+    """Those through which not even a probe may go yet."""
+    return [item for item in breakers if not item.lets_probe(now)]

@@ -1,0 +1,49 @@
+"""What learning from the provider's webhooks needs of the world: news as values and a ledger that takes them in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.contracts.messages import MessageChangedV1, MessageState
+
+
+@dataclass(frozen=True, slots=True)
+class StatusNews:
+    """What the provider says became of a message, found by our reference or else by the provider's id.
+
+    ``error_code`` is the provider's when it failed, ``whatsapp_phone`` the recipient's number as the provider knows it,
+    ``as_marketing`` that the message is billed as marketing.
+    """
+
+    reference: str | None
+    provider_message_id: str
+    state: MessageState
+    error_code: int | None = None
+    person_user_id: str | None = None
+    whatsapp_phone: str | None = None
+    as_marketing: bool = False
+
+    @property
+    def reason(self) -> str | None:
+        return None if self.state is not MessageState.FAILED else f"whatsapp_{self.error_code or 'unspecified'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A person wants no messages, or wants them again. Any of the three may tell who it is."""
+
+    phone: str | None
+    user_id: str | None
+    reply_to: str | None
+    opted_out: bool
+    said_at: datetime
+
+
+class Lessons(Protocol):
+    """What is learnt from the provider's webhooks; the same twice, or in any order, ends the same."""
+
+    async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
+        """Move the message forward; what a breaker stopped is planned again, no try burnt."""
+
+    async def wish(self, wish: Wish, now: datetime) -> Sequence[MessageChangedV1]: ...
