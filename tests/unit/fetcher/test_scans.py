@@ -219,15 +219,18 @@ async def test_a_contact_that_xero_fails_on_keeps_nobody_from_the_next_page(kind
     rig.xero.poison = {guid(9001)}
     rig.xero.lists = [
         page_of([invoice_json(1, contact=1, updated=NOW), invoice_json(2, contact=2, updated=NOW)], pages=2),
-        page_of([invoice_json(3, contact=3, updated=NOW)], pages=2 if kind is ScanKind.RECEIVABLES else 1),
+        page_of(
+            [invoice_json(number, contact=3, updated=NOW) for number in (3, 4)],
+            pages=2 if kind is ScanKind.RECEIVABLES else 1,
+        ),
     ]
     seen: list[InvoiceEnrichedV1] = []
     with pytest.raises(RetryableError, match="xero_unavailable"):
         await gather_into(seen, rig.scan(scan(kind, TODAY)))
     # The first page's batch of contacts is halved when it fails again.
-    assert numbers(seen) == ["INV-3"]
+    assert numbers(seen) == ["INV-3", "INV-4"]
     # What was not published is read by the next one, too.
-    assert rig.cursors.kept == []
+    assert rig.cursors.kept == [since]
 
 
 async def test_the_cursor_does_not_pass_what_was_not_published() -> None:
