@@ -161,20 +161,25 @@ async def test_calls_that_end_while_redis_dies_miss_what_it_forgot(tmp_path: Pat
                 for _ in range(5):
                     await flying.enter_async_context(limits.permit(TENANT))
                 server.kill()
+                await limits.hold(TENANT, 40, Limit.MINUTE)
             with pytest.raises(RetryableError, match="redis_unreachable"):
                 await call_through(limits, TENANT, judge)
             await server.start()
             for tenant in (TENANT, "another"):
                 with pytest.raises(RetryableError, match="counts_lost"):
                     await call_through(limits, tenant, judge)
+            assert 20_000 < await redis.pttl(tenant_key(TENANT, "hold")) <= 40_000
 
 
 async def test_a_call_that_is_given_back_twice_is_no_loss(redis: Redis, make: Maker) -> None:
     """The answer to a release may be lost, and the release itself not."""
     limits = make(longest_wait=0.1)
     async with limits.permit(TENANT) as permit:
+        permit.endpoint, permit.received_bytes = "invoices", 1000
         await limits._return(permit)
     await call_through(limits, TENANT, Judge())
+    figures = await redis.hgetall(tenant_key(TENANT, "figures"))
+    assert sum(int(count) for name, count in figures.items() if str(name).endswith(":bytes")) == 1000
 
 
 async def test_what_others_call_makes_us_pull_back(redis: Redis, make: Maker) -> None:

@@ -239,7 +239,7 @@ class StarterDay:
     async def _by_kind(self, body: Event) -> None:
         match body:
             case XeroEventReceivedV1():
-                with self._shares.place(body.tenant_id):
+                async with self._shares.place(body.tenant_id):
                     await self._publish_all(self._look.after_event(body))
             case InvoiceLookRequestedV1():
                 await self._publish_all(self._look.on_request(body))

@@ -14,6 +14,7 @@ from fetcher.ports import Clock, ContactPage, Cut, IdsAnswer, InvoicePage, Link
 from fetcher.readings import InvoiceReader
 from shared.contracts.base import Event
 from shared.contracts.invoices import Contact, Organisation
+from shared.errors import RetryableError
 from unit.fetcher.webhook_records import FakeWebhookRecords
 
 NOW = datetime(2026, 6, 23, 9, 0, tzinfo=UTC)
@@ -95,6 +96,8 @@ class FakeXero:
         self.lists: list[InvoicePage] = []
         self.list_calls: list[tuple[date | datetime, int]] = []
         self.failures: list[Exception] = []
+        self.poison: set[str] = set()
+        """Ids of contacts that Xero fails on."""
         self.pages: dict[str, str | Exception | None] = {}
         """Invoice id → the address of its page, None for no page, or what Xero fails with."""
         self.link_calls: list[str] = []
@@ -129,6 +132,8 @@ class FakeXero:
 
     async def contacts(self, tenant_id: str, ids: Sequence[str]) -> ContactPage | None:
         self.contact_calls.append(tuple(ids))
+        if self.poison & set(ids):
+            raise RetryableError("xero_unavailable")
         if len(ids) > self.longest_question:
             return None
         found = [self.contacts_by_id[key] for key in ids if key in self.contacts_by_id]

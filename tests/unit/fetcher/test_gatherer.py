@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from fetcher.gatherer import Gatherer
+from fetcher.gatherer import MANY, Gatherer
 from fetcher.ports import Cut
 from shared.errors import PermanentError, RetryableError
 from unit.fetcher.samples import TENANT, guid
@@ -107,17 +107,31 @@ async def test_what_comes_while_the_process_is_behind_shares_a_call(source: Fake
 
 async def test_who_waits_for_company_makes_room_for_others(source: FakeSource) -> None:
     gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=60, crowd=3)
-    await gatherer.load("busy", guid(0))
+    for tenant in ("busy", "other"):
+        await gatherer.load(tenant, guid(0))
     asked = [asyncio.create_task(gatherer.load("busy", guid(number))) for number in range(1, 3)]
     await _settled()
-    assert len(source.calls) == 1
-    source.gate.clear()
-    asked.append(asyncio.create_task(gatherer.load("quiet", guid(3))))
-    await _settled()
-    source.gate.set()
+    assert len(source.calls) == 2
+    last = asyncio.create_task(gatherer.load("other", guid(3)))
     async with asyncio.timeout(5):
         await asyncio.gather(*asked)
-    assert sorted(ids for _, ids in source.calls[1:]) == [(guid(1), guid(2)), (guid(3),)]
+    assert [ids for _, ids in source.calls[2:]] == [(guid(1), guid(2))]
+    last.cancel()
+    await gatherer.close()
+
+
+@pytest.mark.parametrize(("brought", "next_seconds"), [(MANY - 1, 4), (MANY, 8)])
+async def test_a_trickle_hardly_waits_and_a_burst_ever_longer(
+    source: FakeSource, brought: int, next_seconds: float
+) -> None:
+    gatherer = Gatherer[str](source.read, linger_seconds=0, pause_seconds=4)
+    await gatherer.load(TENANT, guid(0))
+    asked = [asyncio.create_task(gatherer.load(TENANT, guid(number + 1))) for number in range(brought)]
+    await _settled()
+    gatherer._pauses[TENANT].end()
+    await asyncio.gather(*asked)
+    await _settled()
+    assert gatherer._pauses[TENANT].quiet_seconds == next_seconds
     await gatherer.close()
 
 

@@ -212,6 +212,27 @@ async def test_a_reconcile_that_is_broken_off_goes_on_where_it_was() -> None:
     assert rig.cursors.kept[-1] == since + timedelta(minutes=5, seconds=-1)
 
 
+@pytest.mark.parametrize("kind", ScanKind)
+async def test_a_contact_that_xero_fails_on_keeps_nobody_from_the_next_page(kind: ScanKind) -> None:
+    since = NOW - timedelta(hours=1)
+    rig = Scanning(FakeCursors(since), contacts=3)
+    rig.xero.poison = {guid(9001)}
+    rig.xero.lists = [
+        page_of([invoice_json(1, contact=1, updated=NOW), invoice_json(2, contact=2, updated=NOW)], pages=2),
+        page_of(
+            [invoice_json(number, contact=3, updated=NOW) for number in (3, 4)],
+            pages=2 if kind is ScanKind.RECEIVABLES else 1,
+        ),
+    ]
+    seen: list[InvoiceEnrichedV1] = []
+    with pytest.raises(RetryableError, match="xero_unavailable"):
+        await gather_into(seen, rig.scan(scan(kind, TODAY)))
+    # The first page's batch of contacts is halved when it fails again.
+    assert numbers(seen) == ["INV-3", "INV-4"]
+    # What was not published is read by the next one, too.
+    assert rig.cursors.kept == [since]
+
+
 async def test_the_cursor_does_not_pass_what_was_not_published() -> None:
     since = NOW - timedelta(hours=1)
     rig = Scanning(FakeCursors(since))

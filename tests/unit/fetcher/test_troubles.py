@@ -64,15 +64,16 @@ def test_a_tenants_work_stands_while_it_is_held_or_its_call_is_slow() -> None:
     assert rig.troubles.rest(TENANT) is None
 
 
-def test_a_flood_that_goes_on_has_no_bound_and_one_that_stands_has() -> None:
+async def test_a_flood_that_goes_on_has_no_bound_and_one_that_stands_has() -> None:
     rig = Rig()
     shares = TenantShares(1, rig.troubles.rest)
-    with shares.place(TENANT), shares.place(TENANT):
+    async with shares.place(TENANT), shares.place(TENANT):
         rig.troubles.held(TENANT, 40)
-        with pytest.raises(RetryableError, match="tenant_crowded") as refused, shares.place(TENANT):
-            pass
+        with pytest.raises(RetryableError, match="tenant_crowded") as refused:
+            async with shares.place(TENANT):
+                pass
         assert (refused.value.retry_after, refused.value.counts) == (15, False)
-        with shares.place("quiet"):
+        async with shares.place("quiet"):
             pass
 
 
@@ -96,7 +97,7 @@ async def test_two_thousand_events_that_time_out_leave_the_lane_to_others() -> N
     async def handle(tenant_id: str, identifier: str) -> None:
         nonlocal quiet_at
         try:
-            with shares.place(tenant_id):
+            async with shares.place(tenant_id):
                 await gatherer.load(tenant_id, identifier)
             quiet_at = calls
         except RetryableError:

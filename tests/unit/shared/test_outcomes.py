@@ -57,17 +57,39 @@ def test_a_wait_that_is_no_failure_ends_hardly_late(seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("waited_seconds", "retry_after", "pause"),
-    [(0, None, 1), (100, None, 60), (3600, None, 1800), (86_000, None, 1800), (0, 290, 300), (3600, 290, 1800)],
+    ("outage_seconds", "retry_after", "pause"),
+    [
+        (None, None, 1),
+        (0, None, 1),
+        (100, None, 60),
+        (3600, None, 1800),
+        (86_000, None, 1800),
+        (0, 290, 300),
+        (3600, 290, 1800),
+    ],
 )
-def test_an_outage_uses_up_no_attempt_for_a_day(waited_seconds: float, retry_after: float | None, pause: int) -> None:
+def test_an_outage_uses_up_no_attempt_for_a_day(
+    outage_seconds: float | None, retry_after: float | None, pause: int
+) -> None:
     error = OutageError("down", retry_after=retry_after)
-    outcome = outcome_of(error, 7, waited_seconds=waited_seconds)
+    # What it waited for before, for days perhaps, was something else.
+    outcome = outcome_of(error, 7, waited_seconds=5 * OUTAGE_SECONDS, outage_seconds=outage_seconds)
     assert isinstance(outcome, Delay)
-    assert (outcome.rung.seconds, outcome.attempt, outcome.reason) == (pause, 7, "down")
+    assert (outcome.rung.seconds, outcome.attempt, outcome.reason, outcome.in_outage) == (pause, 7, "down", True)
 
 
 def test_after_a_day_of_an_outage_attempts_count_again() -> None:
     error = OutageError("down")
-    assert outcome_of(error, 0, waited_seconds=OUTAGE_SECONDS) == Delay(LADDER[0], 1, "down")
-    assert outcome_of(error, 7, waited_seconds=OUTAGE_SECONDS) == Bury("down")
+    assert outcome_of(error, 0, outage_seconds=OUTAGE_SECONDS) == Delay(LADDER[0], 1, "down", in_outage=True)
+    assert outcome_of(error, 7, outage_seconds=OUTAGE_SECONDS) == Bury("down")
+
+
+@pytest.mark.parametrize(
+    ("error", "in_outage"),
+    [(RetryableError("tenant_held", counts=False), True), (PersonNeededError("reconnect_needed"), False)],
+)
+def test_an_outage_is_remembered_until_a_person_is_waited_for(error: RetryableError, in_outage: bool) -> None:
+    """Held because of it, a message still waits for its end; after days without consent another outage begins anew."""
+    outcome = outcome_of(error, 1, outage_seconds=60)
+    assert isinstance(outcome, Delay)
+    assert outcome.in_outage is in_outage

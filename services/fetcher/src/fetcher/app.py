@@ -41,8 +41,8 @@ from shared.runtime.http import create_http_client
 from shared.runtime.redis import create_redis
 from shared.runtime.service import Core, Service
 
-PREFETCH = 2500
-"""Handlers wait together for few calls; a quiet tenant waits only for what lies ahead of this many."""
+PREFETCH = 100
+"""Of looks, scans and connections; the lanes of events have their own."""
 PUBLISHED_AT_ONCE = 200
 """What the batches of many tenants bring at the same moment would else time out together, and be sent again."""
 HOT_SHARE = 100

@@ -10,6 +10,8 @@ from fetcher.ports import Cut
 
 CROWD = 4000
 """Ids of all tenants; below what the fetcher takes in at once."""
+MANY = 10
+"""Ids that a pause must have brought for the next to be longer."""
 T = TypeVar("T")
 Read = Callable[[str, Cut], Awaitable[Mapping[str, T | Exception]]]
 """Reads one batch of a tenant: calls the cut once it may ask, and answers every id that the cut gave."""
@@ -22,12 +24,12 @@ class Gatherer(Generic[T]):
     the call may be made, so ids pile up while the tenant waits for its permit, and each id is asked once.
 
     An idle tenant's first id waits ``linger_seconds`` for company; where some has come, more is on its way. A busy
-    tenant's batch waits until it is whole, or until nothing has come for ``pause_seconds``, which double after each
-    that did not become whole; never longer than a :class:`Pause` may last. However slowly a burst comes in, or is
-    worked off, it fills its batches.
+    tenant's batch waits until it is whole, or until nothing has come for ``pause_seconds``; these double after a pause
+    that brought many ids and return after one that brought few. So a burst fills its batches however slowly it comes
+    in, and a trickle, which would save little by waiting, hardly waits.
 
-    Where ``crowd`` ids wait, of all tenants together, the oldest pause ends with each that comes: who waits for company
-    must not take the places of those who wait for nothing.
+    Where ``crowd`` ids wait for company, of all tenants together, the oldest pause ends with each that comes: they must
+    not take the places of those who wait for nothing.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Gatherer(Generic[T]):
         self._is_behind = is_behind
         self._waiting: dict[str, dict[str, asyncio.Future[T]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._waits = 0
+        self._in_pauses = 0
         self._pauses: dict[str, Pause] = {}
         """The oldest first."""
 
@@ -58,7 +60,6 @@ class Gatherer(Generic[T]):
             future = waiting[identifier] = asyncio.get_running_loop().create_future()
             # A failure that nobody waits for any more is no news to anyone.
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self._waits += 1
             self._tell_pauses(tenant_id)
         if tenant_id not in self._tasks:
             self._tasks[tenant_id] = asyncio.create_task(self._serve(tenant_id, waiting))
@@ -79,31 +80,34 @@ class Gatherer(Generic[T]):
                 await self._becomes_whole(tenant_id, waiting, pause / 4)
             while waiting:
                 await self._ask(tenant_id, waiting)
-                if not await self._becomes_whole(tenant_id, waiting, pause):
-                    pause = min(2 * pause, LONGEST_SECONDS)
+                if await self._becomes_whole(tenant_id, waiting, pause):
+                    continue
+                pause = min(2 * pause, LONGEST_SECONDS) if len(waiting) >= MANY else self._pause_seconds
         finally:
             del self._tasks[tenant_id], self._waiting[tenant_id]
-            self._waits -= len(waiting)
             for future in waiting.values():
                 future.cancel()
 
     async def _becomes_whole(self, tenant_id: str, waiting: Sized, pause_seconds: float) -> bool:
         """Whether a batch became whole within the pause."""
-        if len(waiting) < MOST_IDS and self._waits < self._crowd:
+        if len(waiting) < MOST_IDS and self._in_pauses < self._crowd:
             pause = self._pauses[tenant_id] = Pause(pause_seconds, self._is_behind)
+            self._in_pauses += len(waiting)
             try:
                 await pause.wait()
             finally:
                 del self._pauses[tenant_id]
+                self._in_pauses -= len(waiting)
         return len(waiting) >= MOST_IDS
 
     def _tell_pauses(self, tenant_id: str) -> None:
         """An id of the tenant has come."""
         if pause := self._pauses.get(tenant_id):
+            self._in_pauses += 1
             pause.came()
             if len(self._waiting[tenant_id]) >= MOST_IDS:
                 pause.end()
-        if self._waits >= self._crowd:
+        if self._in_pauses >= self._crowd:
             oldest = next((pause for pause in self._pauses.values() if not pause.is_over), None)
             if oldest:
                 oldest.end()
@@ -114,7 +118,6 @@ class Gatherer(Generic[T]):
         def cut() -> tuple[str, ...]:
             if not batch:
                 batch.update({identifier: waiting.pop(identifier) for identifier in first_batch(waiting)})
-                self._waits -= len(batch)
             return tuple(batch)
 
         reading = asyncio.ensure_future(self._read(tenant_id, cut))
@@ -124,12 +127,12 @@ class Gatherer(Generic[T]):
             if not reading.done():
                 reading.cancel()
                 _cancel(batch)
-        # Refused before anything was cut: it holds for all that wait.
-        if not batch:
-            batch.update(waiting)
-            waiting.clear()
-            self._waits -= len(batch)
-        _settle(batch, reading)
+            else:
+                # Refused before anything was cut: it holds for all that wait.
+                if not batch:
+                    batch.update(waiting)
+                    waiting.clear()
+                _settle(batch, reading)
 
 
 def _settle(batch: Mapping[str, asyncio.Future[T]], reading: asyncio.Future[Mapping[str, T | Exception]]) -> None:

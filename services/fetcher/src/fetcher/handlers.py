@@ -24,7 +24,7 @@ from shared.runtime.consumer import prefetching
 from shared.runtime.publisher import Publishes
 from shared.topology import queues
 
-BULK_PREFETCH = 2500
+EVENT_PREFETCH = 2500
 """A batch for each of fifty tenants that change much at the same time: a batch holds no more than what was let in."""
 BULK_PAUSE_SECONDS = 0.002
 """Between two deliveries that begin: most of the processor is left to the hot lane while the prefetch fills."""
@@ -48,21 +48,22 @@ def build_router(
     publishing: asyncio.Semaphore,
 ) -> RabbitRouter:
     turns = {
-        queues.FETCHER_XERO_EVENT_RECEIVED.name: Turn(0),
+        queues.FETCHER_XERO_EVENT_RECEIVED.name: Turn(at_once=20),
         queues.FETCHER_XERO_EVENT_RECEIVED_BULK.name: Turn(BULK_PAUSE_SECONDS),
     }
+
     router = RabbitRouter(middlewares=[partial(Intake, turns=turns)])
 
-    @router.subscriber(queues.FETCHER_XERO_EVENT_RECEIVED.subscription())
+    @router.subscriber(queues.FETCHER_XERO_EVENT_RECEIVED.subscription(), channel=prefetching(EVENT_PREFETCH))
     async def on_xero_event_received(event: XeroEventReceivedV1) -> None:
         """Read the invoice that changed and say what it is now."""
-        with shares.hot.place(event.tenant_id):
+        async with shares.hot.place(event.tenant_id):
             await _publish_all(look.after_event(event), events, publishing)
 
-    @router.subscriber(queues.FETCHER_XERO_EVENT_RECEIVED_BULK.subscription(), channel=prefetching(BULK_PREFETCH))
+    @router.subscriber(queues.FETCHER_XERO_EVENT_RECEIVED_BULK.subscription(), channel=prefetching(EVENT_PREFETCH))
     async def on_bulk_xero_event_received(event: XeroEventReceivedV1) -> None:
         """The same for what is beyond a tenant's burst."""
-        with shares.bulk.place(event.tenant_id):
+        async with shares.bulk.place(event.tenant_id):
             await _publish_all(look.after_event(event), events, publishing)
 
     @router.subscriber(queues.FETCHER_INVOICE_LOOK_REQUESTED.subscription())

@@ -1,20 +1,23 @@
-"""Lets deliveries in one by one, so that thousands that arrive together keep nothing else from being done."""
+"""Lets deliveries in by and by, so that thousands that arrive together keep nothing else from being done."""
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from faststream import BaseMiddleware, ContextRepo
 from faststream.rabbit.subscriber import RabbitSubscriber
 
 
-@dataclass(frozen=True)
 class Turn:
-    """Of one queue's deliveries: the next begins ``pause_seconds`` after the last, and after all that waited."""
+    """Of one queue's deliveries: ``at_once`` begin together, the next ``pause_seconds`` later and after what waited."""
 
-    pause_seconds: float
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    def __init__(self, pause_seconds: float = 0.0, *, at_once: int = 1) -> None:
+        self._pause_seconds = pause_seconds
+        self._places = asyncio.Semaphore(at_once)
+
+    async def take(self) -> None:
+        async with self._places:
+            await asyncio.sleep(self._pause_seconds)
 
 
 class Intake(BaseMiddleware[Any]):
@@ -27,5 +30,4 @@ class Intake(BaseMiddleware[Any]):
     async def on_receive(self) -> None:
         subscriber: RabbitSubscriber = self.context.get_local("handler_")
         if turn := self._turns.get(subscriber.queue.name):
-            async with turn.lock:
-                await asyncio.sleep(turn.pause_seconds)
+            await turn.take()

@@ -8,7 +8,7 @@ from fetcher.purposes import DAY_SPENT
 from fetcher.scans import ScanTenant
 from shared.contracts.invoices import InvoiceEnrichedV1
 from shared.contracts.scans import ScanKind, ScanRequestedV1
-from shared.errors import RetryableError
+from shared.errors import PermanentError, RetryableError
 
 
 class Pacing(Protocol):
@@ -47,6 +47,11 @@ class PacedScans:
                     yield event
             if is_reconcile:
                 await self._pacing.ended(request.tenant_id)
+        except PermanentError:
+            # It was read to its end, but for what nobody can read.
+            if is_reconcile:
+                await self._pacing.ended(request.tenant_id)
+            raise
         except RetryableError as error:
             if not is_reconcile or error.reason not in DAY_SPENT:
                 raise

@@ -9,7 +9,8 @@ _LOOK_AGAIN_SECONDS = 0.25
 
 
 class Pause:
-    """Lasts until nothing has come for ``quiet_seconds``, ``LONGEST_SECONDS`` at most; it may be ended before.
+    """Lasts until nothing has come for ``quiet_seconds``, twice as long at most, and never beyond ``LONGEST_SECONDS``;
+    it may be ended before.
 
     While the process ``is_behind`` with what was read already, a small batch would gain its ids nothing: then the pause
     goes on, for ``LONGEST_BEHIND_SECONDS`` at most.
@@ -17,7 +18,7 @@ class Pause:
 
     def __init__(self, quiet_seconds: float, is_behind: Callable[[], bool]) -> None:
         self._now = asyncio.get_running_loop().time
-        self._quiet_seconds = quiet_seconds
+        self.quiet_seconds = quiet_seconds
         self._is_behind = is_behind
         self._began_at = self._came_at = self._now()
         self._over = asyncio.Event()
@@ -43,7 +44,8 @@ class Pause:
 
     def _left(self) -> float:
         now = self._now()
-        left = min(self._came_at + self._quiet_seconds, self._began_at + LONGEST_SECONDS) - now
+        longest = min(2 * self.quiet_seconds, LONGEST_SECONDS)
+        left = min(self._came_at + self.quiet_seconds, self._began_at + longest) - now
         if left <= 0 and self._is_behind():
             return min(_LOOK_AGAIN_SECONDS, self._began_at + LONGEST_BEHIND_SECONDS - now)
         return left

@@ -2,18 +2,19 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from fetcher.faults import OF_ALL_OR_OF_ONE, REFUSED_QUESTION
 from fetcher.organisations import OrganisationDirectory
 from fetcher.poll_account import PollAccount
 from fetcher.ports import Clock, Cursors, InvoicePage, UnreadableInvoice, XeroInvoices
 from fetcher.readings import InvoiceReader, unreadable
 from shared.contracts.invoices import Cause, CauseKind, InvoiceEnrichedV1, Organisation
 from shared.contracts.scans import ScanKind, ScanRequestedV1
-from shared.errors import PermanentError, RetryableError
+from shared.errors import DuebellError, PermanentError, RetryableError
 from shared.telemetry.logging import get_logger
 
 FIRST_LOOK_BACK = timedelta(days=7)
@@ -126,14 +127,14 @@ class ScanTenant:
     async def _receivables(
         self, tenant_id: str, organisation: Organisation, due_before: date
     ) -> AsyncGenerator[InvoiceEnrichedV1]:
-        seen, bad = _Seen(), dict[str, UnreadableInvoice]()
+        seen, bad, failures = _Seen(), dict[str, UnreadableInvoice](), list[DuebellError]()
         for _ in range(_MOST_ROUNDS):
             number, counts = 1, set[int | None]()
             while True:
                 page = await self._xero.receivables(tenant_id, due_before, number)
                 counts.add(page.item_count)
                 bad |= {problem.invoice_id: problem for problem in page.unreadable}
-                async for event in self._events(tenant_id, organisation, _fresh(page, seen), CauseKind.SCAN):
+                async for event in self._events(tenant_id, organisation, _fresh(page, seen), CauseKind.SCAN, failures):
                     yield event
                 if _is_last(page, number):
                     break
@@ -144,7 +145,7 @@ class ScanTenant:
         else:
             # What slipped from page to page in each round is read by tomorrow's scan.
             _log.warning("scan.restless", tenant_id=tenant_id, rounds=_MOST_ROUNDS)
-        _complain(tenant_id, bad)
+        _complain(tenant_id, bad, failures)
 
     async def _reconcile(
         self, tenant_id: str, organisation: Organisation, *, catching_up: bool
@@ -152,7 +153,7 @@ class ScanTenant:
         since = await self._cursors.find(tenant_id) or self._clock() - FIRST_LOOK_BACK
         started_at = self._clock()
         judged_from = await self._account.judged_from(tenant_id, catching_up=catching_up)
-        seen, bad = _Seen(), dict[str, UnreadableInvoice]()
+        seen, bad, failures = _Seen(), dict[str, UnreadableInvoice](), list[DuebellError]()
         began_at: datetime | None = None
         number = 1
         while True:
@@ -160,7 +161,7 @@ class ScanTenant:
             began_at = began_at or page.server_time
             bad |= {problem.invoice_id: problem for problem in page.unreadable}
             fresh = _fresh(page, seen)
-            async for event in self._events(tenant_id, organisation, fresh, CauseKind.RECONCILE):
+            async for event in self._events(tenant_id, organisation, fresh, CauseKind.RECONCILE, failures):
                 yield event
             if judged_from is not None:
                 await self._account.found(tenant_id, fresh.rows, judged_from)
@@ -172,18 +173,31 @@ class ScanTenant:
             # Numbers serve only where two seconds hold more than a page.
             following = newest.replace(microsecond=0) - timedelta(seconds=1)
             since, number = (following, 1) if following > since else (since, number + 1)
-            await self._cursors.keep(tenant_id, since)
-        await self._cursors.keep(tenant_id, (began_at or newest) - OVERLAP)
+            if not failures:
+                await self._cursors.keep(tenant_id, since)
+        if not failures:
+            await self._cursors.keep(tenant_id, (began_at or newest) - OVERLAP)
         await self._account.ended(tenant_id, judged_from or began_at or started_at)
-        _complain(tenant_id, bad)
+        _complain(tenant_id, bad, failures)
 
     async def _events(
-        self, tenant_id: str, organisation: Organisation, page: InvoicePage, kind: CauseKind
+        self,
+        tenant_id: str,
+        organisation: Organisation,
+        page: InvoicePage,
+        kind: CauseKind,
+        failures: list[DuebellError],
     ) -> AsyncGenerator[InvoiceEnrichedV1]:
+        """A contact that cannot be read keeps nobody from the next page: it is one of ``failures``."""
         # Reminders come of scans, and may leave at once: their contacts are as fresh as their invoices.
         anew = kind is CauseKind.SCAN
-        async for reading in self._reader.complete(tenant_id, organisation, page, contacts_anew=anew):
-            yield reading.event(tenant_id, Cause(kind=kind))
+        try:
+            async for reading in self._reader.complete(tenant_id, organisation, page, contacts_anew=anew):
+                yield reading.event(tenant_id, Cause(kind=kind))
+        except DuebellError as error:
+            if error.reason not in OF_ALL_OR_OF_ONE | {REFUSED_QUESTION}:
+                raise
+            failures.append(error)
 
 
 _Seen = set[tuple[str, datetime | None]]
@@ -202,9 +216,12 @@ def _is_last(page: InvoicePage, number: int) -> bool:
     return page.length < _SMALLEST_PAGE if page.page_count is None else number >= page.page_count
 
 
-def _complain(tenant_id: str, bad: Mapping[str, UnreadableInvoice]) -> None:
+def _complain(tenant_id: str, bad: Mapping[str, UnreadableInvoice], failures: Sequence[DuebellError]) -> None:
     """The dead letter is the scan's; which invoices it could not read is told here alone."""
     for problem in bad.values():
         _log.error("invoice.unreadable", tenant_id=tenant_id, invoice_id=problem.invoice_id, field=problem.field)
+    # What may yet be read is tried again first.
+    for failure in failures:
+        raise failure
     for problem in bad.values():
         raise unreadable(problem)

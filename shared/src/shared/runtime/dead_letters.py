@@ -24,6 +24,7 @@ ATTEMPT = "x-attempt"
 REASON = "x-reason"
 SOURCE = "x-source-queue"
 FIRST_SEEN = "x-first-seen"
+OUTAGE_SINCE = "x-outage-since"
 
 _LIST_AT_MOST = 1000
 

@@ -24,7 +24,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from pydantic import ValidationError
 
 from shared.errors import PermanentError, PublishFailed
-from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, REASON, SOURCE, DeadLetter
+from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, OUTAGE_SINCE, REASON, SOURCE, DeadLetter
 from shared.runtime.outcomes import Bury, Delay, Drop, Outcome, outcome_of
 from shared.runtime.publisher import EventPublisher, Outgoing
 from shared.telemetry.correlation import correlated
@@ -103,7 +103,7 @@ class Settlement:
             source=queue,
             reason=outcome.reason,
             attempts=attempts_of(message) + 1,
-            first_seen=_first_seen(message),
+            first_seen=_or_now(message, FIRST_SEEN),
             correlation=message.correlation_id,
             type=message.type,
             content_type=message.content_type or "application/json",
@@ -120,23 +120,25 @@ def _delayed(message: AbstractIncomingMessage, queue: str, outcome: Delay) -> Ou
             ATTEMPT: outcome.attempt,
             REASON: outcome.reason,
             SOURCE: queue,
-            FIRST_SEEN: _first_seen(message),
+            FIRST_SEEN: _or_now(message, FIRST_SEEN),
+            **({OUTAGE_SINCE: _or_now(message, OUTAGE_SINCE)} if outcome.in_outage else {}),
         },
         content_type=message.content_type or "application/json",
         correlation=message.correlation_id,
     )
 
 
-def _first_seen(message: AbstractIncomingMessage) -> str:
-    return str(message.headers.get(FIRST_SEEN) or datetime.now(UTC).isoformat())
+def _or_now(message: AbstractIncomingMessage, header: str) -> str:
+    return str(message.headers.get(header) or datetime.now(UTC).isoformat())
 
 
-def _waited_seconds(message: AbstractIncomingMessage) -> float:
+def _seconds_since(message: AbstractIncomingMessage, header: str) -> float | None:
+    """None where the header is missing or says no time."""
     try:
-        first_seen = datetime.fromisoformat(_first_seen(message))
-        return (datetime.now(UTC) - first_seen).total_seconds()
+        since = datetime.fromisoformat(str(message.headers.get(header) or ""))
+        return (datetime.now(UTC) - since).total_seconds()
     except (ValueError, TypeError):
-        return 0.0
+        return None
 
 
 def _unreadable(error: Exception) -> bool:
@@ -210,7 +212,8 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
         return outcome_of(
             error,
             attempts_of(self.msg),
-            waited_seconds=_waited_seconds(self.msg),
+            waited_seconds=_seconds_since(self.msg, FIRST_SEEN) or 0.0,
+            outage_seconds=_seconds_since(self.msg, OUTAGE_SINCE),
             unreadable=_unreadable(error),
         )
 

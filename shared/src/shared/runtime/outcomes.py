@@ -15,11 +15,15 @@ _LONGEST_PAUSE_OF_OUTAGE = 1800.0
 
 @dataclass(frozen=True)
 class Delay:
-    """Again after the rung's pause, as attempt number ``attempt``."""
+    """Again after the rung's pause, as attempt number ``attempt``.
+
+    ``in_outage``: the remote is out of order, or was, and its message has waited for nothing else since.
+    """
 
     rung: Rung
     attempt: int
     reason: str
+    in_outage: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,17 @@ Outcome = Delay | Bury | Drop
 
 
 def outcome_of(
-    error: BaseException, attempts: int, *, waited_seconds: float = 0.0, unreadable: bool = False
+    error: BaseException,
+    attempts: int,
+    *,
+    waited_seconds: float = 0.0,
+    outage_seconds: float | None = None,
+    unreadable: bool = False,
 ) -> Outcome:
     """``attempts`` failed before this one, the first of them ``waited_seconds`` ago.
 
-    ``unreadable`` says that the body is not what the queue carries.
+    ``outage_seconds`` is how long ago the first of them met an outage, None where none did. ``unreadable`` says that
+    the body is not what the queue carries.
     """
     if unreadable:
         return Bury("unreadable_body")
@@ -57,14 +67,16 @@ def outcome_of(
     reason = error.reason if isinstance(error, RetryableError) else f"unexpected_{type(error).__name__}"
     retry_after = error.retry_after if isinstance(error, RetryableError) else None
     counts = not isinstance(error, RetryableError) or error.counts
-    if isinstance(error, OutageError) and waited_seconds < OUTAGE_SECONDS:
+    in_outage = isinstance(error, OutageError) or outage_seconds is not None
+    if isinstance(error, OutageError) and (outage_seconds or 0.0) < OUTAGE_SECONDS:
         # In proportion to what was waited already, so that the end of a short outage is noticed soon.
-        pause = min(max(waited_seconds / 4, 1.0), _LONGEST_PAUSE_OF_OUTAGE)
+        pause = min(max((outage_seconds or 0.0) / 4, 1.0), _LONGEST_PAUSE_OF_OUTAGE)
         retry_after = max(rung_for_delay(pause).seconds, retry_after or 0.0)
     elif counts:
         attempt = attempts + 1
         if attempt >= MAX_ATTEMPTS:
             return Bury(reason)
-        return Delay(rung_for_attempt(attempt) if retry_after is None else rung_for_delay(retry_after), attempt, reason)
+        rung = rung_for_attempt(attempt) if retry_after is None else rung_for_delay(retry_after)
+        return Delay(rung, attempt, reason, in_outage)
     rung = rung_for_attempt(attempts + 1) if retry_after is None else rung_towards(retry_after)
-    return Delay(rung, attempts, reason)
+    return Delay(rung, attempts, reason, in_outage)

@@ -73,7 +73,7 @@ class Content:
                     raise RetryableError(UNREADABLE, "broken coding") from error
                 self._check(content)
                 packed = unpacking.unconsumed_tail
-        if self.received_bytes and not unpacking.eof:
+        if self.received_bytes and (not unpacking.eof or unpacking.unused_data):
             raise RetryableError(UNREADABLE, "cut coding")
         return bytes(content)
 

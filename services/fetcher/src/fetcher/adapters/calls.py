@@ -176,9 +176,7 @@ class XeroCalls:
         first_seconds = _AFTER_A_TIMEOUT_SECONDS if reason == TIMEOUT else _AFTER_A_FAULT_SECONDS
         fault = self._troubles.fault(tenant_id, began, first_seconds)
         seconds = max(fault.seconds, min(_seconds_told(told) or 0.0, _LONGEST_REST_SECONDS))
-        # Without Redis nobody is granted a call anyway.
-        with suppress(RetryableError):
-            await self._permits.hold(tenant_id, seconds, Limit.OUTAGE)
+        await self._permits.hold(tenant_id, seconds, Limit.OUTAGE)
         self._tell(tenant_id, seconds, Limit.OUTAGE)
         if fault.repeated:
             return OutageError(reason, text, retry_after=seconds)
@@ -223,7 +221,9 @@ class XeroCalls:
             self._tell(permit.tenant_id, seconds, limit)
         remaining = Remaining.of(response.headers)
         if remaining != Remaining():
-            await self._permits.learn(permit, remaining)
+            # The answer is had: what it says of the limits can also be learnt from the next.
+            with suppress(RetryableError):
+                await self._permits.learn(permit, remaining)
 
     def _tell(self, tenant_id: str, seconds: float, limit: Limit) -> None:
         self._figures.held(limit)

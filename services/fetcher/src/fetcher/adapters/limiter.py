@@ -84,6 +84,8 @@ class CallLimiter:
         self._longest_wait_seconds = longest_wait_seconds
         self._epoch, self._epoch_at = "", 0.0
         self._owed: dict[str, Permit] = {}
+        self._owed_holds: dict[tuple[str, Limit], float] = {}
+        self._paying = asyncio.Lock()
         self._acquire = redis.register_script(ACQUIRE)
         self._release = redis.register_script(RELEASE)
         self._hold = redis.register_script(HOLD)
@@ -116,10 +118,14 @@ class CallLimiter:
     async def hold(self, tenant_id: str, seconds: float, limit: Limit = Limit.MINUTE) -> None:
         """Grant the tenant nothing for so long, or nobody where it is the app's limit: Xero has said so.
 
-        After a DAY the day's count begins anew. Raises RetryableError.
+        After a DAY the day's count begins anew. While Redis is away it stands before the next call is granted.
         """
-        with redis_answers():
-            await self._hold(keys=_keys(tenant_id), args=["", "", 0, 0, max(1, round(seconds * 1000)), limit])
+        until = asyncio.get_running_loop().time() + seconds
+        try:
+            await self._stand(tenant_id, until, limit)
+        except RetryableError:
+            if len(self._owed_holds) < _MOST_OWED:
+                self._owed_holds[tenant_id, limit] = until
 
     async def resume(self, tenant_id: str) -> None:
         """End a hold that waits for a person's consent, and no other. Raises RetryableError."""
@@ -167,7 +173,8 @@ class CallLimiter:
 
     async def _try(self, tenant_id: str, call_id: str, purpose: Purpose) -> tuple[str, int]:
         limits = self._limits
-        await self._pay_back()
+        if self._owed or self._owed_holds:
+            await self._pay_back()
         with redis_answers():
             refusal, wait_ms, epoch = await self._acquire(
                 keys=_keys(tenant_id),
@@ -191,13 +198,23 @@ class CallLimiter:
                 self._owed[permit.call_id] = permit
 
     async def _pay_back(self) -> None:
-        """Raises RetryableError: nothing is granted before what ended is counted."""
-        now = asyncio.get_running_loop().time()
-        while self._owed:
-            call_id, permit = next(iter(self._owed.items()))
-            if (now - permit.granted_at) * 1000 < self._window_ms + self._lease_ms:
-                await self._return(permit)
-            self._owed.pop(call_id, None)
+        """Raises RetryableError: nothing is granted before what ended is counted and what Xero held is held."""
+        async with self._paying:
+            while self._owed_holds:
+                (tenant_id, limit), until = next(iter(self._owed_holds.items()))
+                await self._stand(tenant_id, until, limit)
+                del self._owed_holds[tenant_id, limit]
+            while self._owed:
+                call_id, permit = next(iter(self._owed.items()))
+                elapsed = asyncio.get_running_loop().time() - permit.granted_at
+                if elapsed * 1000 < self._window_ms + self._lease_ms:
+                    await self._return(permit)
+                del self._owed[call_id]
+
+    async def _stand(self, tenant_id: str, until: float, limit: Limit) -> None:
+        rest = until - asyncio.get_running_loop().time()
+        with redis_answers():
+            await self._hold(keys=_keys(tenant_id), args=["", "", 0, 0, max(1, round(rest * 1000)), limit])
 
     async def _return(self, permit: Permit) -> None:
         elapsed = asyncio.get_running_loop().time() - permit.granted_at

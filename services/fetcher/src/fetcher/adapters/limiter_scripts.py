@@ -151,7 +151,8 @@ RELEASE = (
     + """
 local epoch_of_grant, elapsed, endpoint, bytes = ARGV[5], tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
 -- Whoever was granted a call stands in one of the two for so long, however often it is given back.
-local is_known = redis.call('ZREM', flight, id) == 1 or redis.call('ZSCORE', window, id)
+local was_in_flight = redis.call('ZREM', flight, id) == 1
+local is_known = was_in_flight or redis.call('ZSCORE', window, id)
 if not is_known and epoch_of_grant == epoch and elapsed < window_ms + lease_ms then
   -- Redis has come back without its last moments.
   epoch = string.format('%.0f', now)
@@ -160,7 +161,7 @@ if not is_known and epoch_of_grant == epoch and elapsed < window_ms + lease_ms t
 end
 redis.call('ZADD', window, now, id)
 redis.call('PEXPIRE', window, 2 * lease_ms + window_ms)
-if endpoint ~= '' then
+if endpoint ~= '' and was_in_flight then
   redis.call('HINCRBY', figures, today .. ':endpoint:' .. endpoint, 1)
   redis.call('HINCRBY', figures, today .. ':bytes', bytes)
   redis.call('PEXPIRE', figures, 8 * DAY)
