@@ -114,7 +114,9 @@ async def test_one_expiry_is_one_refresh_for_all_callers_of_all_replicas(
 async def test_of_all_replicas_one_keeps_an_idle_grant_alive(
     stack: AsyncExitStack, database_url: str, redis: Redis
 ) -> None:
-    pair = await open_pair(stack, database_url, redis, skew_seconds=3600)
+    # Replicas on SQLite share one machine and so one clock.
+    skew = 0 if database_url.startswith("sqlite") else 3600
+    pair = await open_pair(stack, database_url, redis, skew_seconds=skew)
     async with pair.one.database.transaction() as work:
         await work.connection.execute(sa.update(grants).values(look_at=None))
     begun = await asyncio.gather(*(each.grants.begin_look("user-1", 300) for each in (pair.one, pair.two) * 5))
