@@ -92,7 +92,7 @@ class FakeXero:
         self.invoice_calls: list[tuple[str, ...]] = []
         self.contact_calls: list[tuple[str, ...]] = []
         self.organisation_calls = 0
-        self.longest_question = 50
+        self.longest_question = self.longest_contact_question = 50
         self.lists: list[InvoicePage] = []
         self.list_calls: list[tuple[date | datetime, int]] = []
         self.failures: list[Exception] = []
@@ -134,7 +134,7 @@ class FakeXero:
         self.contact_calls.append(tuple(ids))
         if self.poison & set(ids):
             raise RetryableError("xero_unavailable")
-        if len(ids) > self.longest_question:
+        if len(ids) > min(self.longest_question, self.longest_contact_question):
             return None
         cards = tuple(contact_card(self.contacts_by_id[key]) for key in ids if key in self.contacts_by_id)
         return ContactPage(cards, self.clock())
