@@ -98,6 +98,7 @@ class FakeXero:
         self.failures: list[Exception] = []
         self.poison: set[str] = set()
         """Ids of contacts that Xero fails on."""
+        self.poisoned: Exception = RetryableError("xero_unavailable")
         self.pages: dict[str, str | Exception | None] = {}
         """Invoice id → the address of its page, None for no page, or what Xero fails with."""
         self.link_calls: list[str] = []
@@ -133,7 +134,7 @@ class FakeXero:
     async def contacts(self, tenant_id: str, ids: Sequence[str]) -> ContactPage | None:
         self.contact_calls.append(tuple(ids))
         if self.poison & set(ids):
-            raise RetryableError("xero_unavailable")
+            raise self.poisoned
         if len(ids) > min(self.longest_question, self.longest_contact_question):
             return None
         cards = tuple(contact_card(self.contacts_by_id[key]) for key in ids if key in self.contacts_by_id)
