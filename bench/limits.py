@@ -97,6 +97,9 @@ class _OneToken:
     async def replace(self, tenant_id: str, refused: SecretStr) -> SecretStr:  # noqa: ARG002 - never refused
         return self._token
 
+    def forget(self, tenant_id: str) -> None:
+        """There is no other."""
+
     async def check_connected(self, tenant_id: str) -> None:
         """It is."""
 

@@ -92,12 +92,13 @@ class FakeXero:
         self.invoice_calls: list[tuple[str, ...]] = []
         self.contact_calls: list[tuple[str, ...]] = []
         self.organisation_calls = 0
-        self.longest_question = 50
+        self.longest_question = self.longest_contact_question = 50
         self.lists: list[InvoicePage] = []
         self.list_calls: list[tuple[date | datetime, int]] = []
         self.failures: list[Exception] = []
         self.poison: set[str] = set()
         """Ids of contacts that Xero fails on."""
+        self.poisoned: Exception = RetryableError("xero_unavailable")
         self.pages: dict[str, str | Exception | None] = {}
         """Invoice id → the address of its page, None for no page, or what Xero fails with."""
         self.link_calls: list[str] = []
@@ -133,8 +134,8 @@ class FakeXero:
     async def contacts(self, tenant_id: str, ids: Sequence[str]) -> ContactPage | None:
         self.contact_calls.append(tuple(ids))
         if self.poison & set(ids):
-            raise RetryableError("xero_unavailable")
-        if len(ids) > self.longest_question:
+            raise self.poisoned
+        if len(ids) > min(self.longest_question, self.longest_contact_question):
             return None
         found = [self.contacts_by_id[key] for key in ids if key in self.contacts_by_id]
         return ContactPage(contact_cards({"Contacts": found}), self.clock())

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from fetcher.gatherer import MANY, Gatherer
+from fetcher.gatherer import Gatherer
+from fetcher.pauses import MUCH
 from fetcher.ports import Cut
 from shared.errors import PermanentError, RetryableError
 from unit.fetcher.samples import TENANT, guid
@@ -120,7 +121,7 @@ async def test_who_waits_for_company_makes_room_for_others(source: FakeSource) -
     await gatherer.close()
 
 
-@pytest.mark.parametrize(("brought", "next_seconds"), [(MANY - 1, 4), (MANY, 8)])
+@pytest.mark.parametrize(("brought", "next_seconds"), [(MUCH - 1, 4), (MUCH, 8)])
 async def test_a_trickle_hardly_waits_and_a_burst_ever_longer(
     source: FakeSource, brought: int, next_seconds: float
 ) -> None:

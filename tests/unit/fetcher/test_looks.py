@@ -125,6 +125,14 @@ async def test_one_unreadable_invoice_is_named_and_spoils_no_other() -> None:
     assert str(failure.value) == "unreadable_invoice: AmountDue"
 
 
+async def test_a_contacts_list_that_is_not_found_makes_no_customer_look_numberless() -> None:
+    rig = Looking(FakeXero([invoice_json(number) for number in (1, 2)], [contact_json(1)]))
+    rig.xero.longest_contact_question = 0
+    with pytest.raises(RetryableError, match="xero_unavailable"):
+        await collected(rig.look.on_request(request(guid(1), guid(2))))
+    assert rig.cache.kept == {}
+
+
 async def test_a_contact_that_xero_does_not_show_has_no_number() -> None:
     rig = Looking(FakeXero([invoice_json(1), invoice_json(2)]))
     rig.xero.longest_question = 50

@@ -121,3 +121,16 @@ async def test_an_id_that_is_left_out_is_asked_for_alone_before_it_is_blamed() -
     assert books.calls == [IDS, (IDS[3],)]
     await books.round([IDS[3]])
     assert books.calls[2:] == [(IDS[3],)]
+
+
+async def test_an_answer_with_none_of_its_ids_costs_no_call_for_each() -> None:
+    books = Books(REFUSED)
+    empty = [True]
+
+    async def ask(tenant_id: str, cut: Cut) -> list[str] | None:
+        answer = await books._ask(tenant_id, cut)
+        return [] if empty and empty.pop() else answer
+
+    books.pieces = Piecemeal[list[str]](ask, set)
+    assert set((await books.round()).values()) == {"shown"}
+    assert [len(call) for call in books.calls] == [50, 25, 25]

@@ -233,6 +233,17 @@ async def test_a_contact_that_xero_fails_on_keeps_nobody_from_the_next_page(kind
     assert rig.cursors.kept == [since]
 
 
+async def test_a_contact_that_xero_refuses_for_good_does_not_stop_the_cursor() -> None:
+    rig = Scanning(FakeCursors(NOW - timedelta(hours=1)), contacts=2)
+    rig.xero.poison, rig.xero.poisoned = {guid(9001)}, PermanentError("xero_refused_question")
+    rig.xero.lists = [page_of([invoice_json(number, contact=number, updated=NOW) for number in (1, 2)])]
+    seen: list[InvoiceEnrichedV1] = []
+    with pytest.raises(PermanentError, match="xero_refused_question"):
+        await gather_into(seen, rig.scan(scan(ScanKind.RECONCILE)))
+    assert numbers(seen) == ["INV-2"]
+    assert rig.cursors.kept[-1] == NOW - timedelta(minutes=10)
+
+
 async def test_the_cursor_does_not_pass_what_was_not_published() -> None:
     since = NOW - timedelta(hours=1)
     rig = Scanning(FakeCursors(since))

@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 
 from fetcher.batches import batches
-from fetcher.faults import OF_ALL_OR_OF_ONE, REFUSED_QUESTION
+from fetcher.faults import OF_ALL_OR_OF_ONE, REFUSED_QUESTION, UNAVAILABLE
 from fetcher.mapping import contact_of, unknown_contact
 from fetcher.piecemeal import Piecemeal
 from fetcher.ports import Clock, ContactCache, ContactPage, Contacts, Cut, InvoicePage, XeroContacts
 from shared.contracts.invoices import Contact
-from shared.errors import DuebellError
+from shared.errors import DuebellError, RetryableError
 
 
 class ContactDirectory:
@@ -67,4 +67,9 @@ class ContactDirectory:
         return contacts
 
     async def _page(self, tenant_id: str, cut: Cut) -> ContactPage | None:
-        return await self._xero.contacts(tenant_id, cut())
+        ids = cut()
+        page = await self._xero.contacts(tenant_id, ids)
+        if page is None and len(ids) == 1:
+            # A contact that is none is left out of the list; "not found" says nothing of it.
+            raise RetryableError(UNAVAILABLE, "status 404")
+        return page

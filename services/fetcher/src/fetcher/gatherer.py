@@ -5,13 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sized
 from typing import Generic, TypeVar
 
 from fetcher.batches import MOST_IDS, first_batch
-from fetcher.pauses import LONGEST_SECONDS, Pause
+from fetcher.pauses import LONGEST_SECONDS, MUCH, Pause
 from fetcher.ports import Cut
 
 CROWD = 4000
 """Ids of all tenants; below what the fetcher takes in at once."""
-MANY = 10
-"""Ids that a pause must have brought for the next to be longer."""
 T = TypeVar("T")
 Read = Callable[[str, Cut], Awaitable[Mapping[str, T | Exception]]]
 """Reads one batch of a tenant: calls the cut once it may ask, and answers every id that the cut gave."""
@@ -25,7 +23,7 @@ class Gatherer(Generic[T]):
 
     An idle tenant's first id waits ``linger_seconds`` for company; where some has come, more is on its way. A busy
     tenant's batch waits until it is whole, or until nothing has come for ``pause_seconds``; these double after a pause
-    that brought many ids and return after one that brought few. So a burst fills its batches however slowly it comes
+    that brought much and return after one that brought little. So a burst fills its batches however slowly it comes
     in, and a trickle, which would save little by waiting, hardly waits.
 
     Where ``crowd`` ids wait for company, of all tenants together, the oldest pause ends with each that comes: they must
@@ -82,7 +80,7 @@ class Gatherer(Generic[T]):
                 await self._ask(tenant_id, waiting)
                 if await self._becomes_whole(tenant_id, waiting, pause):
                     continue
-                pause = min(2 * pause, LONGEST_SECONDS) if len(waiting) >= MANY else self._pause_seconds
+                pause = min(2 * pause, LONGEST_SECONDS) if len(waiting) >= MUCH else self._pause_seconds
         finally:
             del self._tasks[tenant_id], self._waiting[tenant_id]
             for future in waiting.values():

@@ -38,7 +38,7 @@ class Piecemeal(Generic[Page]):
 
     A batch that Xero refuses is halved at once. One that Xero fails on is halved only when it has failed before, or
     when other ids were answered meanwhile: else an outage would multiply its calls. An id that a batch's answer leaves
-    out is asked for alone before it is blamed.
+    out is asked for alone before it is blamed, and one that answers none of its ids is halved.
     """
 
     def __init__(
@@ -90,8 +90,11 @@ class Piecemeal(Generic[Page]):
         shown = self._shown(page)
         for identifier in run.asked:
             self._failed.pop((tenant_id, identifier), None)
-        if len(run.asked) > 1:
-            run.waiting.extend((identifier,) for identifier in run.asked if identifier not in shown)
+        left_out = [identifier for identifier in run.asked if identifier not in shown]
+        if len(run.asked) > 1 and len(left_out) == len(run.asked):
+            run.waiting.extend(halves(run.asked))
+        elif len(run.asked) > 1:
+            run.waiting.extend((identifier,) for identifier in left_out)
 
     def _failure(self, tenant_id: str, run: "_Run[Page]", error: DuebellError) -> None:
         if error.reason == REFUSED_QUESTION:

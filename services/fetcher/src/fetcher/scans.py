@@ -173,9 +173,9 @@ class ScanTenant:
             # Numbers serve only where two seconds hold more than a page.
             following = newest.replace(microsecond=0) - timedelta(seconds=1)
             since, number = (following, 1) if following > since else (since, number + 1)
-            if not failures:
+            if not _may_pass(failures):
                 await self._cursors.keep(tenant_id, since)
-        if not failures:
+        if not _may_pass(failures):
             await self._cursors.keep(tenant_id, (began_at or newest) - OVERLAP)
         await self._account.ended(tenant_id, judged_from or began_at or started_at)
         _complain(tenant_id, bad, failures)
@@ -216,12 +216,17 @@ def _is_last(page: InvoicePage, number: int) -> bool:
     return page.length < _SMALLEST_PAGE if page.page_count is None else number >= page.page_count
 
 
+def _may_pass(failures: Sequence[DuebellError]) -> bool:
+    """Whether reading the same again may bring more; what is refused for good must not be read for ever."""
+    return any(not isinstance(failure, PermanentError) for failure in failures)
+
+
 def _complain(tenant_id: str, bad: Mapping[str, UnreadableInvoice], failures: Sequence[DuebellError]) -> None:
     """The dead letter is the scan's; which invoices it could not read is told here alone."""
     for problem in bad.values():
         _log.error("invoice.unreadable", tenant_id=tenant_id, invoice_id=problem.invoice_id, field=problem.field)
     # What may yet be read is tried again first.
-    for failure in failures:
+    for failure in sorted(failures, key=lambda failure: isinstance(failure, PermanentError)):
         raise failure
     for problem in bad.values():
         raise unreadable(problem)

@@ -203,7 +203,9 @@ class CallLimiter:
             while self._owed_holds:
                 (tenant_id, limit), until = next(iter(self._owed_holds.items()))
                 await self._stand(tenant_id, until, limit)
-                del self._owed_holds[tenant_id, limit]
+                # One that was told meanwhile is owed still.
+                if self._owed_holds[tenant_id, limit] == until:
+                    del self._owed_holds[tenant_id, limit]
             while self._owed:
                 call_id, permit = next(iter(self._owed.items()))
                 elapsed = asyncio.get_running_loop().time() - permit.granted_at
