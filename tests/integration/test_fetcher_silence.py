@@ -1,4 +1,4 @@
-"""Webhooks that come no more, on a broker and Redis with the real fetcher and scheduler; only time is the test's."""
+"""Webhooks that come no more, on a broker and Redis with the fetcher and scheduler; only time is the test's."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,9 +24,12 @@ from sandbox.books import Invoice
 from sandbox.orders import NewContact, NewInvoice
 from sandbox.settings import Settings as SandboxSettings
 from sandbox.world import World
+from scheduler.adapters.claims import RedisClaims
 from scheduler.adapters.pace import RedisPace
-from scheduler.app import create_app as create_scheduler
-from scheduler.settings import SchedulerSettings
+from scheduler.adapters.time_zones import RedisTimeZones
+from scheduler.handlers import build_router as build_scheduler
+from scheduler.loop import TickLoop
+from scheduler.tick import Tick
 from shared.contracts import WebhookSilentV1, XeroEventReceivedV1
 from shared.contracts.tokens import (
     Connection,
@@ -35,14 +38,16 @@ from shared.contracts.tokens import (
     TokenAccessRequest,
     TokenGranted,
 )
+from shared.policy import Policy
 from shared.runtime.redis import create_redis
 from shared.runtime.rpc import Replies, answer
 from shared.runtime.service import Core, Loop, Stop
 from shared.runtime.web import WebServer
 from shared.topology import exchanges, queues
 from support.broker import Broker, consuming, open_broker
+from support.moved_time import MovedTime
 from support.waiting import eventually
-from unit.fetcher.samples import NOW, TENANT, SteppingClock
+from unit.fetcher.samples import NOW, TENANT
 from unit.fetcher.virtual_days import Consented
 
 pytestmark = pytest.mark.integration
@@ -68,7 +73,7 @@ class Stage:
 
     broker: Broker
     redis: Redis
-    clock: SteppingClock
+    clock: MovedTime
     xero: World
     registry: CollectorRegistry
     tick: Loop
@@ -104,14 +109,15 @@ class Stage:
 
     async def polls(self, minutes: int) -> int:
         """Let so much time pass, by five minutes; how many polls were asked for meanwhile, each of which has ended."""
-        before = known = await self._asked_for()
+        polls = 0
         for _ in range(minutes // 5):
-            self.clock.advance(300)
+            known = await self._asked_for()
+            await self.clock.move_to(self.clock() + timedelta(minutes=5))
             await self.tick(Turns())
-            if (asked := await self._asked_for()) > known:
-                known = asked
+            if new := await self._asked_for() - known:
+                polls += len(new)
                 await eventually(self._has_polled, seconds=30, what="the end of a poll")
-        return known - before
+        return polls
 
     async def watch(self) -> None:
         """A minute's worth of the fetcher's watch."""
@@ -120,15 +126,15 @@ class Stage:
     def silent(self) -> float | None:
         return self.registry.get_sample_value("duebell_fetcher_webhooks_silent")
 
-    async def _asked_for(self) -> int:
-        return len(await self.redis.keys("duebell:scheduler:moment:*:reconcile:*"))
+    async def _asked_for(self) -> set[str]:
+        return {str(key) for key in await self.redis.keys("duebell:scheduler:moment:*:reconcile:*")}
 
     async def _has_polled(self) -> bool:
         account = await self.records.account(TENANT)
         return account is not None and account.polled_at == self.clock()
 
 
-def _token_broker(replies: Replies, consented: Consented, clock: SteppingClock, connected_at: datetime) -> RabbitRouter:
+def _token_broker(replies: Replies, consented: Consented, clock: MovedTime, connected_at: datetime) -> RabbitRouter:
     async def access(request: TokenAccessRequest) -> TokenGranted:
         token = await consented.access(request.tenant_id)
         return TokenGranted(access_token=token, expires_at=clock() + timedelta(minutes=30))
@@ -145,7 +151,7 @@ def _token_broker(replies: Replies, consented: Consented, clock: SteppingClock, 
 
 
 @asynccontextmanager
-async def _xero(clock: SteppingClock) -> AsyncIterator[tuple[World, str]]:
+async def _xero(clock: MovedTime) -> AsyncIterator[tuple[World, str]]:
     app = create_sandbox(clock=clock)
     world: World = app.state.world
     world.reset(SandboxSettings(token_life=30 * 86400))
@@ -160,26 +166,34 @@ async def _xero(clock: SteppingClock) -> AsyncIterator[tuple[World, str]]:
 
 @pytest.fixture
 async def stage(amqp_url: str, redis_url: str) -> AsyncIterator[Stage]:
-    clock, registry = SteppingClock(), CollectorRegistry()
+    # The fetcher's limiter goes by real time: its counts must not vanish in the midst of a call.
+    clock, registry = MovedTime(redis_url, NOW, ages="duebell:scheduler:*"), CollectorRegistry()
     amqp, cache = SecretStr(amqp_url), SecretStr(redis_url)
-    async with open_broker(amqp_url) as broker, create_redis(redis_url) as redis, _xero(clock) as (world, url):
+    async with (
+        open_broker(amqp_url) as broker,
+        create_redis(redis_url) as redis,
+        clock.redis,
+        _xero(clock) as (world, url),
+    ):
+        await clock.move_to(NOW)
         replies = Replies(broker.events)
 
         def core(registry: CollectorRegistry) -> Core:
             return Core(broker.events, registry, replies, clock, broker.connection)
 
-        tokens = _token_broker(replies, Consented(world, [TENANT]), clock, NOW - timedelta(minutes=55))
+        tokens = _token_broker(replies, Consented(world, [TENANT]), clock, NOW - timedelta(hours=1))
         fetcher_settings = FetcherSettings(amqp_url=amqp, redis_url=cache, fetcher_port=0, xero_api_url=url)
-        scheduler_settings = SchedulerSettings(amqp_url=amqp, redis_url=cache, scheduler_port=0)
+        zones, pace = RedisTimeZones(redis), RedisPace(redis)
         async with (
             consuming(broker, tokens, service="token-broker"),
             create_fetcher(fetcher_settings, core(registry)) as fetcher,
-            create_scheduler(scheduler_settings, core(CollectorRegistry())) as scheduler,
             consuming(broker, fetcher.routers[0], service="fetcher"),
-            consuming(broker, scheduler.routers[0], service="scheduler"),
+            consuming(broker, build_scheduler(zones, pace), service="scheduler"),
+            core(CollectorRegistry()).token_broker() as token_broker,
         ):
-            ticks, watching = scheduler.loops["ticks"], fetcher.loops["webhooks"]
-            yield Stage(broker, redis, clock, world, registry, ticks, watching)
+            claims = RedisClaims(clock.redis, settle_seconds=0)
+            ticks = TickLoop(Tick(token_broker, zones, pace, claims, broker.events, Policy()))
+            yield Stage(broker, redis, clock, world, registry, ticks, fetcher.loops["webhooks"])
 
 
 async def test_a_silence_is_announced_once_quickens_the_polls_and_ends_with_the_first_webhook(stage: Stage) -> None:
@@ -213,7 +227,7 @@ async def test_a_silence_is_announced_once_quickens_the_polls_and_ends_with_the_
     await stage.webhook(stage.change())
     await stage.watch()
     assert stage.silent() == 0
-    stage.clock.now = told.until
+    await stage.clock.move_to(told.until)
     assert [await stage.polls(5), await stage.polls(120)] == [1, 2]
     await stage.watch()
     assert (stage.silent(), announced.qsize()) == (0, 0)

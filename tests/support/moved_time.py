@@ -14,13 +14,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND, _MILLISECOND, _MICROSECOND = timedelta(seconds=1), timedelta(milliseconds=1), timedelta(microseconds=1)
 
 _MOVE = """
-for _, key in ipairs(redis.call('KEYS', '*')) do
+for _, key in ipairs(redis.call('KEYS', ARGV[4])) do
   local rest = redis.call('PTTL', key)
   if rest >= 0 then redis.call('PEXPIRE', key, rest - tonumber(ARGV[1])) end
 end
 redis.call('HSET', KEYS[1], 'seconds', ARGV[2], 'microseconds', ARGV[3])
 """
-"""KEYS: the clock. ARGV: by how many milliseconds time moves, the new time's seconds and microseconds."""
+"""KEYS: the clock. ARGV: by how many milliseconds time moves, the new time's seconds and microseconds, what ages."""
 
 
 class MovedRedis(Redis):
@@ -35,14 +35,18 @@ class MovedRedis(Redis):
 
 
 class MovedTime:
-    """The one clock of a test. Keys also age with real time, by seconds: assertions should be of minutes."""
+    """The one clock of a test. Keys also age with real time, by seconds: assertions should be of minutes.
 
-    def __init__(self, redis_url: str, now: datetime) -> None:
+    ``ages`` is the pattern of the keys that age with it: those of who asks this clock only.
+    """
+
+    def __init__(self, redis_url: str, now: datetime, ages: str = "*") -> None:
         redis = MovedRedis.from_pool(create_redis(redis_url).connection_pool)
         assert isinstance(redis, MovedRedis)
         redis.moved = []
         self.redis = redis
         self.now = now
+        self._ages = ages
         self._move = self.redis.register_script(_MOVE)
 
     def __call__(self) -> datetime:
@@ -53,7 +57,7 @@ class MovedTime:
         passed = max(moment - self.now, timedelta())
         self.now += passed
         seconds, rest = divmod(self.now - _EPOCH, _SECOND)
-        await self._move(keys=[_CLOCK], args=[passed // _MILLISECOND, seconds, rest // _MICROSECOND])
+        await self._move(keys=[_CLOCK], args=[passed // _MILLISECOND, seconds, rest // _MICROSECOND, self._ages])
 
     async def flush(self) -> None:
         """Redis forgets everything but the time."""
