@@ -1,7 +1,7 @@
 """What a provider is: whoever takes a sender's messages to WhatsApp.
 
-Its webhooks come in at ingress, as a reader beside ``ingress.whatsapp`` and ``ingress.twilio``; its error codes are a table
-in :mod:`notifier.provider_errors`.
+Its webhooks come in at ingress, as a reader beside ``ingress.whatsapp`` and ``ingress.twilio``; its error codes are a
+table in :mod:`notifier.provider_errors`.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A message that may have been taken: to whom (E.164 with ``+``), within which time, and what stands in its text."""
+    """A message that may have been taken: to whom (E.164 with ``+``), when, and what stands in its text."""
 
     to: str
     since: datetime

@@ -45,7 +45,7 @@ class MetaSender(_Sender):
 
 
 class ContentTemplate(_Pieces):
-    """``variables`` is Twilio's name → our parameter, or our parameters in the order of 1, 2, 3; else they are alike."""
+    """``variables``: Twilio's name → our parameter, or our parameters in the order of 1, 2, 3; else alike."""
 
     content_sid: str = Field(pattern=r"^HX[0-9a-fA-F]{32}$")
     variables: dict[str, str] | None = None
@@ -65,7 +65,7 @@ class ContentTemplate(_Pieces):
 
 
 class TwilioSender(_Sender):
-    """A WhatsApp sender of a Twilio account. The secret is the account's auth token, or the key's where one is named."""
+    """A WhatsApp sender of a Twilio account. Its secret is the auth token, or the key's where one is named."""
 
     provider: Literal["twilio"]
     number: str = Field(pattern=r"^\+[1-9]\d{6,14}$")
@@ -87,7 +87,7 @@ class SendersFile:
         self.entries = entries
 
     def check(self, policy: Policy, catalogue: Catalogue, default_number: str) -> None:
-        """Raises ConfigurationError with one line: a sender that nobody knows, a number twice, a template without id."""
+        """Raises ConfigurationError: a sender that nobody knows, a number twice, a template without its id."""
         if missing := sorted(senders_in(policy) - self.entries.keys() - {DEFAULT_SENDER}):
             raise ConfigurationError(
                 f"the policy names the sender {missing[0]}, which DUEBELL_SENDERS_FILE does not have"
@@ -111,7 +111,8 @@ class SendersFile:
                 raise self._error(said, name, "templates", template, language)
 
     def _error(self, said: str, *place: str) -> ConfigurationError:
-        assert self._source is not None, "there are no entries without a file"
+        if self._source is None:
+            return ConfigurationError(f"senders.{'.'.join(place)}: {said}")
         return self._source.error(said, ("senders", *place))
 
 

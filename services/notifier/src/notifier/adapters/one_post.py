@@ -39,7 +39,8 @@ async def post_once(
 ) -> httpx.Response | Rejected | Unknown:
     """Rejected where no byte of the request was written, Unknown where one may have been and no answer came.
 
-    ``connect_seconds``: a request that has not begun to be written by then never is. ``word`` begins a rejection's reason.
+    ``connect_seconds``: a request that has not begun to be written by then never is. ``word`` begins the reason of a
+    rejection.
     """
     start_by = monotonic() + connect_seconds
     connecting = writing = False

@@ -32,10 +32,16 @@ _UNMAPPED = Handling(ErrorClass.OURS)
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A template as Twilio knows it: its ``HX…`` id, and which of our parameters fills each of its variables."""
+    """A template as Twilio knows it: its ``HX…`` id, and which of our parameters fills each of its variables.
+
+    Without ``variables`` they are named alike.
+    """
 
     sid: str
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] | None = None
+
+    def is_filled_by(self, message: TemplateMessage) -> bool:
+        return self.variables is None or set(self.variables.values()) <= {name for name, _ in message.parameters}
 
 
 class TwilioProvider:
@@ -67,7 +73,7 @@ class TwilioProvider:
 
     async def send(self, message: TemplateMessage, attempt_ref: str) -> Outcome:
         content = self._contents.get((message.template, message.language))
-        if content is None:
+        if content is None or not content.is_filled_by(message):
             return Rejected("twilio_template_not_in_senders_file", _UNMAPPED)
         form = request_form(message, content, self._number, f"{self._callback_url}?ref={quote(attempt_ref, safe='')}")
         answer = await post_once(
@@ -96,7 +102,8 @@ class TwilioProvider:
 def request_form(message: TemplateMessage, content: Content, number: str, callback: str) -> dict[str, str]:
     """A content template with its variables; the callback's address carries our reference."""
     texts = dict(message.parameters)
-    variables = {theirs: texts[ours] for theirs, ours in content.variables.items()}
+    named = content.variables
+    variables = texts if named is None else {theirs: texts[ours] for theirs, ours in named.items()}
     return {
         "From": f"{_CHANNEL}{number}",
         "To": f"{_CHANNEL}{message.to}",
