@@ -138,8 +138,8 @@ def _form(request: httpx.Request) -> dict[str, str]:
 
 
 def _reference(request: httpx.Request) -> str | None:
-    query = httpx.URL(_form(request)["StatusCallback"]).params
-    return query.get("ref")
+    found = httpx.URL(_form(request)["StatusCallback"]).params.get("ref")
+    return None if found is None else str(found)
 
 
 TWILIO = Case(

@@ -8,7 +8,7 @@ from pydantic import SecretStr, ValidationError
 from notifier.catalogue import load_catalogue
 from notifier.senders import EVERYTHING_DUE, Share, share_of
 from notifier.senders_file import MetaSender, TwilioSender, load_senders
-from notifier.sending import default_sender, further_senders
+from notifier.wiring import default_sender, further_senders
 from notifier.settings import NotifierSettings
 from notifier.template_examples import needed_by
 from shared.errors import ConfigurationError

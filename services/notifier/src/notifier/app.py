@@ -14,7 +14,7 @@ from notifier.handlers import build_router
 from notifier.intake import Intake
 from notifier.learn import Learn
 from notifier.senders_file import load_senders
-from notifier.sending import Surroundings, default_sender, further_senders, send_all, watch_accounts
+from notifier.wiring import Surroundings, default_sender, further_senders, send_all, watch_accounts
 from notifier.settings import NotifierSettings
 from notifier.telemetry import Figures, SenderLog, TemplateLog
 from notifier.template_examples import check_templates
