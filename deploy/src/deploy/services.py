@@ -77,7 +77,7 @@ def service_program(
 
 
 def _revision(kind: ServiceKind, own: Mapping[str, str]) -> str:
-    """Changes with the service's code, the shared code, the locked packages, the policy with its packs and the senders."""
+    """Changes with the service's code, the shared code, the locked packages, the policy with its packs, the senders."""
     digest = hashlib.sha256()
     folders = (ROOT / "shared" / "src", ROOT / "services" / kind.name / "src")
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):

@@ -8,9 +8,9 @@ from pydantic import SecretStr, ValidationError
 from notifier.catalogue import load_catalogue
 from notifier.senders import EVERYTHING_DUE, Share, share_of
 from notifier.senders_file import MetaSender, TwilioSender, load_senders
-from notifier.wiring import default_sender, further_senders
 from notifier.settings import NotifierSettings
 from notifier.template_examples import needed_by
+from notifier.wiring import default_sender, further_senders
 from shared.errors import ConfigurationError
 from shared.policy import Policy
 from support.notifier import CATALOGUE

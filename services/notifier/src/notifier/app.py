@@ -14,10 +14,10 @@ from notifier.handlers import build_router
 from notifier.intake import Intake
 from notifier.learn import Learn
 from notifier.senders_file import load_senders
-from notifier.wiring import Surroundings, default_sender, further_senders, send_all, watch_accounts
 from notifier.settings import NotifierSettings
 from notifier.telemetry import Figures, SenderLog, TemplateLog
 from notifier.template_examples import check_templates
+from notifier.wiring import Surroundings, default_sender, further_senders, send_all, watch_accounts
 from shared.policy import DEFAULT_SENDER
 from shared.policy_file import load_policy
 from shared.runtime.database import answers, create_engine, migrate
