@@ -41,6 +41,9 @@ def plain_name(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
+DEFAULT_SENDER = "default"
+"""The sender that the environment's variables describe, and that everybody uses who names no other."""
+SenderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")]
 TemplateName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")]
 
@@ -110,10 +113,12 @@ _STAGES = (
 class TenantPolicy(_Rules):
     """All rules of one organisation. ``stages`` are in order of offset, ``online_link`` shows Xero's page.
 
-    ``languages`` is by contact. A contact is named by its id or its name, a group likewise, in capitals or not.
+    ``sender`` is one of the senders file. ``languages`` is by contact. A
+    contact is named by its id or its name, a group likewise, in capitals or not.
     """
 
     mode: Mode = Mode.LIVE
+    sender: SenderName = DEFAULT_SENDER
     language: Language = "en"
     languages: dict[str, Language] = Field(default_factory=dict)
     alerts: Alerts = Alerts()

@@ -6,7 +6,7 @@ from notifier.connections import NoteConnection
 from notifier.intake import Intake
 from notifier.learn import Learn
 from notifier.telemetry import SenderLog
-from notifier.template_watch import WatchTemplates
+from notifier.template_watch import WatchAccounts
 from shared.contracts.connections import ConnectionEstablishedV1, ConnectionLostV1
 from shared.contracts.invoices import InvoiceEnrichedV1
 from shared.contracts.whatsapp import WhatsAppTemplateChangedV1, WhatsAppUpdateReceivedV1
@@ -19,7 +19,7 @@ def build_router(
     take_in: Intake,
     learn: Learn,
     connection: NoteConnection,
-    templates: WatchTemplates,
+    templates: WatchAccounts,
     events: Publishes,
     log: SenderLog,
 ) -> RabbitRouter:

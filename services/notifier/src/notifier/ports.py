@@ -10,8 +10,10 @@ from typing import Protocol
 from notifier.account_templates import TemplateState
 from notifier.halts import Halts, OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant
+from notifier.provider_errors import META
 from notifier.whatsapp_errors import Handling
 from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
+from shared.policy import DEFAULT_SENDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +88,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What one sending number may do: messages per second, and different recipients in 24 hours (None: any number)."""
+    """What one sending number may do: messages per second, and different recipients in 24 hours (None: any number).
+
+    ``sender`` is the number's name in the policy, ``provider`` whose network it is on.
+    """
 
     number: str = "default"
     per_second: float = 80
     daily_recipients: int | None = None
+    sender: str = DEFAULT_SENDER
+    provider: str = META
 
 
 class TurnKind(StrEnum):

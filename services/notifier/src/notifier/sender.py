@@ -41,7 +41,9 @@ class Sender:
         *,
         clock: Callable[[], datetime],
         log: SenderLog,
+        watch: HaltWatch | None = None,
     ) -> None:
+        """``watch`` is shared by senders that run beside each other, so that each halt is told once."""
         self._ledger = ledger
         self._look_last = look_last
         self._provider = provider
@@ -52,7 +54,7 @@ class Sender:
         self._queue: deque[Due] = deque()
         self._running: dict[asyncio.Task[None], str] = {}
         self._links = LinkRequests()
-        self._watch = HaltWatch(log)
+        self._watch = watch or HaltWatch(log)
         self._abandoned_at: datetime | None = None
         self._not_before: datetime | None = None
 

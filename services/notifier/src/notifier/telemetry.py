@@ -7,7 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from notifier.halts import Halts, OpenBreaker, Switch
 from notifier.model import Decision
 from notifier.ports import Accepted, Outcome, Rejected
-from notifier.whatsapp_errors import ErrorClass, is_listed
+from notifier.provider_errors import is_listed
+from notifier.whatsapp_errors import ErrorClass
 from shared.contracts.messages import MessageChangedV1
 from shared.telemetry.logging import get_logger
 
@@ -64,7 +65,7 @@ class SenderLog:
             _log.warning("message.unanswered", intent_id=intent_id, reason=outcome.reason)
             return
         error_class = outcome.handling.error_class
-        unlisted = outcome.code is not None and not is_listed(outcome.code)
+        unlisted = outcome.code is not None and not is_listed(outcome.reason)
         log = _log.error if error_class in _LOUD or unlisted else _log.warning
         log("message.rejected", intent_id=intent_id, reason=outcome.reason, error_class=error_class.value)
 

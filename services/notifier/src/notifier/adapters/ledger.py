@@ -11,15 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.breakers import end_probe, trip
 from notifier.adapters.lessons import SqlLessons
-from notifier.adapters.opt_outs import inherit_wish
+from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish
 from notifier.adapters.queue import due
 from notifier.adapters.sql import find_intents, to_intent, upsert
 from notifier.adapters.switches import halts
 from notifier.adapters.tenant_book import SqlTenantBook
-from notifier.halts import Halts
-from notifier.lesson_ports import StatusNews
+from notifier.halts import Halts, template_of
+from notifier.lesson_ports import StatusNews, Wish
 from notifier.model import Intent
 from notifier.ports import Accepted, Attempt, Due, Outcome, Pace, Rejected, TenantBook
+from notifier.senders import EVERYTHING_DUE, Share
 from notifier.statuses import merged
 from notifier.tables import attempts, intents, tenants
 from notifier.whatsapp_errors import Scope
@@ -30,8 +31,10 @@ from shared.runtime.database import for_reading
 class SqlLedger:
     """See :class:`notifier.ports.Ledger`."""
 
-    def __init__(self, engine: AsyncEngine, pace: Pace | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, pace: Pace | None = None, share: Share = EVERYTHING_DUE) -> None:
+        """As the sender of ``pace`` sees it: only its ``share`` of what is due is given to it."""
         self._engine = engine
+        self._share = share
         self._reading = for_reading(engine)
         self._pace = pace or Pace()
         # SQLite has one writer: who waits for it here waits for its end, who waits inside it sleeps and looks again.
@@ -53,7 +56,7 @@ class SqlLedger:
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         async with self._reading.connect() as db:
-            return await due(db, self._pace, now, limit)
+            return await due(db, self._pace, now, limit, self._share)
 
     async def halts(self) -> Halts:
         async with self._reading.connect() as db:
@@ -65,12 +68,22 @@ class SqlLedger:
         async with self._writer, self._engine.begin() as db:
             failed = await self._record_outcome(db, attempt, outcome, now)
             changes: Sequence[MessageChangedV1] = []
+            refused = isinstance(outcome, Rejected) and outcome.handling.opted_out
+            said = Wish(attempt.phone, None, None, opted_out=True, said_at=now)
+            stopped = await record_wish(db, said, now) if refused else []
             if not (failed and isinstance(outcome, Accepted)):
                 changes = await self._conclude(db, attempt, outcome, now, retry_at=retry_at, burns=burns)
+        changes = [*changes, *(intent.changed(MessageState.CANCELLED, OPTED_OUT, now) for intent in stopped)]
         if isinstance(outcome, Accepted):
             # Only after the commit: a status that comes now finds the message, an earlier one is found here.
             for early in await self._lessons.early(outcome.provider_message_id):
-                news = StatusNews(attempt.reference, outcome.provider_message_id, early.state, early.error_code)
+                news = StatusNews(
+                    attempt.reference,
+                    outcome.provider_message_id,
+                    early.state,
+                    early.error_code,
+                    provider=self._pace.provider,
+                )
                 changes = [*changes, *await self._lessons.status(news, now)]
         return changes
 
@@ -116,7 +129,7 @@ class SqlLedger:
             values = {"due_at": retry_at or intent.due_at, "tries": intent.tries if burns else intent.tries - 1}
             breaker = outcome.handling.breaker
             if breaker is not None and breaker.scope is Scope.TEMPLATE:
-                values["waits_for"] = f"{breaker.scope.value}:{attempt.template}"
+                values["waits_for"] = f"{breaker.scope.value}:{template_of(attempt.template, self._pace.sender)}"
         else:
             news = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN
             state = merged(intent.state, news)

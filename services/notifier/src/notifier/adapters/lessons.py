@@ -12,16 +12,18 @@ from notifier.adapters.breakers import close_by_status, trip
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish, user
 from notifier.adapters.sql import find_intents, upsert
 from notifier.lesson_ports import StatusNews, Wish
+from notifier.provider_errors import handling, is_held
 from notifier.statuses import merged
 from notifier.tables import attempts, early_statuses, intents
-from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON, handling, is_held
+from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON
 from shared.contracts.messages import MessageChangedV1, MessageState
 
 _KEEP_EARLY = timedelta(days=2)
+_NOT_YET_THERE = frozenset({MessageState.ACCEPTED, MessageState.SENT})
 
 
 def _pause(news: StatusNews) -> timedelta:
-    breaker = handling(news.error_code).breaker if news.error_code is not None else None
+    breaker = handling(news.error_code, news.provider).breaker if news.error_code is not None else None
     return breaker.probe_after if breaker else ACCOUNT_PAUSE
 
 
@@ -54,7 +56,8 @@ class SqlLessons:
             (attempts.c.provider_message_id, news.provider_message_id),
         ):
             if value:
-                row = (await db.execute(sa.select(attempts).where(column == value).limit(1))).one_or_none()
+                theirs = attempts.c.provider == news.provider
+                row = (await db.execute(sa.select(attempts).where(column == value, theirs).limit(1))).one_or_none()
                 if row is not None:
                     return row
         return None
@@ -87,7 +90,7 @@ class SqlLessons:
                 await self._note_failure(db, attempt, news, now)
                 if not await self._is_latest(db, attempt):
                     return []
-            elif news.state is MessageState.SENT and await self._has_failed(db, attempt):
+            elif news.state in _NOT_YET_THERE and await self._has_failed(db, attempt):
                 return []
             while True:
                 intent = (await find_intents(db, intents.c.intent_id == attempt.intent_id))[0]
@@ -97,7 +100,7 @@ class SqlLessons:
                 reason, values = None, {}
                 if state is MessageState.FAILED:
                     reason = news.reason
-                    if is_held(news.error_code):
+                    if is_held(news.error_code, news.provider):
                         state = MessageState.PLANNED
                         values = {"due_at": now + _pause(news), "tries": max(intent.tries - 1, 0)}
                 moved = await db.execute(
@@ -113,17 +116,17 @@ class SqlLessons:
         if attempt.heard_at is None:
             ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
             await db.execute(ours.values(heard_at=now))
-        breaker = handling(news.error_code).breaker if news.error_code is not None else None
+        breaker = handling(news.error_code, news.provider).breaker if news.error_code is not None else None
         if news.as_marketing:
             await trip(db, attempt, RECATEGORISED, RECATEGORISED_REASON, now, by_status=True)
         elif breaker is not None and attempt.failed_at is None:
             await trip(db, attempt, breaker, news.reason or "", now, by_status=True)
-        elif news.state is not MessageState.FAILED:
+        elif news.state not in {MessageState.FAILED, MessageState.ACCEPTED}:
             await close_by_status(db, attempt.reference)
 
     async def _note_failure(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> None:
         ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
-        error_class = None if news.error_code is None else handling(news.error_code).error_class.value
+        error_class = None if news.error_code is None else handling(news.error_code, news.provider).error_class.value
         await db.execute(ours.values(failed_at=now, error_code=news.error_code, error_class=error_class))
 
     async def _has_failed(self, db: AsyncConnection, attempt: sa.Row[Any]) -> bool:

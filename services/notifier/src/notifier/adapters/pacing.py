@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.adapters.sql import upsert
 from notifier.halts import CLAIM_SPACING
 from notifier.ports import Pace, Turn, TurnKind
-from notifier.tables import numbers, recipients
+from notifier.tables import attempts, numbers, recipients
 
 DAY = timedelta(days=1)
 _AT_ONCE = timedelta(milliseconds=250)
@@ -33,8 +33,7 @@ async def take_turn(db: AsyncConnection, pace: Pace, phone: str, now: datetime) 
     last = await db.scalar(sa.select(recipients.c.claimed_at).where(recipients.c.phone == phone))
     if last is not None and last + CLAIM_SPACING > now:
         return Turn(TurnKind.RECIPIENT, last + CLAIM_SPACING)
-    new = last is None or last <= now - DAY
-    if new and pace.daily_recipients is not None and await reached(db, now) >= pace.daily_recipients:
+    if pace.daily_recipients is not None and await _is_one_too_many(db, pace, pace.daily_recipients, phone, now):
         return Turn(TurnKind.TIER)
     await db.execute(
         sa.update(numbers).where(ours).values(next_at=max(next_at, now) + timedelta(seconds=1 / pace.per_second))
@@ -50,7 +49,16 @@ async def take_turn(db: AsyncConnection, pace: Pace, phone: str, now: datetime) 
     return _GO if won.one_or_none() else Turn(TurnKind.RECIPIENT, now + CLAIM_SPACING)
 
 
-async def reached(db: AsyncConnection, now: datetime) -> int:
-    """How many different recipients were written to within the last 24 hours."""
-    within = sa.select(sa.func.count()).select_from(recipients).where(recipients.c.claimed_at > now - DAY)
+async def reached(db: AsyncConnection, pace: Pace, now: datetime) -> int:
+    """How many different recipients the number wrote to within the last 24 hours."""
+    within = sa.select(sa.func.count(attempts.c.phone.distinct())).where(*_lately(pace, now))
     return int(await db.scalar(within) or 0)
+
+
+async def _is_one_too_many(db: AsyncConnection, pace: Pace, most: int, phone: str, now: datetime) -> bool:
+    again = sa.select(sa.literal(1)).where(attempts.c.phone == phone, *_lately(pace, now)).limit(1)
+    return await db.scalar(again) is None and await reached(db, pace, now) >= most
+
+
+def _lately(pace: Pace, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return attempts.c.number == pace.number, attempts.c.started_at > now - DAY

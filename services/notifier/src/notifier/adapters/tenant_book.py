@@ -195,6 +195,8 @@ class SqlTenantBook:
                     phone=attempt.phone,
                     template=attempt.template,
                     number=self._pace.number,
+                    sender=self._pace.sender,
+                    provider=self._pace.provider,
                     released=attempt.released,
                     started_at=now,
                 )
@@ -219,7 +221,9 @@ class SqlTenantBook:
 
     async def breakers(self, template: str | None) -> Sequence[OpenBreaker]:
         found = await open_breakers(self._db)
-        return [item for item in found if item.concerns(self._pace.number, self._tenant_id, template)]
+        return [
+            item for item in found if item.concerns(self._pace.number, self._tenant_id, template, self._pace.sender)
+        ]
 
     async def let_wait(self, intent: Intent, breaker: OpenBreaker) -> None:
         await let_wait(self._db, intent.intent_id, breaker)
