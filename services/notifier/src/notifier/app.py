@@ -13,7 +13,7 @@ from notifier.adapters.whatsapp_templates import WhatsAppTemplates
 from notifier.catalogue import load_catalogue
 from notifier.connections import NoteConnection
 from notifier.handlers import build_router
-from notifier.intake import Intake
+from notifier.intake import AT_ONCE, Intake
 from notifier.last_look import LookLast
 from notifier.learn import Learn
 from notifier.ports import Pace
@@ -24,6 +24,7 @@ from notifier.template_examples import check_templates, needed_by
 from notifier.template_watch import WatchTemplates
 from shared.policy_file import load_policy
 from shared.runtime.database import answers, create_engine, migrate
+from shared.runtime.group_commit import GroupCommit
 from shared.runtime.http import create_http_client
 from shared.runtime.service import Core, Service
 
@@ -66,8 +67,9 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
             wake=sender.wake,
             log=TemplateLog(figures),
         )
+        intake = Intake(ledger, policy, clock=core.clock, wake=sender.wake, count=figures.count_decision)
         router = build_router(
-            Intake(ledger, policy, clock=core.clock, wake=sender.wake, count=figures.count_decision),
+            GroupCommit(intake.all_of, most=AT_ONCE),
             Learn(SqlLessons(engine), clock=core.clock, stopped=log.stopped),
             NoteConnection(ledger, clock=core.clock, wake=sender.wake),
             templates,

@@ -1,7 +1,7 @@
 """The ledger in SQL: transactions per organisation, the queue of what is due, and what became of attempts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from typing import Any
@@ -42,14 +42,19 @@ class SqlLedger:
 
     @asynccontextmanager
     async def open(self, tenant_id: str, now: datetime) -> AsyncIterator[TenantBook]:
+        async with self.open_all([tenant_id], now) as books:
+            yield books[tenant_id]
+
+    @asynccontextmanager
+    async def open_all(self, tenant_ids: Collection[str], now: datetime) -> AsyncIterator[Mapping[str, TenantBook]]:
         async with self._writer, self._engine.begin() as db:
-            # On SQLite the transaction holds the only write lock already; FOR UPDATE is left out there.
-            locked = sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant_id).with_for_update()
-            if await db.scalar(locked) is None:
+            rows = await _locked(db, tenant_ids)
+            # Those seen for the first time come after all others, and in order too: nobody waits in a circle.
+            for tenant_id in sorted(set(tenant_ids) - rows.keys()):
                 seen = upsert(db, tenants).values(tenant_id=tenant_id, connected_at=now, announced=False)
                 await db.execute(seen.on_conflict_do_nothing(index_elements=["tenant_id"]))
-                await db.execute(locked)
-            yield SqlTenantBook(db, tenant_id, self._pace)
+                rows |= await _locked(db, [tenant_id])
+            yield {tenant_id: SqlTenantBook(db, row, self._pace) for tenant_id, row in rows.items()}
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         async with self._reading.connect() as db:
@@ -142,3 +147,9 @@ class SqlLedger:
             )
             gone: list[Intent] = [to_intent(row) for row in rows]
         return [intent.changed(MessageState.UNKNOWN, reason, now) for intent in gone]
+
+
+async def _locked(db: AsyncConnection, tenant_ids: Collection[str]) -> dict[str, sa.Row[Any]]:
+    """The organisations' rows, in order; on SQLite the transaction holds the only write lock, FOR UPDATE is left out."""
+    ours = sa.select(tenants).where(tenants.c.tenant_id.in_(tenant_ids)).order_by(tenants.c.tenant_id)
+    return {row.tenant_id: row for row in await db.execute(ours.with_for_update())}

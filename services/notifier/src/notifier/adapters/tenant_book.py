@@ -24,19 +24,21 @@ from shared.contracts.messages import MessageKind, MessageState
 
 
 class SqlTenantBook:
-    """Made with the tenant's row locked; see :class:`notifier.ports.TenantBook`."""
+    """Made of the tenant's row, which is locked; see :class:`notifier.ports.TenantBook`."""
 
-    def __init__(self, connection: AsyncConnection, tenant_id: str, pace: Pace) -> None:
+    def __init__(self, connection: AsyncConnection, row: sa.Row[Any], pace: Pace) -> None:
         self._db = connection
-        self._tenant_id = tenant_id
+        self._tenant_id: str = row.tenant_id
+        self._row = row
         self._pace = pace
+        self._unasked: set[str] = set()
 
     async def tenant(self) -> Tenant:
-        row = await self._tenant_row()
+        row = self._row
         return Tenant(row.tenant_id, row.connected_at, row.announced, lost=row.lost_at is not None)
 
     async def establish(self, connected_at: datetime) -> None:
-        row = await self._tenant_row()
+        row = self._row
         # A reconnection is no new beginning, and older news than the last one changes nothing.
         values: dict[str, object] = {"announced": True, "connected_at": min(row.connected_at, connected_at)}
         if row.heard_at is None or connected_at >= row.heard_at:
@@ -45,23 +47,26 @@ class SqlTenantBook:
         await self._update_tenant(values)
 
     async def lose(self, lost_at: datetime) -> None:
-        row = await self._tenant_row()
-        if row.heard_at is None or lost_at > row.heard_at:
+        if self._row.heard_at is None or lost_at > self._row.heard_at:
             await self._update_tenant({"lost_at": lost_at, "heard_at": lost_at})
 
-    async def _tenant_row(self) -> sa.Row[Any]:
-        return (await self._db.execute(sa.select(tenants).where(tenants.c.tenant_id == self._tenant_id))).one()
-
     async def _update_tenant(self, values: dict[str, object]) -> None:
-        await self._db.execute(sa.update(tenants).where(tenants.c.tenant_id == self._tenant_id).values(values))
+        ours = sa.update(tenants).where(tenants.c.tenant_id == self._tenant_id)
+        self._row = (await self._db.execute(ours.values(values).returning(tenants))).one()
 
     async def snapshot(self, invoice_id: str) -> Snapshot | None:
-        body = await self._db.scalar(
-            sa.select(snapshots.c.body).where(
-                snapshots.c.tenant_id == self._tenant_id, snapshots.c.invoice_id == invoice_id
-            )
+        asked = sa.exists().where(
+            intents.c.tenant_id == self._tenant_id, intents.c.invoice_id == invoice_id, intents.c.looks > 0
         )
-        return None if body is None else Snapshot.model_validate(body)
+        body = (
+            sa.select(snapshots.c.body)
+            .where(snapshots.c.tenant_id == self._tenant_id, snapshots.c.invoice_id == invoice_id)
+            .scalar_subquery()
+        )
+        found = (await self._db.execute(sa.select(body.label("body"), asked.label("asked")))).one()
+        if not found.asked:
+            self._unasked.add(invoice_id)
+        return None if found.body is None else Snapshot.model_validate(found.body)
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         insert = upsert(self._db, snapshots).values(
@@ -77,7 +82,8 @@ class SqlTenantBook:
                 where=snapshots.c.read_at <= insert.excluded.read_at,
             )
         )
-        await self._forget_looks(intents.c.invoice_id == snapshot.invoice.invoice_id)
+        if snapshot.invoice.invoice_id not in self._unasked:
+            await self._forget_looks(intents.c.invoice_id == snapshot.invoice.invoice_id)
 
     async def _forget_looks(self, *which: sa.ColumnElement[bool]) -> None:
         asked = sa.update(intents).where(intents.c.tenant_id == self._tenant_id, intents.c.looks > 0, *which)
@@ -170,6 +176,7 @@ class SqlTenantBook:
         await self._change(intent, due_at=due_at, changed_at=now, looks=0, look_after=None)
 
     async def ask_again(self, intent: Intent, look_after: datetime) -> bool:
+        self._unasked.discard(intent.invoice_id)
         return await self._change(intent, looks=intent.looks + 1, look_after=look_after)
 
     async def await_link(self, intent: Intent, until: datetime) -> bool:
