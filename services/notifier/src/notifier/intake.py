@@ -54,10 +54,8 @@ class Intake:
     async def all_of(self, arrivals: Sequence[Arrival]) -> Sequence[Sequence[MessageChangedV1]]:
         """Take in several, in order, by one transaction: the changes of each, once all are committed."""
         now = self._clock()
-        taken = []
         async with self._ledger.open_all({arrival.event.tenant_id for arrival in arrivals}, now) as books:
-            for arrival in arrivals:
-                taken.append(await self._take_in(books[arrival.event.tenant_id], arrival, now))
+            taken = [await self._take_in(books[arrival.event.tenant_id], arrival, now) for arrival in arrivals]
         for decisions, _ in taken:
             for decision in decisions:
                 self._count(decision)

@@ -74,7 +74,7 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
 class _Connection(AsyncAdapt_aiosqlite_connection):
     __slots__ = ()
 
-    _cursor_cls = _Cursor
+    _cursor_cls = _Cursor  # type: ignore[assignment]  # declared as the one class it is in SQLAlchemy
 
 
 class OneVisit(AsyncAdapt_aiosqlite_dbapi):

@@ -150,6 +150,6 @@ class SqlLedger:
 
 
 async def _locked(db: AsyncConnection, tenant_ids: Collection[str]) -> dict[str, sa.Row[Any]]:
-    """The organisations' rows, in order; on SQLite the transaction holds the only write lock, FOR UPDATE is left out."""
+    """The rows, locked in order. On SQLite the transaction holds the only write lock, and FOR UPDATE is left out."""
     ours = sa.select(tenants).where(tenants.c.tenant_id.in_(tenant_ids)).order_by(tenants.c.tenant_id)
     return {row.tenant_id: row for row in await db.execute(ours.with_for_update())}

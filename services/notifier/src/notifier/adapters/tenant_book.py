@@ -9,17 +9,18 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.account_templates import TemplateState
+from notifier.adapters import prepared
 from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wave
 from notifier.adapters.breakers import let_wait, open_breakers, take_probe
 from notifier.adapters.history import history
 from notifier.adapters.pacing import take_turn
-from notifier.adapters.sql import find_intents, to_intent, to_stage, upsert
+from notifier.adapters.sql import find_intents, to_intent, to_stage
 from notifier.adapters.switches import is_paused
 from notifier.adapters.template_book import known_template
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt, Pace, Turn, Wave
-from notifier.tables import attempts, decisions, intents, snapshots, tenants
+from notifier.tables import attempts, intents, tenants
 from shared.contracts.messages import MessageKind, MessageState
 
 
@@ -55,33 +56,20 @@ class SqlTenantBook:
         self._row = (await self._db.execute(ours.values(values).returning(tenants))).one()
 
     async def snapshot(self, invoice_id: str) -> Snapshot | None:
-        asked = sa.exists().where(
-            intents.c.tenant_id == self._tenant_id, intents.c.invoice_id == invoice_id, intents.c.looks > 0
-        )
-        body = (
-            sa.select(snapshots.c.body)
-            .where(snapshots.c.tenant_id == self._tenant_id, snapshots.c.invoice_id == invoice_id)
-            .scalar_subquery()
-        )
-        found = (await self._db.execute(sa.select(body.label("body"), asked.label("asked")))).one()
+        ours = {"tenant": self._tenant_id, "invoice": invoice_id}
+        found = (await self._db.execute(prepared.snapshot_of(), ours)).one()
         if not found.asked:
             self._unasked.add(invoice_id)
         return None if found.body is None else Snapshot.model_validate(found.body)
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
-        insert = upsert(self._db, snapshots).values(
-            tenant_id=self._tenant_id,
-            invoice_id=snapshot.invoice.invoice_id,
-            read_at=snapshot.read_at,
-            body=snapshot.model_dump(mode="json"),
-        )
-        await self._db.execute(
-            insert.on_conflict_do_update(
-                index_elements=["tenant_id", "invoice_id"],
-                set_={"read_at": insert.excluded.read_at, "body": insert.excluded.body},
-                where=snapshots.c.read_at <= insert.excluded.read_at,
-            )
-        )
+        values = {
+            "tenant_id": self._tenant_id,
+            "invoice_id": snapshot.invoice.invoice_id,
+            "read_at": snapshot.read_at,
+            "body": snapshot.model_dump(mode="json"),
+        }
+        await self._db.execute(prepared.save_snapshot(self._db.dialect.name), values)
         if snapshot.invoice.invoice_id not in self._unasked:
             await self._forget_looks(intents.c.invoice_id == snapshot.invoice.invoice_id)
 
@@ -102,19 +90,14 @@ class SqlTenantBook:
             "due_at": decision.due_at,
             "decided_at": now,
         }
-        insert = upsert(self._db, decisions).values(
-            tenant_id=self._tenant_id,
-            invoice_id=snapshot.invoice.invoice_id,
-            kind=decision.kind.value,
-            stage=to_stage(decision.stage),
-            **values,
-        )
-        key = ["tenant_id", "invoice_id", "kind", "stage"]
-        await self._db.execute(
-            insert.on_conflict_do_nothing(index_elements=key)
-            if decision.weak
-            else insert.on_conflict_do_update(index_elements=key, set_=values)
-        )
+        key = {
+            "tenant_id": self._tenant_id,
+            "invoice_id": snapshot.invoice.invoice_id,
+            "kind": decision.kind.value,
+            "stage": to_stage(decision.stage),
+        }
+        changed = () if decision.weak else tuple(values)
+        await self._db.execute(prepared.record(self._db.dialect.name, changed), {**key, **values})
 
     async def plan(
         self, snapshot: Snapshot, decision: Decision, state: MessageState, now: datetime, correlation_id: str | None
@@ -136,25 +119,16 @@ class SqlTenantBook:
             "weight": float(snapshot.invoice.amount_due),
             "correlation_id": correlation_id,
         }
-        insert = upsert(self._db, intents).values(
-            intent_id=uuid4().hex,
-            tenant_id=self._tenant_id,
-            invoice_id=snapshot.invoice.invoice_id,
-            kind=decision.kind.value,
-            stage=to_stage(decision.stage),
-            created_at=now,
-            **values,
-        )
-        revive = insert.on_conflict_do_update(
-            index_elements=["tenant_id", "invoice_id", "kind", "stage"],
-            set_=values,
-            where=sa.and_(
-                intents.c.state == MessageState.CANCELLED.value,
-                intents.c.claimed_at.is_(None),
-                intents.c.kind == MessageKind.REMINDER.value,
-            ),
-        ).returning(intents)
-        row = (await self._db.execute(revive)).one_or_none()
+        new = {
+            "intent_id": uuid4().hex,
+            "tenant_id": self._tenant_id,
+            "invoice_id": snapshot.invoice.invoice_id,
+            "kind": decision.kind.value,
+            "stage": to_stage(decision.stage),
+            "created_at": now,
+        }
+        planned = prepared.plan(self._db.dialect.name, tuple(values))
+        row = (await self._db.execute(planned, {**new, **values})).one_or_none()
         return None if row is None else to_intent(row)
 
     async def intent(self, intent_id: str) -> Intent | None:
