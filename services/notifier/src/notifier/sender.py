@@ -13,6 +13,7 @@ from notifier.telemetry import HaltWatch, SenderLog
 from notifier.whatsapp_errors import CLAIM_TOO_OLD, ErrorClass, retry_after
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.errors import PublishFailed
+from shared.runtime.group_commit import GroupCommit
 from shared.runtime.publisher import Publishes
 from shared.runtime.service import Stop
 from shared.telemetry.correlation import correlated
@@ -44,6 +45,7 @@ class Sender:
     ) -> None:
         self._ledger = ledger
         self._look_last = look_last
+        self._claim = GroupCommit(look_last.claim_all, most=IN_FLIGHT)
         self._provider = provider
         self._events = events
         self._clock = clock
@@ -132,7 +134,7 @@ class Sender:
 
     async def _deliver(self, due: Due) -> None:
         with correlated(due.correlation_id):
-            look = await self._look_last.claim(due)
+            look = await self._claim(due)
             # Posted before anything else is done: what dies between the claim and the post is never sent.
             if look.claimed is not None:
                 await self._settle(look.claimed, await self._post(look.claimed))

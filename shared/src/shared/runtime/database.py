@@ -49,6 +49,7 @@ def create_engine(url: str) -> AsyncEngine:
         parsed,
         module=OneVisit(),
         connect_args={"timeout": _BUSY_SECONDS},
+        pool_size=10,
         pool_timeout=30,
         hide_parameters=True,
     )

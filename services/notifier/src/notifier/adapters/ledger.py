@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from notifier.adapters import prepared
 from notifier.adapters.breakers import end_probe, trip
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.opt_outs import inherit_wish
 from notifier.adapters.queue import due
-from notifier.adapters.sql import find_intents, to_intent, upsert
+from notifier.adapters.sql import to_intent, upsert
 from notifier.adapters.switches import halts
 from notifier.adapters.tenant_book import SqlTenantBook
 from notifier.halts import Halts
@@ -21,10 +23,25 @@ from notifier.lesson_ports import StatusNews
 from notifier.model import Intent
 from notifier.ports import Accepted, Attempt, Due, Outcome, Pace, Rejected, TenantBook
 from notifier.statuses import merged
-from notifier.tables import attempts, intents, tenants
+from notifier.tables import intents, tenants
 from notifier.whatsapp_errors import Scope
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.runtime.database import for_reading
+from shared.runtime.group_commit import GroupCommit
+
+AT_ONCE = 50
+"""How many answers are recorded by one transaction at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What became of an attempt, as :meth:`SqlLedger.settle` is told."""
+
+    attempt: Attempt
+    outcome: Outcome
+    now: datetime
+    retry_at: datetime | None
+    burns: bool
 
 
 class SqlLedger:
@@ -39,6 +56,7 @@ class SqlLedger:
             asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         )
         self._lessons = SqlLessons(engine)
+        self._settle = GroupCommit(self._settle_all, most=AT_ONCE)
 
     @asynccontextmanager
     async def open(self, tenant_id: str, now: datetime) -> AsyncIterator[TenantBook]:
@@ -67,17 +85,30 @@ class SqlLedger:
     async def settle(
         self, attempt: Attempt, outcome: Outcome, now: datetime, *, retry_at: datetime | None = None, burns: bool = True
     ) -> Sequence[MessageChangedV1]:
-        async with self._writer, self._engine.begin() as db:
-            failed = await self._record_outcome(db, attempt, outcome, now)
-            changes: Sequence[MessageChangedV1] = []
-            if not (failed and isinstance(outcome, Accepted)):
-                changes = await self._conclude(db, attempt, outcome, now, retry_at=retry_at, burns=burns)
-        if isinstance(outcome, Accepted):
-            # Only after the commit: a status that comes now finds the message, an earlier one is found here.
+        changes, overtaken = await self._settle(_Answer(attempt, outcome, now, retry_at, burns))
+        if overtaken and isinstance(outcome, Accepted):
             for early in await self._lessons.early(outcome.provider_message_id):
                 news = StatusNews(attempt.reference, outcome.provider_message_id, early.state, early.error_code)
                 changes = [*changes, *await self._lessons.status(news, now)]
         return changes
+
+    async def _settle_all(self, answers: Sequence[_Answer]) -> Sequence[tuple[Sequence[MessageChangedV1], bool]]:
+        """The changes of each, and whether statuses of it came earlier than the answer."""
+        async with self._writer, self._engine.begin() as db:
+            settled = [await self._settle_one(db, answer) for answer in answers]
+        # Only after the commit: a status that comes now finds the message, an earlier one is found here.
+        accepted = [answer.outcome.provider_message_id for answer in answers if isinstance(answer.outcome, Accepted)]
+        early = await self._lessons.with_early(accepted) if accepted else frozenset()
+        return [
+            (changes, isinstance(answer.outcome, Accepted) and answer.outcome.provider_message_id in early)
+            for changes, answer in zip(settled, answers, strict=True)
+        ]
+
+    async def _settle_one(self, db: AsyncConnection, answer: _Answer) -> Sequence[MessageChangedV1]:
+        failed = await self._record_outcome(db, answer.attempt, answer.outcome, answer.now)
+        if failed and isinstance(answer.outcome, Accepted):
+            return []
+        return await self._conclude(db, answer)
 
     async def _record_outcome(self, db: AsyncConnection, attempt: Attempt, outcome: Outcome, now: datetime) -> bool:
         """Whether a status has said already that it failed: then being accepted is old news."""
@@ -92,8 +123,7 @@ class SqlLedger:
                 "error_class": outcome.handling.error_class.value,
                 "details": outcome.details,
             }
-        ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
-        row = (await db.execute(ours.values(values).returning(attempts))).one()
+        row = (await db.execute(prepared.end_attempt(), {"the_attempt": attempt.reference, **values})).one()
         if isinstance(outcome, Rejected) and outcome.handling.breaker is not None:
             await trip(db, row, outcome.handling.breaker, outcome.reason, now)
         await end_probe(db, attempt.reference, outcome, now)
@@ -101,39 +131,30 @@ class SqlLedger:
             await inherit_wish(db, attempt.phone, [values["whatsapp_phone"]])
         return row.failed_at is not None
 
-    async def _conclude(
-        self,
-        db: AsyncConnection,
-        attempt: Attempt,
-        outcome: Outcome,
-        now: datetime,
-        *,
-        retry_at: datetime | None,
-        burns: bool,
-    ) -> Sequence[MessageChangedV1]:
-        intent = (await find_intents(db, intents.c.intent_id == attempt.intent_id))[0]
+    async def _conclude(self, db: AsyncConnection, answer: _Answer) -> Sequence[MessageChangedV1]:
+        attempt, outcome, now = answer.attempt, answer.outcome, answer.now
+        intent = to_intent((await db.execute(prepared.intent_of(), {"the_intent": attempt.intent_id})).one())
         reason = None if isinstance(outcome, Accepted) else outcome.reason
         values: dict[str, Any] = {}
         if isinstance(outcome, Rejected):
             if intent.state not in {MessageState.SENDING, MessageState.UNKNOWN}:
                 return []
-            state = MessageState.FAILED if retry_at is None else MessageState.PLANNED
-            values = {"due_at": retry_at or intent.due_at, "tries": intent.tries if burns else intent.tries - 1}
+            state = MessageState.FAILED if answer.retry_at is None else MessageState.PLANNED
+            tries = intent.tries if answer.burns else intent.tries - 1
+            values = {"due_at": answer.retry_at or intent.due_at, "tries": tries}
             breaker = outcome.handling.breaker
             if breaker is not None and breaker.scope is Scope.TEMPLATE:
                 values["waits_for"] = f"{breaker.scope.value}:{attempt.template}"
         else:
-            news = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN
-            state = merged(intent.state, news)
+            told = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN
+            state = merged(intent.state, told)
         if state is intent.state:
             return []
-        moved = await db.execute(
-            sa.update(intents)
-            .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
-            .values(state=state.value, reason=reason, changed_at=now, **values)
-        )
+        as_known = {"the_intent": intent.intent_id, "still": intent.state.value}
+        news = {"state": state.value, "reason": reason, "changed_at": now, **values}
+        moved = await db.execute(prepared.change(), {**as_known, **news})
         if moved.rowcount == 0:  # a status overtook the answer between the reading and the writing
-            return await self._conclude(db, attempt, outcome, now, retry_at=retry_at, burns=burns)
+            return await self._conclude(db, answer)
         return [] if state is MessageState.PLANNED else [intent.changed(state, reason, now)]
 
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:

@@ -1,4 +1,4 @@
-"""The statements of every event, each built once: building one takes longer than a database takes to carry it out."""
+"""What every event and every claim asks, built once: building a statement takes longer than carrying it out."""
 
 from functools import cache
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from notifier.adapters.sql import upsert_on
-from notifier.tables import decisions, intents, snapshots
+from notifier.tables import attempts, decisions, intents, numbers, recipients, sent_hours, snapshots
 from shared.contracts.messages import MessageKind, MessageState
 
 
@@ -62,3 +62,68 @@ def plan(dialect: str, changed: tuple[str, ...]) -> sa.sql.dml.ReturningInsert[A
             intents.c.kind == MessageKind.REMINDER.value,
         ),
     ).returning(intents)
+
+
+@cache
+def intent_of() -> sa.Select[Any]:
+    """By ``the_intent``."""
+    return sa.select(intents).where(intents.c.intent_id == parameter("the_intent"))
+
+
+@cache
+def change() -> sa.Update:
+    """Of ``the_intent``, while it is ``still`` in a state: what else is told."""
+    return sa.update(intents).where(
+        intents.c.intent_id == parameter("the_intent"), intents.c.state == parameter("still")
+    )
+
+
+@cache
+def one_more_try() -> sa.Update:
+    return change().values(tries=intents.c.tries + 1)
+
+
+@cache
+def begin_attempt() -> sa.Insert:
+    return sa.insert(attempts)
+
+
+@cache
+def end_attempt() -> sa.sql.dml.ReturningUpdate[Any]:
+    """Of ``the_attempt``."""
+    return sa.update(attempts).where(attempts.c.reference == parameter("the_attempt")).returning(attempts)
+
+
+@cache
+def count_in_hour(dialect: str) -> sa.Insert:
+    insert = upsert_on(dialect, sent_hours)
+    one_more = {"messages": sent_hours.c.messages + 1}
+    return insert.on_conflict_do_update(index_elements=["tenant_id", "hour"], set_=one_more)
+
+
+@cache
+def pace_of() -> sa.Select[Any]:
+    """Of ``the_number``, locked."""
+    return sa.select(numbers.c.next_at).where(numbers.c.number == parameter("the_number")).with_for_update()
+
+
+@cache
+def set_pace() -> sa.Update:
+    """Of ``the_number``."""
+    return sa.update(numbers).where(numbers.c.number == parameter("the_number"))
+
+
+@cache
+def last_to() -> sa.Select[Any]:
+    """When ``the_phone`` was written to last."""
+    return sa.select(recipients.c.claimed_at).where(recipients.c.phone == parameter("the_phone"))
+
+
+@cache
+def write_to(dialect: str) -> sa.sql.dml.ReturningInsert[Any]:
+    """Note that a person is written to now; no row when that was done after ``spaced`` already."""
+    insert = upsert_on(dialect, recipients)
+    free = recipients.c.claimed_at <= parameter("spaced")
+    return insert.on_conflict_do_update(
+        index_elements=["phone"], set_={"claimed_at": insert.excluded.claimed_at}, where=free
+    ).returning(recipients.c.phone)

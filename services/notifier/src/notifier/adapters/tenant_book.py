@@ -20,7 +20,7 @@ from notifier.adapters.template_book import known_template
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt, Pace, Turn, Wave
-from notifier.tables import attempts, intents, tenants
+from notifier.tables import intents, tenants
 from shared.contracts.messages import MessageKind, MessageState
 
 
@@ -132,15 +132,12 @@ class SqlTenantBook:
         return None if row is None else to_intent(row)
 
     async def intent(self, intent_id: str) -> Intent | None:
-        return await self._find(intents.c.intent_id == intent_id)
+        row = (await self._db.execute(prepared.intent_of(), {"the_intent": intent_id})).one_or_none()
+        return None if row is None or row.tenant_id != self._tenant_id else to_intent(row)
 
     async def intent_about(self, invoice_id: str, kind: MessageKind, stage: int | None) -> Intent | None:
-        return await self._find(
-            intents.c.invoice_id == invoice_id, intents.c.kind == kind.value, intents.c.stage == to_stage(stage)
-        )
-
-    async def _find(self, *conditions: sa.ColumnElement[bool]) -> Intent | None:
-        found = await find_intents(self._db, intents.c.tenant_id == self._tenant_id, *conditions)
+        invoice = (intents.c.tenant_id == self._tenant_id) & (intents.c.invoice_id == invoice_id)
+        found = await find_intents(self._db, invoice, intents.c.kind == kind.value, intents.c.stage == to_stage(stage))
         return found[0] if found else None
 
     async def move(self, intent: Intent, state: MessageState, reason: str | None, now: datetime) -> bool:
@@ -157,39 +154,33 @@ class SqlTenantBook:
         return await self._change(intent, link_until=until)
 
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
-        claimed = await self._change(
-            intent,
-            state=MessageState.SENDING.value,
-            reason=None,
-            phone=attempt.phone,
-            claimed_at=now,
-            changed_at=now,
-            waits_for=None,
-            tries=intents.c.tries + 1,
-        )
+        values = {
+            "state": MessageState.SENDING.value,
+            "reason": None,
+            "phone": attempt.phone,
+            "claimed_at": now,
+            "changed_at": now,
+            "waits_for": None,
+        }
+        claimed = (await self._db.execute(prepared.one_more_try(), {**_as_known(intent), **values})).rowcount == 1
         if claimed:
-            await self._db.execute(
-                sa.insert(attempts).values(
-                    reference=attempt.reference,
-                    intent_id=attempt.intent_id,
-                    tenant_id=attempt.tenant_id,
-                    phone=attempt.phone,
-                    template=attempt.template,
-                    number=self._pace.number,
-                    released=attempt.released,
-                    started_at=now,
-                )
-            )
+            begun = {
+                "reference": attempt.reference,
+                "intent_id": attempt.intent_id,
+                "tenant_id": attempt.tenant_id,
+                "phone": attempt.phone,
+                "template": attempt.template,
+                "number": self._pace.number,
+                "released": attempt.released,
+                "started_at": now,
+            }
+            await self._db.execute(prepared.begin_attempt(), begun)
             await count_in_hour(self._db, self._tenant_id, now)
         return claimed
 
     async def _change(self, intent: Intent, **values: object) -> bool:
         """Compare and set on the state: whoever comes second changes nothing."""
-        changed = await self._db.execute(
-            sa.update(intents)
-            .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
-            .values(values)
-        )
+        changed = await self._db.execute(prepared.change(), {**_as_known(intent), **values})
         return changed.rowcount == 1
 
     async def template(self, account: str, name: str, language: str) -> TemplateState | None:
@@ -219,3 +210,7 @@ class SqlTenantBook:
 
     async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
         return await pull_brake(self._db, self._tenant_id, now)
+
+
+def _as_known(intent: Intent) -> dict[str, object]:
+    return {"the_intent": intent.intent_id, "still": intent.state.value}
