@@ -98,11 +98,11 @@ class LookLast:
     async def claim_all(self, dues: Sequence[Due]) -> Sequence[LastLook]:
         """Look at each, in order, in one transaction; nothing is claimed before it is committed."""
         async with self._ledger.open_all({due.tenant_id for due in dues}, self._clock()) as books:
-            return [await self._claim(books[due.tenant_id], due) for due in dues]
+            # Read inside and first: waiting for a lock must not age it, and a later pause is later than it.
+            now = self._clock()
+            return [await self._claim(books[due.tenant_id], due, now) for due in dues]
 
-    async def _claim(self, book: TenantBook, due: Due) -> LastLook:
-        # Read inside and first: waiting for a lock must not age it, and a later pause is later than it.
-        now = self._clock()
+    async def _claim(self, book: TenantBook, due: Due, now: datetime) -> LastLook:
         if await book.is_paused():
             return LastLook()
         intent = await book.intent(due.intent_id)

@@ -20,6 +20,8 @@ from shared.telemetry.correlation import correlated
 
 IN_FLIGHT = 16
 """How many are between their claim and their answer at once: what a crash leaves unknown is never more."""
+CLAIMS = IN_FLIGHT // 2
+"""How many are claimed by one transaction at most: the first of them waits for the last."""
 BATCH = 200
 TURN = 2 * IN_FLIGHT
 """How many are taken before the ledger is asked again, which takes turns between organisations each time."""
@@ -45,7 +47,7 @@ class Sender:
     ) -> None:
         self._ledger = ledger
         self._look_last = look_last
-        self._claim = GroupCommit(look_last.claim_all, most=IN_FLIGHT)
+        self._claim = GroupCommit(look_last.claim_all, most=CLAIMS)
         self._provider = provider
         self._events = events
         self._clock = clock

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, Connection, Dialect, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared.errors import ConfigurationError
-from shared.runtime.sqlite_driver import OneVisit
+from shared.runtime.sqlite_driver import BEGIN_READING, BEGIN_WRITING, Driver
 
 _BUSY_SECONDS = 10
 _CONNECT_SECONDS = 5
@@ -47,7 +47,7 @@ def create_engine(url: str) -> AsyncEngine:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(
         parsed,
-        module=OneVisit(),
+        module=Driver(),
         connect_args={"timeout": _BUSY_SECONDS},
         pool_size=10,
         pool_timeout=30,
@@ -80,7 +80,7 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     reading = connection.get_execution_options().get(_READING)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql(BEGIN_READING if reading else BEGIN_WRITING)
 
 
 def for_reading(engine: AsyncEngine) -> AsyncEngine:

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters import prepared
-from notifier.adapters.breakers import end_probe, trip
+from notifier.adapters.breakers import end_probe, open_breakers, trip
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.opt_outs import inherit_wish
 from notifier.adapters.queue import due
 from notifier.adapters.sql import to_intent, upsert
-from notifier.adapters.switches import halts
+from notifier.adapters.switches import HaltsInside, halts
 from notifier.adapters.tenant_book import SqlTenantBook
 from notifier.halts import Halts
 from notifier.lesson_ports import StatusNews
@@ -72,7 +72,8 @@ class SqlLedger:
                 seen = upsert(db, tenants).values(tenant_id=tenant_id, connected_at=now, announced=False)
                 await db.execute(seen.on_conflict_do_nothing(index_elements=["tenant_id"]))
                 rows |= await _locked(db, [tenant_id])
-            yield {tenant_id: SqlTenantBook(db, row, self._pace) for tenant_id, row in rows.items()}
+            standing = HaltsInside(db)
+            yield {tenant_id: SqlTenantBook(db, row, self._pace, standing) for tenant_id, row in rows.items()}
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         async with self._reading.connect() as db:
@@ -95,7 +96,8 @@ class SqlLedger:
     async def _settle_all(self, answers: Sequence[_Answer]) -> Sequence[tuple[Sequence[MessageChangedV1], bool]]:
         """The changes of each, and whether statuses of it came earlier than the answer."""
         async with self._writer, self._engine.begin() as db:
-            settled = [await self._settle_one(db, answer) for answer in answers]
+            probes = {item.probe for item in await open_breakers(db)}
+            settled = [await self._settle_one(db, answer, probes) for answer in answers]
         # Only after the commit: a status that comes now finds the message, an earlier one is found here.
         accepted = [answer.outcome.provider_message_id for answer in answers if isinstance(answer.outcome, Accepted)]
         early = await self._lessons.with_early(accepted) if accepted else frozenset()
@@ -104,8 +106,12 @@ class SqlLedger:
             for changes, answer in zip(settled, answers, strict=True)
         ]
 
-    async def _settle_one(self, db: AsyncConnection, answer: _Answer) -> Sequence[MessageChangedV1]:
+    async def _settle_one(
+        self, db: AsyncConnection, answer: _Answer, probes: Collection[str | None]
+    ) -> Sequence[MessageChangedV1]:
         failed = await self._record_outcome(db, answer.attempt, answer.outcome, answer.now)
+        if answer.attempt.reference in probes:
+            await end_probe(db, answer.attempt.reference, answer.outcome, answer.now)
         if failed and isinstance(answer.outcome, Accepted):
             return []
         return await self._conclude(db, answer)
@@ -126,7 +132,6 @@ class SqlLedger:
         row = (await db.execute(prepared.end_attempt(), {"the_attempt": attempt.reference, **values})).one()
         if isinstance(outcome, Rejected) and outcome.handling.breaker is not None:
             await trip(db, row, outcome.handling.breaker, outcome.reason, now)
-        await end_probe(db, attempt.reference, outcome, now)
         if "whatsapp_phone" in values:
             await inherit_wish(db, attempt.phone, [values["whatsapp_phone"]])
         return row.failed_at is not None

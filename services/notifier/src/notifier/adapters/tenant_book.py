@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.account_templates import TemplateState
 from notifier.adapters import prepared
 from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wave
-from notifier.adapters.breakers import let_wait, open_breakers, take_probe
+from notifier.adapters.breakers import let_wait, take_probe
 from notifier.adapters.history import history
 from notifier.adapters.pacing import take_turn
 from notifier.adapters.sql import find_intents, to_intent, to_stage
-from notifier.adapters.switches import is_paused
+from notifier.adapters.switches import HaltsInside
 from notifier.adapters.template_book import known_template
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
@@ -27,8 +27,9 @@ from shared.contracts.messages import MessageKind, MessageState
 class SqlTenantBook:
     """Made of the tenant's row, which is locked; see :class:`notifier.ports.TenantBook`."""
 
-    def __init__(self, connection: AsyncConnection, row: sa.Row[Any], pace: Pace) -> None:
+    def __init__(self, connection: AsyncConnection, row: sa.Row[Any], pace: Pace, halts: HaltsInside) -> None:
         self._db = connection
+        self._halts = halts
         self._tenant_id: str = row.tenant_id
         self._row = row
         self._pace = pace
@@ -187,16 +188,20 @@ class SqlTenantBook:
         return await known_template(self._db, account, name, language)
 
     async def is_paused(self) -> bool:
-        return await is_paused(self._db, self._tenant_id)
+        return (await self._halts()).is_paused(self._tenant_id)
 
     async def breakers(self, template: str | None) -> Sequence[OpenBreaker]:
-        found = await open_breakers(self._db)
-        return [item for item in found if item.concerns(self._pace.number, self._tenant_id, template)]
+        return [
+            item
+            for item in (await self._halts()).breakers
+            if item.concerns(self._pace.number, self._tenant_id, template)
+        ]
 
     async def let_wait(self, intent: Intent, breaker: OpenBreaker) -> None:
         await let_wait(self._db, intent.intent_id, breaker)
 
     async def take_probe(self, breaker: OpenBreaker, reference: str, now: datetime) -> bool:
+        self._halts.changed()
         return await take_probe(self._db, breaker, reference, now)
 
     async def take_turn(self, phone: str, now: datetime) -> Turn:
