@@ -97,8 +97,8 @@ async def _measure(url: str) -> None:
         for _ in range(TURNS):
             alone = await _decide(intake, [_event(next(numbers)) for _ in range(EVENTS // 4)], in_flight=1)
             together = await _decide(intake, [_event(next(numbers)) for _ in range(EVENTS)], in_flight=PREFETCH)
-            unpaced = await _dispatch(SqlLedger(engine, Pace(per_second=10_000)), EVENTS // 4)
-            paced = await _dispatch(ledger, EVENTS)
+            unpaced = await _dispatch(SqlLedger(engine, Pace(per_second=10_000)), EVENTS // 2)
+            paced = await _dispatch(ledger, EVENTS // 2)
             print(
                 f"decided and recorded: {together:.0f} events/s with {PREFETCH} in flight, {alone:.0f} one by one "
                 f"({together / alone:.1f} times as many); dispatched at {PROVIDER_SECONDS:.1f} s each: {unpaced:.0f} "
