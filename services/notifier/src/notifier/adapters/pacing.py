@@ -29,7 +29,8 @@ async def take_turn(db: AsyncConnection, pace: Pace, phone: str, now: datetime) 
         await db.execute(start.on_conflict_do_nothing(index_elements=["number"]))
         next_at = await db.scalar(prepared.pace_of(), ours) or now
     if next_at > now + _AT_ONCE:
-        return Turn(TurnKind.PACE, next_at - _AT_ONCE)
+        # Not as soon as one may leave, or each would be asked for among many in vain.
+        return Turn(TurnKind.PACE, next_at - _AT_ONCE / 2)
     if pace.daily_recipients is not None:
         last = await db.scalar(prepared.last_to(), {"the_phone": phone})
         new = last is None or last <= now - DAY
