@@ -11,7 +11,7 @@ from notifier.adapters.template_book import SqlTemplateBook
 from notifier.catalogue import load_catalogue
 from notifier.connections import NoteConnection
 from notifier.handlers import build_router
-from notifier.intake import Intake
+from notifier.intake import AT_ONCE, Intake
 from notifier.learn import Learn
 from notifier.senders_file import load_senders
 from notifier.settings import NotifierSettings
@@ -21,6 +21,7 @@ from notifier.wiring import Surroundings, default_sender, further_senders, send_
 from shared.policy import DEFAULT_SENDER
 from shared.policy_file import load_policy
 from shared.runtime.database import answers, create_engine, migrate
+from shared.runtime.group_commit import GroupCommit
 from shared.runtime.service import Core, Service
 
 
@@ -49,8 +50,9 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
 
         templates = watch_accounts(parts, around, SqlTemplateBook(engine), wake, TemplateLog(figures))
         ledger = SqlLedger(engine, parts[0].pace)
+        intake = Intake(ledger, policy, clock=core.clock, wake=wake, count=figures.count_decision)
         router = build_router(
-            Intake(ledger, policy, clock=core.clock, wake=wake, count=figures.count_decision),
+            GroupCommit(intake.all_of, most=AT_ONCE),
             Learn(SqlLessons(engine), clock=core.clock, stopped=log.stopped),
             NoteConnection(ledger, clock=core.clock, wake=wake),
             templates,

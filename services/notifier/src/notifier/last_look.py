@@ -92,22 +92,30 @@ class LookLast:
         self._new_reference = new_reference
 
     async def claim(self, due: Due) -> LastLook:
-        async with self._ledger.open(due.tenant_id, self._clock()) as book:
+        (look,) = await self.claim_all([due])
+        return look
+
+    async def claim_all(self, dues: Sequence[Due]) -> Sequence[LastLook]:
+        """Look at each, in order, in one transaction; nothing is claimed before it is committed."""
+        async with self._ledger.open_all({due.tenant_id for due in dues}, self._clock()) as books:
             # Read inside and first: waiting for a lock must not age it, and a later pause is later than it.
             now = self._clock()
-            if await book.is_paused():
-                return LastLook()
-            intent = await book.intent(due.intent_id)
-            snapshot = await book.snapshot(due.invoice_id)
-            if intent is None or snapshot is None or intent.state is not MessageState.PLANNED or intent.due_at > now:
-                return LastLook()
-            if (await book.tenant()).lost or not is_fresh(snapshot, now):
-                return LastLook()
-            history = await book.history(snapshot, now, leaving=intent)
-            decision = still_wanted(intent, snapshot, self._policy.for_tenant(due.tenant_id), now, history)
-            if decision.verdict is Verdict.SEND:
-                return await self._send(book, intent, snapshot, now)
-            return LastLook(changes=await _put_aside(book, intent, snapshot, decision, now))
+            return [await self._claim(books[due.tenant_id], due, now) for due in dues]
+
+    async def _claim(self, book: TenantBook, due: Due, now: datetime) -> LastLook:
+        if await book.is_paused():
+            return LastLook()
+        intent = await book.intent(due.intent_id)
+        snapshot = await book.snapshot(due.invoice_id)
+        if intent is None or snapshot is None or intent.state is not MessageState.PLANNED or intent.due_at > now:
+            return LastLook()
+        if (await book.tenant()).lost or not is_fresh(snapshot, now):
+            return LastLook()
+        history = await book.history(snapshot, now, leaving=intent)
+        decision = still_wanted(intent, snapshot, self._policy.for_tenant(due.tenant_id), now, history)
+        if decision.verdict is Verdict.SEND:
+            return await self._send(book, intent, snapshot, now)
+        return LastLook(changes=await _put_aside(book, intent, snapshot, decision, now))
 
     async def _send(self, book: TenantBook, intent: Intent, snapshot: Snapshot, now: datetime) -> LastLook:
         rules = self._policy.for_tenant(intent.tenant_id)

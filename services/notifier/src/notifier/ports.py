@@ -1,6 +1,6 @@
 """What the notifier needs of the world: a ledger that remembers and a provider that sends."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -197,6 +197,11 @@ class Ledger(Protocol):
 
     def open(self, tenant_id: str, now: datetime) -> AbstractAsyncContextManager[TenantBook]:
         """A transaction that is committed when the block ends well."""
+
+    def open_all(
+        self, tenant_ids: Collection[str], now: datetime
+    ) -> AbstractAsyncContextManager[Mapping[str, TenantBook]]:
+        """The same for several organisations in one transaction."""
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         """What may leave now, every organisation's first before any one's second; nothing of a lost connection.

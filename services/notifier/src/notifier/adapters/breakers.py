@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,11 +18,15 @@ _PLAIN = {ErrorClass.RECIPIENT.value, ErrorClass.OURS.value, ErrorClass.OTHER.va
 
 
 async def open_breakers(db: AsyncConnection) -> tuple[OpenBreaker, ...]:
-    rows = await db.execute(sa.select(breakers).order_by(breakers.c.scope, breakers.c.name))
     return tuple(
         OpenBreaker(Scope(row.scope), row.name, row.reason, row.opened_at, row.probe_at, row.probe, row.details)
-        for row in rows
+        for row in await db.execute(_open())
     )
+
+
+@cache
+def _open() -> sa.Select[Any]:
+    return sa.select(breakers).order_by(breakers.c.scope, breakers.c.name)
 
 
 async def trip(

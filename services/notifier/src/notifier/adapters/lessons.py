@@ -1,6 +1,6 @@
 """What statuses and replies change in the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from notifier.statuses import merged
 from notifier.tables import attempts, early_statuses, intents
 from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON
 from shared.contracts.messages import MessageChangedV1, MessageState
+from shared.runtime.database import for_reading
 
 _KEEP_EARLY = timedelta(days=2)
 _NOT_YET_THERE = frozenset({MessageState.ACCEPTED, MessageState.SENT})
@@ -38,6 +39,7 @@ class SqlLessons:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._reading = for_reading(engine)
 
     async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
@@ -71,6 +73,12 @@ class SqlLessons:
             received_at=now,
         )
         await db.execute(insert.on_conflict_do_nothing(index_elements=["provider_message_id", "state"]))
+
+    async def with_early(self, provider_message_ids: Collection[str]) -> Collection[str]:
+        """Those of which statuses came before they were known."""
+        ids = early_statuses.c.provider_message_id
+        async with self._reading.connect() as db:
+            return set(await db.scalars(sa.select(ids).where(ids.in_(provider_message_ids))))
 
     async def early(self, provider_message_id: str) -> Sequence[EarlyStatus]:
         """The statuses that came for this message before it was known, oldest first; they are forgotten then."""
