@@ -3,27 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 
 from notifier.brake import is_unusual
 from notifier.catalogue import Catalogue
-from notifier.halts import OpenBreaker, closed_now
-from notifier.links import LINK_PATIENCE, LinkStep, lacks_link, link_step, why_without_link
-from notifier.looks import LOOKS, Look, looks_for, patience
+from notifier.fresh_looks import AskForLooks
+from notifier.halts import OpenBreaker
+from notifier.links import LINK_PATIENCE, LinkStep, link_step, why_without_link
+from notifier.looks import Look
 from notifier.model import Decision, Intent, Snapshot, Verdict
 from notifier.ports import Attempt, Due, Ledger, TemplateMessage, TenantBook, TurnKind
+from notifier.put_aside import put_aside, stopped
 from notifier.rendering import render
-from notifier.still_wanted import is_fresh, still_wanted, why_expired
+from notifier.still_wanted import is_fresh, still_wanted
 from notifier.template_check import TEMPLATE_PATIENCE, TemplateCheck
-from notifier.whatsapp_errors import Scope
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.policy import Brake, Policy
-
-_ENDS = {
-    Verdict.CANCEL: MessageState.CANCELLED,
-    Verdict.SUPPRESS: MessageState.SUPPRESSED,
-    Verdict.HOLD: MessageState.HELD,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +43,6 @@ class LastLook:
     changes: Sequence[MessageChangedV1] = ()
     braked: bool = False
     not_before: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    with_link: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +79,7 @@ class LookLast:
         self._templates = TemplateCheck(catalogue, account)
         self._clock = clock
         self._new_reference = new_reference
+        self._ask_for_looks = AskForLooks(ledger, policy, self._templates, clock=clock)
 
     async def claim(self, due: Due) -> LastLook:
         async with self._ledger.open(due.tenant_id, self._clock()) as book:
@@ -107,7 +97,7 @@ class LookLast:
             decision = still_wanted(intent, snapshot, self._policy.for_tenant(due.tenant_id), now, history)
             if decision.verdict is Verdict.SEND:
                 return await self._send(book, intent, snapshot, now)
-            return LastLook(changes=await _put_aside(book, intent, snapshot, decision, now))
+            return LastLook(changes=await put_aside(book, intent, snapshot, decision, now))
 
     async def _send(self, book: TenantBook, intent: Intent, snapshot: Snapshot, now: datetime) -> LastLook:
         rules = self._policy.for_tenant(intent.tenant_id)
@@ -115,12 +105,12 @@ class LookLast:
         message = render(snapshot, intent.kind, intent.stage, rules, forms)
         if message is None:
             gone = Decision(intent.kind, intent.stage, Verdict.CANCEL, "stage_removed")
-            return LastLook(changes=await _put_aside(book, intent, snapshot, gone, now))
+            return LastLook(changes=await put_aside(book, intent, snapshot, gone, now))
         if rule := await self._templates.why_not(book, message):
             waits = Decision(intent.kind, intent.stage, Verdict.POSTPONE, rule, now + TEMPLATE_PATIENCE)
-            return LastLook(changes=await _put_aside(book, intent, snapshot, waits, now))
+            return LastLook(changes=await put_aside(book, intent, snapshot, waits, now))
         breakers = await book.breakers(message.template)
-        if await _stopped(book, intent, breakers, now):
+        if await stopped(book, intent, breakers, now):
             return LastLook()
         if not intent.released and await _too_many(book, rules.brake, now):
             held, first = await book.pull_brake(now)
@@ -156,70 +146,7 @@ class LookLast:
 
     async def ask_again(self, stale: Sequence[Due]) -> tuple[Sequence[Look], Sequence[MessageChangedV1]]:
         """Requests for fresh snapshots, and the cancellations of what time alone has made pointless."""
-        now = self._clock()
-        looks: list[Look] = []
-        changes: list[MessageChangedV1] = []
-        by_tenant = sorted(stale, key=lambda due: due.tenant_id)
-        for tenant_id, dues in groupby(by_tenant, key=lambda due: due.tenant_id):
-            async with self._ledger.open(tenant_id, now) as book:
-                wanted: dict[bool, dict[str, str | None]] = {False: {}, True: {}}
-                for due in dues:
-                    asked, cancelled = await self._ask_about(book, due, now)
-                    changes += cancelled
-                    if asked is not None:
-                        wanted[asked.with_link].setdefault(due.invoice_id, due.correlation_id)
-            for with_link, waiting in wanted.items():
-                looks += looks_for(tenant_id, waiting, with_link=with_link)
-        return looks, changes
-
-    async def _ask_about(
-        self, book: TenantBook, due: Due, now: datetime
-    ) -> tuple[_Asked | None, Sequence[MessageChangedV1]]:
-        intent, snapshot = await book.intent(due.intent_id), await book.snapshot(due.invoice_id)
-        if intent is None or snapshot is None or intent.state is not MessageState.PLANNED:
-            return None, []
-        rules = self._policy.for_tenant(due.tenant_id)
-        rule = why_expired(intent, snapshot, rules, now)
-        if rule in {"too_late", "too_old"}:
-            decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, rule)
-            return None, await _put_aside(book, intent, snapshot, decision, now)
-        if intent.look_after is not None and intent.look_after > now:
-            return None, []
-        forms, _ = await self._templates.forms(book, intent, snapshot.contact, rules, now)
-        message = render(snapshot, intent.kind, intent.stage, rules, forms)
-        if await _stopped(book, intent, await book.breakers(message.template if message else None), now):
-            return None, []
-        if intent.looks >= LOOKS:
-            decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, "not_readable")
-            return None, await _put_aside(book, intent, snapshot, decision, now)
-        with_link = lacks_link(intent, snapshot, rules, forms)
-        # An answer that brings links takes longer; asking meanwhile would only read the invoice again.
-        pause = max(patience(intent.looks), LINK_PATIENCE) if with_link else patience(intent.looks)
-        if with_link:
-            await book.await_link(intent, now + LINK_PATIENCE)
-        return (_Asked(with_link) if await book.ask_again(intent, now + pause) else None), []
-
-
-async def _put_aside(
-    book: TenantBook, intent: Intent, snapshot: Snapshot, decision: Decision, now: datetime
-) -> Sequence[MessageChangedV1]:
-    await book.record(snapshot, decision, now)
-    if decision.verdict is Verdict.POSTPONE:
-        await book.postpone(intent, decision.due_at or now, now)
-        return []
-    state = _ENDS[decision.verdict]
-    moved = await book.move(intent, state, decision.rule, now)
-    return [intent.changed(state, decision.rule, now)] if moved else []
-
-
-async def _stopped(book: TenantBook, intent: Intent, breakers: Sequence[OpenBreaker], now: datetime) -> bool:
-    """Whether a breaker stops the message, which then waits for it; through an open one only a probe may go."""
-    closed = closed_now(breakers, now)
-    for breaker in breakers:
-        if breaker.scope is Scope.TEMPLATE:
-            # A probe too: should it end in vain, the ledger knows by this what to try the breaker with next.
-            await book.let_wait(intent, breaker)
-    return bool(closed)
+        return await self._ask_for_looks(stale)
 
 
 async def _too_many(book: TenantBook, brake: Brake, now: datetime) -> bool:
