@@ -1,10 +1,11 @@
 """Asks for fresh snapshots of what is about to leave, in as few requests as hold it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
+from notifier.gathering import Member, gathers
 from notifier.links import LINK_PATIENCE, lacks_link
 from notifier.looks import LOOKS, Look, looks_for, patience
 from notifier.model import Decision, Verdict
@@ -13,13 +14,17 @@ from notifier.put_aside import put_aside, stopped
 from notifier.rendering import render
 from notifier.still_wanted import why_expired
 from notifier.template_check import TemplateCheck
+from notifier.together import ask_for_siblings
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
+    """``siblings`` are read by the same request: invoice id → the correlation id of the message that waits."""
+
     with_link: bool
+    siblings: Mapping[str, str | None]
 
 
 class AskForLooks:
@@ -42,13 +47,17 @@ class AskForLooks:
         for tenant_id, dues in groupby(by_tenant, key=lambda due: due.tenant_id):
             async with self._ledger.open(tenant_id, now) as book:
                 wanted: dict[bool, dict[str, str | None]] = {False: {}, True: {}}
+                whole: dict[str, str] = {}
                 for due in dues:
                     asked, cancelled = await self._ask_about(book, due, now)
                     changes += cancelled
                     if asked is not None:
                         wanted[asked.with_link].setdefault(due.invoice_id, due.correlation_id)
+                        for invoice_id, correlation_id in asked.siblings.items():
+                            wanted[asked.with_link].setdefault(invoice_id, correlation_id)
+                            whole[invoice_id] = due.invoice_id
             for with_link, waiting in wanted.items():
-                looks += looks_for(tenant_id, waiting, with_link=with_link)
+                looks += looks_for(tenant_id, waiting, with_link=with_link, whole=whole)
         return looks, changes
 
     async def _ask_about(
@@ -71,9 +80,13 @@ class AskForLooks:
         if intent.looks >= LOOKS:
             decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, "not_readable")
             return None, await put_aside(book, intent, snapshot, decision, now)
-        with_link = lacks_link(intent, snapshot, rules, forms)
+        siblings: Mapping[str, str | None] | None = None
+        if gathers(rules, intent.kind, intent.stage):
+            siblings = await ask_for_siblings(book, Member(intent, snapshot), now)
+        # Of a statement's invoices one shows its link: that is asked for when it is known which.
+        with_link = siblings is None and lacks_link(intent, snapshot, rules, forms)
         # An answer that brings links takes longer; asking meanwhile would only read the invoice again.
         pause = max(patience(intent.looks), LINK_PATIENCE) if with_link else patience(intent.looks)
         if with_link:
             await book.await_link(intent, now + LINK_PATIENCE)
-        return (_Asked(with_link) if await book.ask_again(intent, now + pause) else None), []
+        return (_Asked(with_link, siblings or {}) if await book.ask_again(intent, now + pause) else None), []

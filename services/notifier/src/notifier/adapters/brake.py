@@ -21,16 +21,20 @@ _HELD_BACK = (ErrorClass.ACCOUNT.value, ErrorClass.TEMPLATE.value)
 
 async def wave(db: AsyncConnection, tenant_id: str, now: datetime, *, most: int, most_everywhere: int) -> Wave:
     """The organisation's wave as far as it matters: no count goes far beyond its limit, so that it costs little."""
-    waiting = (
-        sa.select(intents.c.intent_id)
-        .where(
-            intents.c.tenant_id == tenant_id,
-            intents.c.state == MessageState.PLANNED.value,
-            intents.c.released_at.is_(None),
-            intents.c.due_at <= now,
-        )
-        .limit(max(most, most_everywhere) + 1)
+    waits = (
+        intents.c.tenant_id == tenant_id,
+        intents.c.state == MessageState.PLANNED.value,
+        intents.c.released_at.is_(None),
+        intents.c.due_at <= now,
     )
+    enough = max(most, most_everywhere) + 1
+    alone = sa.select(intents.c.intent_id).where(*waits, sa.not_(intents.c.gathers)).limit(enough)
+    # What gathers leaves as one message for each contact and number.
+    together = sa.select(intents.c.contact_id, intents.c.phone).where(*waits, intents.c.gathers).distinct()
+    waiting = [
+        sa.select(sa.func.count()).select_from(part.subquery()).scalar_subquery()
+        for part in (alone, together.limit(enough))
+    ]
     began = attempts.c.started_at > now - HOUR
     left = _left(now - HOUR)
     here = sa.select(sa.func.count()).select_from(attempts).where(left, attempts.c.tenant_id == tenant_id)
@@ -38,7 +42,7 @@ async def wave(db: AsyncConnection, tenant_id: str, now: datetime, *, most: int,
     row = (
         await db.execute(
             sa.select(
-                sa.select(sa.func.count()).select_from(waiting.subquery()).scalar_subquery().label("waiting"),
+                (waiting[0] + waiting[1]).label("waiting"),
                 here.scalar_subquery().label("here"),
                 everywhere.scalar_subquery().label("everywhere"),
                 tenants.c.braked_at,

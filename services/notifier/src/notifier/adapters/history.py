@@ -35,12 +35,25 @@ async def history(
     if phone is not None:
         person |= reminder & (intents.c.phone == phone)
     left = intents.c.state.in_(LEFT_STATES) & (intents.c.claimed_at > now - MONTH)
-    reminders = sa.select(intents.c.claimed_at).where(
+    reminders = sa.select(
+        *(intents.c[name] for name in ("intent_id", "contact_id", "phone", "state", "claimed_at", "due_at")),
+        *(intents.c[name] for name in ("gathers", "statement")),
+    ).where(
         person,
         left if leaving else left | planned,
         intents.c.intent_id != (leaving.intent_id if leaving else ""),
     )
-    moments = [moment or now for (moment,) in await db.execute(reminders)]
+    messages: dict[object, datetime] = {}
+    gathered = []
+    for row in await db.execute(reminders):
+        if row.state == MessageState.PLANNED.value and row.gathers:
+            messages[row.contact_id, row.phone] = now
+            if (row.contact_id, row.phone) == (snapshot.contact.contact_id, phone):
+                gathered.append(row.due_at)
+        else:
+            own = row.intent_id if row.state == MessageState.PLANNED.value else row.statement or row.intent_id
+            messages[own] = row.claimed_at or now
+    moments = messages.values()
     return History(
         tenant=tenant,
         intents=tuple(
@@ -50,4 +63,5 @@ async def history(
         opted_out=bool(out),
         reminders_this_week=sum(moment > now - WEEK for moment in moments),
         reminders_this_month=len(moments),
+        gathers_until=min(gathered, default=None),
     )

@@ -13,7 +13,7 @@ from notifier.adapters.breakers import end_probe, trip
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.opt_outs import inherit_wish
 from notifier.adapters.queue import due
-from notifier.adapters.sql import find_intents, to_intent, upsert
+from notifier.adapters.sql import find_intents, in_order, intents_of, to_intent, upsert
 from notifier.adapters.switches import halts
 from notifier.adapters.tenant_book import SqlTenantBook
 from notifier.halts import Halts
@@ -66,7 +66,11 @@ class SqlLedger:
             failed = await self._record_outcome(db, attempt, outcome, now)
             changes: Sequence[MessageChangedV1] = []
             if not (failed and isinstance(outcome, Accepted)):
-                changes = await self._conclude(db, attempt, outcome, now, retry_at=retry_at, burns=burns)
+                found = [
+                    await self._conclude(db, attempt, intent, outcome, now, retry_at=retry_at, burns=burns)
+                    for intent in await intents_of(db, attempt)
+                ]
+                changes = [change for change in found if change is not None]
         if isinstance(outcome, Accepted):
             # Only after the commit: a status that comes now finds the message, an earlier one is found here.
             for early in await self._lessons.early(outcome.provider_message_id):
@@ -100,18 +104,18 @@ class SqlLedger:
         self,
         db: AsyncConnection,
         attempt: Attempt,
+        intent: Intent,
         outcome: Outcome,
         now: datetime,
         *,
         retry_at: datetime | None,
         burns: bool,
-    ) -> Sequence[MessageChangedV1]:
-        intent = (await find_intents(db, intents.c.intent_id == attempt.intent_id))[0]
+    ) -> MessageChangedV1 | None:
         reason = None if isinstance(outcome, Accepted) else outcome.reason
         values: dict[str, Any] = {}
         if isinstance(outcome, Rejected):
             if intent.state not in {MessageState.SENDING, MessageState.UNKNOWN}:
-                return []
+                return None
             state = MessageState.FAILED if retry_at is None else MessageState.PLANNED
             values = {"due_at": retry_at or intent.due_at, "tries": intent.tries if burns else intent.tries - 1}
             breaker = outcome.handling.breaker
@@ -121,22 +125,23 @@ class SqlLedger:
             news = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN
             state = merged(intent.state, news)
         if state is intent.state:
-            return []
+            return None
         moved = await db.execute(
             sa.update(intents)
             .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
             .values(state=state.value, reason=reason, changed_at=now, **values)
         )
         if moved.rowcount == 0:  # a status overtook the answer between the reading and the writing
-            return await self._conclude(db, attempt, outcome, now, retry_at=retry_at, burns=burns)
-        return [] if state is MessageState.PLANNED else [intent.changed(state, reason, now)]
+            intent = (await find_intents(db, intents.c.intent_id == intent.intent_id))[0]
+            return await self._conclude(db, attempt, intent, outcome, now, retry_at=retry_at, burns=burns)
+        return None if state is MessageState.PLANNED else intent.changed(state, reason, now)
 
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:
         reason = "sender_gone"
         async with self._writer, self._engine.begin() as db:
             rows = await db.execute(
                 sa.update(intents)
-                .where(intents.c.state == MessageState.SENDING.value, intents.c.claimed_at < claimed_before)
+                .where(in_order(intents.c.state == MessageState.SENDING.value, intents.c.claimed_at < claimed_before))
                 .values(state=MessageState.UNKNOWN.value, reason=reason, changed_at=now)
                 .returning(intents)
             )
