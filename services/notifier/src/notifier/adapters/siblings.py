@@ -57,10 +57,12 @@ async def hold_off(db: AsyncConnection, held: Sequence[Intent], until: datetime)
     await db.execute(sa.update(intents).where(intents.c.intent_id.in_(ids)).values(look_after=until))
 
 
-async def claim_together(db: AsyncConnection, claimed: Sequence[Intent], values: Mapping[str, Any]) -> bool:
+async def claim_all(db: AsyncConnection, claimed: Sequence[Intent], values: Mapping[str, Any]) -> bool:
     """Whether all of them were planned still; then all have the values, else none has."""
     ids = [intent.intent_id for intent in claimed]
     planned = intents.c.intent_id.in_(ids) & (intents.c.state == MessageState.PLANNED.value)
+    if len(ids) == 1:
+        return (await db.execute(sa.update(intents).where(planned).values(values))).rowcount == 1
     locked = sa.select(intents.c.intent_id).where(planned).order_by(intents.c.intent_id).with_for_update()
     if len((await db.execute(locked)).all()) < len(ids):
         return False

@@ -13,7 +13,7 @@ from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wav
 from notifier.adapters.breakers import let_wait, open_breakers, take_probe
 from notifier.adapters.history import history
 from notifier.adapters.pacing import take_turn
-from notifier.adapters.siblings import claim_together, hold_off, link_together, of_statement, siblings
+from notifier.adapters.siblings import claim_all, hold_off, link_together, of_statement, siblings
 from notifier.adapters.sql import find_intents, to_intent, to_stage, upsert
 from notifier.adapters.switches import is_paused
 from notifier.adapters.template_book import known_template
@@ -195,8 +195,7 @@ class SqlTenantBook:
             "tries": intents.c.tries + 1,
             **of_statement(attempt, others),
         }
-        all_of_them = claim_together(self._db, [intent, *others], values) if others else None
-        claimed = await (all_of_them or self._change(intent, **values))
+        claimed = await claim_all(self._db, [intent, *others], values)
         if claimed:
             await self._db.execute(
                 sa.insert(attempts).values(
