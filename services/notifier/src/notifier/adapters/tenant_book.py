@@ -163,8 +163,7 @@ class SqlTenantBook:
         )
 
     async def _find(self, *conditions: sa.ColumnElement[bool]) -> Intent | None:
-        found = await find_intents(self._db, intents.c.tenant_id == self._tenant_id, *conditions)
-        return found[0] if found else None
+        return next(iter(await find_intents(self._db, intents.c.tenant_id == self._tenant_id, *conditions)), None)
 
     async def move(self, intent: Intent, state: MessageState, reason: str | None, now: datetime) -> bool:
         return await self._change(intent, state=state.value, reason=reason, changed_at=now)
