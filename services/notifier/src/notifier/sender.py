@@ -146,7 +146,8 @@ class Sender:
                 await self._settle(look.claimed, await self._post(look.claimed))
             if look.not_before is not None:
                 self._queue.appendleft(due)
-                self._not_before = look.not_before
+                soon = self._clock() + timedelta(seconds=POLL_SECONDS)
+                self._not_before = min(look.not_before, soon)
             if look.lacks_link is not None:
                 self._links.add(replace(due, invoice_id=look.lacks_link), self._clock())
             for request in look.looks:
