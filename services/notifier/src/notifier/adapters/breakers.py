@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.sql import upsert
-from notifier.halts import PROBE_PATIENCE, SENDER_MARK, OpenBreaker, account_of, template_of
+from notifier.halts import PROBE_PATIENCE, OpenBreaker, account_of, template_of
 from notifier.ports import Accepted, Outcome, Rejected, Unknown
 from notifier.tables import attempts, breakers, intents
 from notifier.whatsapp_errors import Breaker, ErrorClass, Scope
@@ -41,10 +41,11 @@ async def trip(
         Scope.TENANT: attempt.tenant_id,
         Scope.TEMPLATE: template_of(attempt.template, attempt.sender),
     }
-    probe_at = now + breaker.probe_after
+    name = names[breaker.scope]
+    probe_at = breaker.next_probe(await _opened_at(db, breaker.scope, name) if breaker.patience else None, now)
     insert = upsert(db, breakers).values(
         scope=breaker.scope.value,
-        name=names[breaker.scope],
+        name=name,
         reason=reason,
         details=attempt.details,
         opened_at=now,
@@ -61,6 +62,12 @@ async def trip(
         "by_status": sa.or_(breakers.c.by_status, sa.literal(by_status)),
     }
     await db.execute(insert.on_conflict_do_update(index_elements=["scope", "name"], set_=again))
+
+
+async def _opened_at(db: AsyncConnection, scope: Scope, name: str) -> datetime | None:
+    ours = sa.select(breakers.c.opened_at).where(breakers.c.scope == scope.value, breakers.c.name == name)
+    opened_at: datetime | None = await db.scalar(ours)
+    return opened_at
 
 
 async def _failed_in_a_row(db: AsyncConnection, tenant_id: str, how_many: int) -> bool:
@@ -115,10 +122,9 @@ async def probe_now(db: AsyncConnection, now: datetime) -> int:
 
 async def probe_templates(db: AsyncConnection, templates: Collection[str], now: datetime) -> list[str]:
     """Let one message through the open breakers of these templates at once. Returns by what key messages wait there."""
-    of_templates = breakers.c.scope == Scope.TEMPLATE.value
-    names = await db.scalars(sa.select(breakers.c.name).where(of_templates))
     # Whichever sender's: a probe too many costs nothing, and an account's senders share its templates.
-    ours = of_templates & breakers.c.name.in_([name for name in names if name.partition(SENDER_MARK)[0] in templates])
+    named = [item.name for item in await open_breakers(db) if any(item.stops_template(each) for each in templates)]
+    ours = (breakers.c.scope == Scope.TEMPLATE.value) & breakers.c.name.in_(named)
     sooner = sa.case((breakers.c.probe_at > now, now), else_=breakers.c.probe_at)
     moved = await db.execute(sa.update(breakers).where(ours).values(probe_at=sooner).returning(breakers.c.name))
     return [f"{Scope.TEMPLATE.value}:{name}" for name in moved.scalars()]
