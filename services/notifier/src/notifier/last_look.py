@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from notifier.brake import is_unusual
+from notifier.brake import why_held
 from notifier.catalogue import Catalogue
 from notifier.fresh_looks import AskForLooks
 from notifier.gathering import Member, gathers
-from notifier.halts import OpenBreaker
+from notifier.halts import OpenBreaker, in_language
 from notifier.links import LINK_PATIENCE, LinkStep, link_step, why_without_link
 from notifier.looks import Look
 from notifier.model import Decision, History, Intent, Snapshot, Verdict
@@ -168,13 +168,13 @@ class LookLast:
             return await _put_all_aside(book, leaving, Verdict.CANCEL, "stage_removed", None, now)
         if rule := await self._templates.why_not(book, message):
             return await _put_all_aside(book, leaving, Verdict.POSTPONE, rule, now + TEMPLATE_PATIENCE, now)
-        breakers = await book.breakers(message.template)
+        breakers = await book.breakers(in_language(message.template, message.language))
         # Every one of them waits for the breaker, or the others would try one by one.
         if any([await stopped(book, each, breakers, now) for each in leaving.intents]):
             return LastLook()
-        if not leaving.released and await _too_many(book, rules.brake, now):
-            held, first = await book.pull_brake(now)
-            changes = [each.changed(MessageState.HELD, "brake", now) for each in held]
+        if not leaving.released and (rule := await _why_held(book, rules.brake, now)):
+            held, first = await book.pull_brake(now, rule)
+            changes = [each.changed(MessageState.HELD, rule, now) for each in held]
             return LastLook(changes=changes, braked=first and bool(held), held=len(held))
         step = link_step(intent, snapshot, rules, forms, now, name)
         without_link = without_link or why_without_link(intent, snapshot, rules, forms, name)
@@ -197,8 +197,9 @@ class LookLast:
     async def _claim(self, book: TenantBook, ready: _Ready, now: datetime) -> LastLook:
         leaving, message = ready.leaving, ready.message
         intent, intents = leaving.intent, leaving.intents
+        template = in_language(message.template, message.language)
         attempt = Attempt(
-            self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template, leaving.released
+            self._new_reference(), intent.intent_id, intent.tenant_id, message.to, template, leaving.released
         )
         for breaker in ready.breakers:
             if not await book.take_probe(breaker, attempt.reference, now):
@@ -226,7 +227,7 @@ async def _put_all_aside(
     return LastLook(changes=changes)
 
 
-async def _too_many(book: TenantBook, brake: Brake, now: datetime) -> bool:
+async def _why_held(book: TenantBook, brake: Brake, now: datetime) -> str | None:
     wave = await book.wave(now, most=brake.per_tenant_per_hour, most_everywhere=brake.per_installation_per_hour)
     small = wave.sent + wave.waiting <= brake.usual_floor
-    return is_unusual(wave, brake, 0 if small or not brake.usual_times else await book.busiest_hour(now))
+    return why_held(wave, brake, 0 if small or not brake.usual_times else await book.busiest_hour(now))

@@ -76,7 +76,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to send an intent."""
+    """One try to send an intent; ``template`` is a name in a language."""
 
     reference: str
     intent_id: str
@@ -121,6 +121,8 @@ class Turn:
 class Wave:
     """What of an organisation waits to leave, unreleased, and what left within the hour: there and everywhere.
 
+    ``waiting_everywhere`` is what waits of all organisations that no brake of their own will hold, with what was held
+    for it within the hour; it is only told where it matters.
     ``held_lately``: a wave of it was held within the hour and nobody has released it.
     """
 
@@ -128,6 +130,7 @@ class Wave:
     sent: int
     sent_everywhere: int
     held_lately: bool = False
+    waiting_everywhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,7 @@ class TenantBook(Protocol):
         """Whether a person has stopped this organisation's messages, or all."""
 
     async def breakers(self, template: str | None) -> Sequence[OpenBreaker]:
-        """Those that stop this organisation's messages of the template; without one, of any."""
+        """Those that stop this organisation's messages of the template in its language; without one, of any."""
 
     async def let_wait(self, intent: Intent, breaker: OpenBreaker) -> None:
         """Leave the intent out of what is due until the breaker closes or lets it probe."""
@@ -206,7 +209,7 @@ class TenantBook(Protocol):
     async def busiest_hour(self, now: datetime) -> int:
         """The most messages of this organisation that left in one hour of the last weeks."""
 
-    async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
+    async def pull_brake(self, now: datetime, rule: str = "brake") -> tuple[Sequence[Intent], bool]:
         """Hold everything planned but not released; and whether this is the first time within the hour."""
 
 

@@ -9,6 +9,10 @@ metadata = sa.MetaData()
 NO_STAGE = -32768
 """Stands for "no stage" in keys, because SQL holds two NULLs for different."""
 
+WAITS_UNRELEASED = sa.text("state = 'planned' AND released_at IS NULL")
+HELD_BY_CEILING = sa.text("state = 'held' AND reason = 'ceiling'")
+"""Conditions on intents that an index is made of, and so written out wherever it is to be used."""
+
 tenants = sa.Table(
     "tenants",
     metadata,
@@ -65,6 +69,8 @@ intents = sa.Table(
     sa.Index("intents_of_phone", "phone", "state"),
     sa.Index("intents_of_number", "tenant_id", "phone", "kind"),
     sa.Index("intents_of_tenant", "tenant_id", "state", "released_at", "due_at"),
+    sa.Index("intents_waiting", "due_at", postgresql_where=WAITS_UNRELEASED, sqlite_where=WAITS_UNRELEASED),
+    sa.Index("intents_ceiling", "changed_at", postgresql_where=HELD_BY_CEILING, sqlite_where=HELD_BY_CEILING),
     sa.Index(
         "intents_gathering",
         "tenant_id",

@@ -18,6 +18,7 @@ from notifier.adapters.siblings import claim_together, hold_off, link_together, 
 from notifier.adapters.sql import find_intents, to_intent, to_stage
 from notifier.adapters.switches import HaltsInside
 from notifier.adapters.template_book import known_template
+from notifier.brake import BRAKE
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt, Pace, Sibling, Turn, Wave
@@ -231,8 +232,8 @@ class SqlTenantBook:
     async def busiest_hour(self, now: datetime) -> int:
         return await busiest_hour(self._db, self._tenant_id, now)
 
-    async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
-        return await pull_brake(self._db, self._tenant_id, now)
+    async def pull_brake(self, now: datetime, rule: str = BRAKE) -> tuple[Sequence[Intent], bool]:
+        return await pull_brake(self._db, self._tenant_id, now, rule)
 
 
 def _as_known(intent: Intent) -> dict[str, object]:

@@ -1,0 +1,18 @@
+"""What waits everywhere, found without reading what does not."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+_WAITS = "state = 'planned' AND released_at IS NULL"
+_HELD = "state = 'held' AND reason = 'ceiling'"
+
+
+def upgrade() -> None:
+    for name, column, which in (("intents_waiting", "due_at", _WAITS), ("intents_ceiling", "changed_at", _HELD)):
+        where = sa.text(which)
+        op.create_index(name, "intents", [column], unique=False, postgresql_where=where, sqlite_where=where)
