@@ -1,6 +1,7 @@
 """Whatever breakers are open together, the one message that may try is found, and costs no more than it must."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ def rejected(code: int) -> Rejected:
     return Rejected(f"whatsapp_{code}", handling(code), code)
 
 
-async def plan(notifier: World, *numbers: int, tenant: str = TENANT, look: bool = False, **changes: object) -> None:
+async def plan(notifier: World, *numbers: int, tenant: str = TENANT, look: bool = False, **changes: Any) -> None:
     for number in numbers:
         contact = {"contact_id": f"c{number}", "phone": f"+91987654{number:04}"}
         invoice = {"invoice_id": f"i{number}", "number": f"INV-{number}", **changes}
@@ -31,7 +32,7 @@ async def plan(notifier: World, *numbers: int, tenant: str = TENANT, look: bool 
         await take_in(tenant_id=tenant, invoice=invoice, contact=contact)
 
 
-async def stop_the_organisation(notifier: World, tenant: str = TENANT, **changes: object) -> None:
+async def stop_the_organisation(notifier: World, tenant: str = TENANT, **changes: Any) -> None:
     notifier.provider.answers.extend([rejected(132000)] * 5)
     for number in range(5):
         await plan(notifier, number, tenant=tenant, **changes)

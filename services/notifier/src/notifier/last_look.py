@@ -1,6 +1,7 @@
 """Just before a message leaves: look again, decide again, brake, and claim it; each in one transaction."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -186,13 +187,18 @@ class LookLast:
             return LastLook(lacks_link=ready.leaving.intent.invoice_id)
         if ready.step is not LinkStep.GO:
             return LastLook()
-        turn = await book.take_turn(ready.message.to, now)
+        # Who may not try one breaker must leave nothing taken: not the probe of another, not the turn.
+        async with book.tentatively() if ready.breakers else nullcontext() as undo:
+            turn = await book.take_turn(ready.message.to, now)
+            look = await self._claim(book, ready, now) if turn.kind is TurnKind.GO else None
+            if look is not None and look.claimed is None and undo is not None:
+                await undo()
+        if look is not None:
+            return look
         if turn.kind is TurnKind.RECIPIENT and turn.until is not None:
             for each in intents:
                 await book.postpone(each, turn.until, now)
-        if turn.kind is not TurnKind.GO:
-            return LastLook(not_before=turn.until if turn.kind is TurnKind.PACE else None)
-        return await self._claim(book, ready, now)
+        return LastLook(not_before=turn.until if turn.kind is TurnKind.PACE else None)
 
     async def _claim(self, book: TenantBook, ready: _Ready, now: datetime) -> LastLook:
         leaving, message = ready.leaving, ready.message

@@ -61,6 +61,15 @@ async def resume(engine: AsyncEngine, tenant_id: str | None, said_by: str, now: 
         return await switches.say(db, tenant_id or EVERYTHING, paused=False, said_by=said_by, now=now)
 
 
+async def still_paused(engine: AsyncEngine, tenant_id: str | None) -> list[str]:
+    """What other pauses stand that concern what was resumed, each with what lifts it."""
+    async with for_reading(engine).connect() as db:
+        scopes = [switch.scope for switch in await switches.paused_by(db)]
+    if tenant_id is None:
+        return [f"{scope} (make resume TENANT={scope}) is" for scope in scopes if scope != EVERYTHING]
+    return ["everything (make resume) is"] if EVERYTHING in scopes else []
+
+
 async def probe(engine: AsyncEngine, now: datetime) -> int:
     """Let one message through each open breaker now. Returns through how many."""
     async with engine.begin() as db:

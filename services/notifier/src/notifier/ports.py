@@ -1,6 +1,6 @@
 """What the notifier needs of the world: a ledger that remembers and a provider that sends."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -201,6 +201,9 @@ class TenantBook(Protocol):
 
     async def take_probe(self, breaker: OpenBreaker, reference: str, now: datetime) -> bool:
         """Whether this attempt is the one that may pass an open breaker."""
+
+    def tentatively(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
+        """What is done inside can be undone, before it ends, by what it yields."""
 
     async def take_turn(self, phone: str, now: datetime) -> Turn:
         """Count a message as leaving now, or say why it must not."""

@@ -29,12 +29,14 @@ def main() -> None:
         standing = await orders.standing(engine)
         return brief(standing) if options.brief else report(standing)
 
-    command.run(show)
+    command.run(show, migrated=not options.brief)
 
 
 def report(standing: Standing) -> str:
-    lines = [*_pauses(standing), *_breakers(standing), *_waiting(standing), *_words(standing)]
-    return "\n".join(lines) if lines else "Nothing is in the way."
+    lines = [*_pauses(standing), *_breakers(standing), *_waiting(standing)] or ["Nothing is in the way."]
+    if words := list(_words(standing)):
+        lines += ["", "The latest words of persons:", *words]
+    return "\n".join(lines)
 
 
 def brief(standing: Standing) -> str:

@@ -100,6 +100,7 @@ attempts = sa.Table(
     sa.Column("heard_at", UtcDateTime),
     sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("number", sa.String(64), nullable=False, server_default=""),
+    sa.Column("as_marketing", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("sender", sa.String(32), nullable=False, server_default="default"),
     sa.Column("provider", sa.String(16), nullable=False, server_default="meta"),
     sa.Column("provider_message_id", sa.String(400), index=True),
@@ -200,7 +201,7 @@ sent_hours = sa.Table(
     sa.Column("hour", UtcDateTime, primary_key=True),
     sa.Column("messages", sa.Integer, nullable=False),
 )
-"""How many messages of an organisation were claimed in each hour, by which its usual is known."""
+"""How many messages of an organisation left, or may have, in each hour, by which its usual is known."""
 
 account_templates = sa.Table(
     "account_templates",

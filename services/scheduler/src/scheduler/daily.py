@@ -29,7 +29,8 @@ class DailyScans:
         """When (UTC) the scan of that local day is due; None when it is none's.
 
         The spread ends with the local day. A day that never shows ``scan_at`` has no scan, nor has one before the
-        tenant was connected; on the day of the connection it is due at once when its time has passed.
+        tenant was connected; on the day of the connection it is due at once when its time has passed. Where no zone is
+        known nobody knows which day that is, or whether its time has passed.
         """
         begin = first_instant(day, self.rules.scan_at, self.zone)
         room = first_instant(day + _DAY, time(0), self.zone) - begin
@@ -40,6 +41,8 @@ class DailyScans:
         connected_at = self.connection.connected_at
         if connected_at <= due:
             return due
+        if self.zone is UNKNOWN_ZONE:
+            return None
         return connected_at.astimezone(UTC) if connected_at.astimezone(self.zone).date() == day else None
 
     def newest(self, now: datetime) -> tuple[date, datetime] | None:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters import prepared
+from notifier.adapters.brake import count_in_hours
 from notifier.adapters.breakers import end_probe, open_breakers, trip
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish
@@ -107,6 +108,8 @@ class SqlLedger:
         async with self._writer, self._engine.begin() as db:
             probes = {item.probe for item in await open_breakers(db)}
             settled = [await self._settle_one(db, answer, probes) for answer in answers]
+            left = [answer for answer in answers if not isinstance(answer.outcome, Rejected)]
+            await count_in_hours(db, [(answer.attempt.tenant_id, answer.now) for answer in left])
         # Only after the commit: a status that comes now finds the message, an earlier one is found here.
         accepted = [answer.outcome.provider_message_id for answer in answers if isinstance(answer.outcome, Accepted)]
         early = await self._lessons.with_early(accepted) if accepted else frozenset()

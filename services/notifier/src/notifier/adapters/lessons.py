@@ -94,10 +94,11 @@ class SqlLessons:
     async def _apply(self, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
             await self._note_person(db, attempt, news)
-            await self._note_breakers(db, attempt, news, now)
             if news.state is MessageState.FAILED:
+                # First, since a breaker may ask how many have failed in a row.
                 await self._note_failure(db, attempt, news, now)
-            elif news.state in _NOT_YET_THERE and await self._has_failed(db, attempt):
+            await self._note_breakers(db, attempt, news, now)
+            if news.state in _NOT_YET_THERE and await self._has_failed(db, attempt):
                 return []
             moved = [await self._move(db, attempt, intent, news, now) for intent in await intents_of(db, attempt)]
             return [change for change in moved if change is not None]
@@ -133,7 +134,11 @@ class SqlLessons:
             ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
             await db.execute(ours.values(heard_at=now))
         breaker = handling(news.error_code, news.provider).breaker if news.error_code is not None else None
-        if news.as_marketing:
+        if news.as_marketing and attempt.as_marketing:
+            pass  # It was told already, and the breaker may have closed since.
+        elif news.as_marketing:
+            ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
+            await db.execute(ours.values(as_marketing=True))
             await trip(db, attempt, RECATEGORISED, RECATEGORISED_REASON, now, by_status=True)
         elif breaker is not None and attempt.failed_at is None:
             await trip(db, attempt, breaker, news.reason or "", now, by_status=True)

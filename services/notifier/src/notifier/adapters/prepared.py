@@ -102,8 +102,8 @@ def end_attempt() -> sa.sql.dml.ReturningUpdate[Any]:
 @cache
 def count_in_hour(dialect: str) -> sa.Insert:
     insert = upsert_on(dialect, sent_hours)
-    one_more = {"messages": sent_hours.c.messages + 1}
-    return insert.on_conflict_do_update(index_elements=["tenant_id", "hour"], set_=one_more)
+    more = {"messages": sent_hours.c.messages + insert.excluded.messages}
+    return insert.on_conflict_do_update(index_elements=["tenant_id", "hour"], set_=more)
 
 
 @cache

@@ -1,6 +1,7 @@
 """One organisation's part of the ledger inside one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.account_templates import TemplateState
 from notifier.adapters import prepared
-from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wave
+from notifier.adapters.brake import busiest_hour, pull_brake, wave
 from notifier.adapters.breakers import let_wait, take_probe
 from notifier.adapters.history import history
 from notifier.adapters.pacing import take_turn
@@ -195,7 +196,6 @@ class SqlTenantBook:
             }
             await self._db.execute(prepared.begin_attempt(), begun)
             await link_together(self._db, attempt, intent, others)
-            await count_in_hour(self._db, self._tenant_id, now)
         return claimed
 
     async def _change(self, intent: Intent, **values: object) -> bool:
@@ -222,6 +222,12 @@ class SqlTenantBook:
     async def take_probe(self, breaker: OpenBreaker, reference: str, now: datetime) -> bool:
         self._halts.changed()
         return await take_probe(self._db, breaker, reference, now)
+
+    @asynccontextmanager
+    async def tentatively(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        async with self._db.begin_nested() as part:
+            yield part.rollback
+        self._halts.changed()
 
     async def take_turn(self, phone: str, now: datetime) -> Turn:
         return await take_turn(self._db, self._pace, phone, now)
