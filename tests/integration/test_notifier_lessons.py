@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from notifier import orders, stops
 from notifier.adapters import tenant_book
 from notifier.adapters.breakers import take_probe
-from notifier.ports import Rejected
-from notifier.tables import attempts, numbers, recipients, sent_hours
+from notifier.ports import Pace, Rejected
+from notifier.tables import attempts, decisions, numbers, recipients, sent_hours
 from notifier.tables import breakers as breakers_table
 from notifier.whatsapp_errors import NOT_REACHED, handling
 from support.builders import TENANT
@@ -158,3 +158,29 @@ async def test_after_a_pause_and_its_end_nothing_is_in_the_way(database_url: str
         lines = stops.report(await orders.standing(notifier.engine)).splitlines()
         assert lines[:3] == ["Nothing is in the way.", "", "The latest words of persons:"]
         assert len(lines) == 7
+
+
+async def test_who_waits_for_another_day_s_recipients_is_told_so(database_url: str) -> None:
+    async with world(database_url, ALWAYS, pace=Pace("1", per_second=1000, daily_recipients=1)) as notifier:
+        await plan(notifier, 1, 2, 3)
+        await notifier.sender.run_once()
+        notifier.clock.forward(seconds=10)
+        await notifier.sender.run_once()
+        waiting = [row for row in await notifier.rows(decisions) if row.rule == "daily_recipients"]
+        assert [row.verdict for row in waiting] == ["postpone"] * 2
+        kept = await orders.kept(notifier.engine)
+        assert kept == [orders.Waiting(TENANT, "planned", "daily_recipients", 2)]
+        assert "2 planned (daily_recipients)" in stops.report(await orders.standing(notifier.engine), kept)
+        assert await notifier.ledger.note_tier(notifier.clock.now) == 0
+        notifier.clock.forward(days=1)
+        await plan(notifier, 2, 3, look=True)
+        await notifier.sender.run_once()
+        assert len(notifier.provider.posts) == 2
+
+
+async def test_what_waits_for_a_lost_connection_is_listed(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await plan(notifier, 1)
+        async with notifier.ledger.open(TENANT, notifier.clock.now) as book:
+            await book.lose(notifier.clock.now)
+        assert await orders.kept(notifier.engine) == [orders.Waiting(TENANT, "planned", "connection_lost", 1)]

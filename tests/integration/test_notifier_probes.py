@@ -86,7 +86,7 @@ async def test_a_probe_of_the_organisation_is_none_that_waits_for_a_template(dat
         await plan(notifier, 92, tenant="t1")
         await notifier.sender.run_once()
         notifier.clock.forward(seconds=10)
-        today = {"due_on": "2026-06-09"}
+        today: dict[str, Any] = {"due_on": "2026-06-09"}
         await stop_the_organisation(notifier, "t1", **today)
         posts = len(notifier.provider.posts)
         await plan(notifier, 20, 21, tenant="t1", **today)

@@ -11,13 +11,16 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters import breakers, switches
+from notifier.adapters.tier import DAILY_RECIPIENTS
 from notifier.halts import EVERYTHING, Halts, OpenBreaker, Switch
-from notifier.tables import intents
+from notifier.model import Verdict
+from notifier.tables import decisions, intents, tenants
 from notifier.whatsapp_errors import Scope
 from shared.contracts.messages import MessageState
 from shared.runtime.database import for_reading
 
 _LATEST = 10
+CONNECTION_LOST = "connection_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,33 @@ async def standing(engine: AsyncEngine) -> Standing:
             await _waiting(db),
             await switches.history(db, _LATEST),
         )
+
+
+async def kept(engine: AsyncEngine) -> list[Waiting]:
+    """What is planned and kept back by neither a person nor a breaker: by the account's word, the day, or Xero."""
+    same = [decisions.c[name] == intents.c[name] for name in ("tenant_id", "invoice_id", "kind", "stage")]
+    planned = intents.c.state == MessageState.PLANNED.value
+    of_template = decisions.c.rule.startswith("template_", autoescape=True)
+    by_rule = (
+        sa.select(intents.c.tenant_id, decisions.c.rule, sa.func.count().label("messages"))
+        .join(decisions, sa.and_(*same))
+        .where(
+            planned,
+            decisions.c.verdict == Verdict.POSTPONE.value,
+            sa.or_(of_template, decisions.c.rule == DAILY_RECIPIENTS),
+        )
+        .group_by(intents.c.tenant_id, decisions.c.rule)
+    )
+    of_lost = (
+        sa.select(intents.c.tenant_id, sa.literal(CONNECTION_LOST).label("rule"), sa.func.count().label("messages"))
+        .join(tenants, tenants.c.tenant_id == intents.c.tenant_id)
+        .where(planned, tenants.c.lost_at.is_not(None))
+        .group_by(intents.c.tenant_id)
+    )
+    async with for_reading(engine).connect() as db:
+        rows = [*await db.execute(by_rule), *await db.execute(of_lost)]
+    found = [Waiting(row.tenant_id, MessageState.PLANNED.value, row.rule, row.messages) for row in rows]
+    return sorted(found, key=lambda item: (item.tenant_id, item.reason or ""))
 
 
 async def _behind(db: AsyncConnection, item: OpenBreaker) -> int:

@@ -245,5 +245,8 @@ class Ledger(Protocol):
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:
         """Call unknown what was claimed so long ago that its sender must be gone."""
 
+    async def note_tier(self, now: datetime) -> int:
+        """Record of what is due and waits for a new day's recipients that it does. Returns of how many anew."""
+
     async def halts(self) -> Halts:
         """Everything that stands in the way now."""

@@ -101,6 +101,8 @@ class Sender:
             self._abandoned_at = now
             await self._tell(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
             self._watch.see(await self._ledger.halts())
+            if waiting := await self._ledger.note_tier(now):
+                self._log.tier_spent(waiting)
         if self._queue:
             return
         due = await self._ledger.due(now, BATCH)

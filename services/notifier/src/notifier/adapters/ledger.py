@@ -15,10 +15,12 @@ from notifier.adapters.brake import count_in_hours
 from notifier.adapters.breakers import end_probe, open_breakers, trip
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish
+from notifier.adapters.pacing import reached
 from notifier.adapters.queue import due
 from notifier.adapters.sql import in_order, intents_of, to_intent, upsert
 from notifier.adapters.switches import HaltsInside, halts
 from notifier.adapters.tenant_book import SqlTenantBook
+from notifier.adapters.tier import note_tier
 from notifier.halts import Halts, template_of
 from notifier.lesson_ports import StatusNews, Wish
 from notifier.model import Intent
@@ -82,6 +84,15 @@ class SqlLedger:
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         async with self._reading.connect() as db:
             return await due(db, self._pace, now, limit, self._share)
+
+    async def note_tier(self, now: datetime) -> int:
+        if self._pace.daily_recipients is None:
+            return 0
+        async with self._reading.connect() as db:
+            if await reached(db, self._pace, now) < self._pace.daily_recipients:
+                return 0
+        async with self._writer, self._engine.begin() as db:
+            return await note_tier(db, self._pace, now, self._share)
 
     async def halts(self) -> Halts:
         async with self._reading.connect() as db:

@@ -35,7 +35,7 @@ async def due(
         for item in stops.breakers
         if item.scope in {Scope.TENANT, Scope.TEMPLATE} and not item.is_of_another(pace.sender)
     ]
-    ours = [] if share.is_everything else [_share_of(pace.sender, share)]
+    ours = [] if share.is_everything else [share_of_sender(pace.sender, share)]
     free = [
         *ours,
         intents.c.tenant_id.not_in(sorted(stops.paused_tenants)),
@@ -54,7 +54,7 @@ async def due(
     return found
 
 
-def _share_of(sender: str, share: Share) -> sa.ColumnElement[bool]:
+def share_of_sender(sender: str, share: Share) -> sa.ColumnElement[bool]:
     """Its organisations' messages, but what may have left by another sender stays that one's until it is settled."""
     of_us = intents.c.tenant_id.in_(sorted(share.tenants))
     if share.but:
