@@ -111,7 +111,7 @@ class TurnKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Whether a message may leave now by pace; ``until`` when it may not, as far as that is known."""
+    """Whether a message may leave now; ``until`` when it may not, as far as that is known."""
 
     kind: TurnKind
     until: datetime | None = None
@@ -121,9 +121,8 @@ class Turn:
 class Wave:
     """What of an organisation waits to leave, unreleased, and what left within the hour: there and everywhere.
 
-    ``waiting_everywhere`` is what waits of all organisations that no brake of their own will hold, with what was held
-    for it within the hour; it is only told where it matters.
-    ``held_lately``: a wave of it was held within the hour and nobody has released it.
+    ``held_lately``: a wave of it was held within the hour and nobody has released it. ``waiting_everywhere``, told only
+    where it matters, is of all that no brake of their own will hold, with what the ceiling held within the hour.
     """
 
     waiting: int
@@ -246,7 +245,7 @@ class Ledger(Protocol):
         """Call unknown what was claimed so long ago that its sender must be gone."""
 
     async def note_tier(self, now: datetime) -> int:
-        """Record of what is due and waits for a new day's recipients that it does. Returns of how many anew."""
+        """Record of what is due that it waits for a new day's recipients. Returns of how many anew."""
 
     async def halts(self) -> Halts:
         """Everything that stands in the way now."""
