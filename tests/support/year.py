@@ -144,6 +144,9 @@ class Year:
             self.book.change(sending, state=MessageState.FAILED)
             return
         self.book.change(sending, state=MessageState.UNKNOWN if fate < 0.08 else MessageState.DELIVERED)
+        self._post(intent, to, language)
+
+    def _post(self, intent: Intent, to: str, language: str) -> None:
         account = self._accounts[intent.invoice_id]
         self.posts.append(Post(self.now, account, intent.kind.value, intent.stage, to, language))
 

@@ -33,7 +33,7 @@ def create_cli() -> typer.Typer:
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, disconnect, rotate_keys]
     plain += [invoice_pdf, dlq_list, dlq_replay, templates_push]
     forwarding: list[Callable[..., None]] = [connections, revoke, budget, schedule, why, release, resolve]
-    forwarding += [pause, resume, stops, templates_status, demo]
+    forwarding += [pause, resume, stops, templates_status, demo, plan]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -158,6 +158,11 @@ def dlq_replay(queue: Annotated[str, typer.Argument()], folder: Folder = FOLDER)
 def why(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
     """Why a customer was, or was not, messaged."""
     _in_service(folder, "notifier", "notifier.why", [tenant, *context.args])
+
+
+def plan(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """Who would be messaged when in the next seven days, and why others not; --json for machines."""
+    _in_service(folder, "notifier", "notifier.plan", [tenant, *context.args])
 
 
 def release(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
