@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why plan release resolve templates-push templates-status pause resume stops
+.PHONY: help setup check test bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why plan erase release resolve templates-push templates-status pause resume stops
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -93,6 +93,10 @@ why: setup ## why a customer was, or was not, messaged; TENANT=… ARGS=…
 plan: setup ## who would be messaged when in the next seven days, and why others not; TENANT=… ARGS=--json
 	$(call need,TENANT)
 	$(DEPLOY) plan "$(TENANT)" $(ARGS)
+
+erase: setup ## take a person's number and name out of everything; CONTACT=‹Xero id or +number› TENANT=… ARGS=--yes does it
+	$(call need,CONTACT)
+	$(DEPLOY) erase "$(CONTACT)" $(if $(TENANT),--tenant "$(TENANT)") $(ARGS)
 
 release: setup ## let held messages of an organisation go; TENANT=… ARGS=…
 	$(call need,TENANT)

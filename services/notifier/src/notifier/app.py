@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from notifier.adapters.erased import check_key
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.template_book import SqlTemplateBook
@@ -16,6 +17,7 @@ from notifier.handlers import build_router
 from notifier.intake import Intake
 from notifier.last_look import LookLast
 from notifier.learn import Learn
+from notifier.persons import Persons
 from notifier.ports import Pace
 from notifier.sender import Sender
 from notifier.settings import NotifierSettings
@@ -45,9 +47,11 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
     )
     try:
         await migrate(engine, "notifier")
+        persons = Persons(settings.erasure_key) if settings.erasure_key else None
+        await check_key(engine, persons)
         figures = Figures(core.registry)
         log = SenderLog(figures)
-        ledger = SqlLedger(engine, pace_of(settings))
+        ledger = SqlLedger(engine, pace_of(settings), persons)
         path = f"/{settings.whatsapp_api_version}/{settings.whatsapp_phone_number_id}/messages"
         sender = Sender(
             ledger,
@@ -68,7 +72,7 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
         )
         router = build_router(
             Intake(ledger, policy, clock=core.clock, wake=sender.wake, count=figures.count_decision),
-            Learn(SqlLessons(engine), clock=core.clock, stopped=log.stopped),
+            Learn(SqlLessons(engine, persons), clock=core.clock, stopped=log.stopped),
             NoteConnection(ledger, clock=core.clock, wake=sender.wake),
             templates,
             core.events,

@@ -104,6 +104,8 @@ class LookLast:
             if (await book.tenant()).lost or not is_fresh(snapshot, now):
                 return LastLook()
             history = await book.history(snapshot, now, leaving=intent)
+            if history.erased:
+                snapshot = snapshot.without_person()
             decision = still_wanted(intent, snapshot, self._policy.for_tenant(due.tenant_id), now, history)
             if decision.verdict is Verdict.SEND:
                 return await self._send(book, intent, snapshot, now)

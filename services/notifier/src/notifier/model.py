@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from shared.contracts.base import Contract, Identifier, UtcTime
-from shared.contracts.invoices import Contact, Invoice, InvoiceEnrichedV1, Organisation
+from shared.contracts.invoices import Contact, Invoice, InvoiceEnrichedV1, NoPhoneReason, Organisation
 from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
 
 PENDING = frozenset({MessageState.PLANNED, MessageState.HELD})
@@ -21,6 +21,8 @@ LEFT = frozenset(
     }
 )
 """States of a message that has left or may have."""
+ERASED = "erased"
+"""Stands in the ledger where a person was."""
 WEEK = timedelta(days=7)
 MONTH = timedelta(days=31)
 """What a cap looks back on: as long as the longest month, so that none holds more."""
@@ -44,6 +46,15 @@ class Snapshot(Contract):
             organisation=event.organisation,
             read_at=event.read_at,
         )
+
+    def without_person(self) -> "Snapshot":
+        """The invoice alone: nobody is known by it, and nobody can be written to."""
+        nobody = Contact(
+            contact_id=ERASED, name="", status="ERASED", phone=None, no_phone_reason=NoPhoneReason.NONE_GIVEN
+        )
+        # The link's page shows the person.
+        invoice = self.invoice.model_copy(update={"online_url": None})
+        return self.model_copy(update={"contact": nobody, "invoice": invoice})
 
     def after(self, before: "Snapshot | None") -> "Snapshot":
         """The newer of the two. A link once known is not forgotten, and an answer about it counts however late.
@@ -141,6 +152,7 @@ class History:
     intents: tuple[Intent, ...] = ()
     issue_judged: bool = False
     opted_out: bool = False
+    erased: bool = False
     reminders_this_week: int = 0
     reminders_this_month: int = 0
 

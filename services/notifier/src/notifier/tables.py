@@ -193,3 +193,40 @@ account_listings = sa.Table(
     sa.Column("listed_at", UtcDateTime, nullable=False),
 )
 """The accounts whose list of templates is known whole, so that what is not in it is missing."""
+
+erased = sa.Table(
+    "erased",
+    metadata,
+    sa.Column("person", sa.String(80), primary_key=True),
+    sa.Column("erasure", sa.String(32), nullable=False),
+    sa.Column("key_print", sa.String(16), nullable=False),
+    sa.Column("erased_at", UtcDateTime, nullable=False),
+)
+"""By what an erased person is known again: keyed hashes. ``erasure`` is the same for all of one person."""
+
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("entry", sa.Integer, primary_key=True),
+    sa.Column("intent_id", sa.String(32), nullable=False, index=True),
+    sa.Column("tenant_id", sa.String(200), nullable=False),
+    sa.Column("released", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("said_by", sa.Text, nullable=False),
+    sa.Column("said_at", UtcDateTime, nullable=False),
+)
+"""Who let a held message go, or refused it, when, and for what it was held."""
+
+day_plans = sa.Table(
+    "day_plans",
+    metadata,
+    sa.Column("tenant_id", sa.String(200), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("starts_at", UtcDateTime, nullable=False),
+    sa.Column("ends_at", UtcDateTime, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("compared_at", UtcDateTime),
+    sa.Column("comparison", sa.JSON(none_as_null=True)),
+)
+"""What was to happen on an organisation's day, and, once it is over, how what happened differs from it."""

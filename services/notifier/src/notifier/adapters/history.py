@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.sql import LEFT_STATES, find_intents
 from notifier.model import MONTH, WEEK, History, Intent, Snapshot, Tenant
-from notifier.tables import decisions, intents, opt_outs
+from notifier.persons import Persons
+from notifier.tables import decisions, erased, intents, opt_outs
 from shared.contracts.messages import MessageKind, MessageState
 
 _NOT_JUDGED = ("not_issued", "groups_unknown")
@@ -15,7 +16,12 @@ _NOT_JUDGED = ("not_issued", "groups_unknown")
 
 
 async def history(
-    db: AsyncConnection, tenant: Tenant, snapshot: Snapshot, now: datetime, leaving: Intent | None
+    db: AsyncConnection,
+    tenant: Tenant,
+    snapshot: Snapshot,
+    now: datetime,
+    leaving: Intent | None,
+    persons: Persons | None = None,
 ) -> History:
     """See :meth:`notifier.ports.TenantBook.history`."""
     invoice_id, phone = snapshot.invoice.invoice_id, snapshot.contact.phone
@@ -27,7 +33,10 @@ async def history(
             decisions.c.rule.not_in(_NOT_JUDGED),
         )
     )
-    out = phone and await db.scalar(sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == phone))
+    names = persons.names_of(tenant.tenant_id, snapshot.contact) if persons else []
+    out = sa.select(opt_outs.c.person).where(opt_outs.c.person == (phone or ""), opt_outs.c.opted_out)
+    gone = sa.select(erased.c.person).where(erased.c.person.in_(names))
+    told = set(await db.scalars(sa.union_all(out, gone) if names else out))
     planned = (intents.c.state == MessageState.PLANNED.value) & (intents.c.invoice_id != invoice_id)
     # Each side is written out whole, or SQLite reads every intent of the organisation instead of two indexes.
     reminder = (intents.c.tenant_id == tenant.tenant_id) & (intents.c.kind == MessageKind.REMINDER.value)
@@ -47,7 +56,8 @@ async def history(
             await find_intents(db, intents.c.tenant_id == tenant.tenant_id, intents.c.invoice_id == invoice_id)
         ),
         issue_judged=judged is not None,
-        opted_out=bool(out),
+        opted_out=phone in told,
+        erased=not told.isdisjoint(names),
         reminders_this_week=sum(moment > now - WEEK for moment in moments),
         reminders_this_month=len(moments),
     )

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.breakers import end_probe, trip
+from notifier.adapters.erased import unless_erased
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.opt_outs import inherit_wish
 from notifier.adapters.queue import due
@@ -19,6 +20,7 @@ from notifier.adapters.tenant_book import SqlTenantBook
 from notifier.halts import Halts
 from notifier.lesson_ports import StatusNews
 from notifier.model import Intent
+from notifier.persons import Persons
 from notifier.ports import Accepted, Attempt, Due, Outcome, Pace, Rejected, TenantBook
 from notifier.statuses import merged
 from notifier.tables import attempts, intents, tenants
@@ -30,15 +32,17 @@ from shared.runtime.database import for_reading
 class SqlLedger:
     """See :class:`notifier.ports.Ledger`."""
 
-    def __init__(self, engine: AsyncEngine, pace: Pace | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, pace: Pace | None = None, persons: Persons | None = None) -> None:
+        """``persons`` knows the erased again; without it there can be none."""
         self._engine = engine
         self._reading = for_reading(engine)
         self._pace = pace or Pace()
+        self._persons = persons
         # SQLite has one writer: who waits for it here waits for its end, who waits inside it sleeps and looks again.
         self._writer: AbstractAsyncContextManager[None] = (
             asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         )
-        self._lessons = SqlLessons(engine)
+        self._lessons = SqlLessons(engine, persons)
 
     @asynccontextmanager
     async def open(self, tenant_id: str, now: datetime) -> AsyncIterator[TenantBook]:
@@ -49,7 +53,7 @@ class SqlLedger:
                 seen = upsert(db, tenants).values(tenant_id=tenant_id, connected_at=now, announced=False)
                 await db.execute(seen.on_conflict_do_nothing(index_elements=["tenant_id"]))
                 await db.execute(locked)
-            yield SqlTenantBook(db, tenant_id, self._pace)
+            yield SqlTenantBook(db, tenant_id, self._pace, self._persons)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         async with self._reading.connect() as db:
@@ -78,22 +82,22 @@ class SqlLedger:
         """Whether a status has said already that it failed: then being accepted is old news."""
         values: dict[str, Any] = {"ended_at": now, "outcome": type(outcome).__name__.lower()}
         if isinstance(outcome, Accepted):
-            values["provider_message_id"] = outcome.provider_message_id
+            values["provider_message_id"] = unless_erased(outcome.provider_message_id)
             if outcome.whatsapp_phone:
-                values["whatsapp_phone"] = outcome.whatsapp_phone
+                values["whatsapp_phone"] = unless_erased(outcome.whatsapp_phone)
         elif isinstance(outcome, Rejected):
             values |= {
                 "error_code": outcome.code,
                 "error_class": outcome.handling.error_class.value,
-                "details": outcome.details,
+                "details": unless_erased(outcome.details),
             }
         ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
         row = (await db.execute(ours.values(values).returning(attempts))).one()
         if isinstance(outcome, Rejected) and outcome.handling.breaker is not None:
             await trip(db, row, outcome.handling.breaker, outcome.reason, now)
         await end_probe(db, attempt.reference, outcome, now)
-        if "whatsapp_phone" in values:
-            await inherit_wish(db, attempt.phone, [values["whatsapp_phone"]])
+        if row.whatsapp_phone is not None and isinstance(outcome, Accepted) and outcome.whatsapp_phone:
+            await inherit_wish(db, attempt.phone, [row.whatsapp_phone])
         return row.failed_at is not None
 
     async def _conclude(

@@ -9,9 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.breakers import close_by_status, trip
+from notifier.adapters.erased import are_erased
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish, user
 from notifier.adapters.sql import find_intents, upsert
 from notifier.lesson_ports import StatusNews, Wish
+from notifier.model import ERASED
+from notifier.persons import EVERYWHERE, Persons
 from notifier.statuses import merged
 from notifier.tables import attempts, early_statuses, intents
 from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON, handling, is_held
@@ -34,8 +37,9 @@ class EarlyStatus:
 class SqlLessons:
     """See :class:`notifier.ports.Lessons`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, persons: Persons | None = None) -> None:
         self._engine = engine
+        self._persons = persons
 
     async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
@@ -60,6 +64,8 @@ class SqlLessons:
         return None
 
     async def _keep_early(self, db: AsyncConnection, news: StatusNews, now: datetime) -> None:
+        if await self._are_erased(db, news.whatsapp_phone, news.person_user_id):
+            return  # WhatsApp's id of a message tells the number
         await db.execute(sa.delete(early_statuses).where(early_statuses.c.received_at < now - _KEEP_EARLY))
         insert = upsert(db, early_statuses).values(
             provider_message_id=news.provider_message_id,
@@ -135,8 +141,13 @@ class SqlLessons:
         newest = sa.select(sa.func.max(attempts.c.started_at)).where(attempts.c.intent_id == attempt.intent_id)
         return bool(await db.scalar(newest) == attempt.started_at)
 
+    async def _are_erased(self, db: AsyncConnection, *names: str | None) -> bool:
+        return self._persons is not None and await are_erased(db, self._persons.names(EVERYWHERE, *names))
+
     async def _note_person(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews) -> None:
         values: dict[str, str] = {}
+        if attempt.phone == ERASED:
+            return
         if attempt.provider_message_id is None:
             values["provider_message_id"] = news.provider_message_id
         names = []
@@ -147,11 +158,15 @@ class SqlLessons:
             values["whatsapp_phone"] = news.whatsapp_phone
             names.append(news.whatsapp_phone)
         if values:
-            await db.execute(sa.update(attempts).where(attempts.c.reference == attempt.reference).values(values))
+            ours = sa.and_(attempts.c.reference == attempt.reference, attempts.c.phone != ERASED)
+            if not (await db.execute(sa.update(attempts).where(ours).values(values))).rowcount:
+                return
         if names:
             await inherit_wish(db, attempt.phone, names)
 
     async def wish(self, wish: Wish, now: datetime) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
+            if await self._are_erased(db, wish.phone, wish.user_id):
+                return []
             cancelled = await record_wish(db, wish, now)
         return [intent.changed(MessageState.CANCELLED, OPTED_OUT, now) for intent in cancelled]

@@ -18,6 +18,7 @@ from notifier.adapters.switches import is_paused
 from notifier.adapters.template_book import known_template
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
+from notifier.persons import Persons
 from notifier.ports import Attempt, Pace, Turn, Wave
 from notifier.tables import attempts, decisions, intents, snapshots, tenants
 from shared.contracts.messages import MessageKind, MessageState
@@ -26,10 +27,11 @@ from shared.contracts.messages import MessageKind, MessageState
 class SqlTenantBook:
     """Made with the tenant's row locked; see :class:`notifier.ports.TenantBook`."""
 
-    def __init__(self, connection: AsyncConnection, tenant_id: str, pace: Pace) -> None:
+    def __init__(self, connection: AsyncConnection, tenant_id: str, pace: Pace, persons: Persons | None = None) -> None:
         self._db = connection
         self._tenant_id = tenant_id
         self._pace = pace
+        self._persons = persons
 
     async def tenant(self) -> Tenant:
         row = await self._tenant_row()
@@ -84,7 +86,7 @@ class SqlTenantBook:
         await self._db.execute(asked.values(looks=0, look_after=None))
 
     async def history(self, snapshot: Snapshot, now: datetime, *, leaving: Intent | None = None) -> History:
-        return await history(self._db, await self.tenant(), snapshot, now, leaving)
+        return await history(self._db, await self.tenant(), snapshot, now, leaving, self._persons)
 
     async def record(self, snapshot: Snapshot, decision: Decision, now: datetime) -> None:
         values = {
