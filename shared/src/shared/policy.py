@@ -97,6 +97,15 @@ class Brake(_Rules):
     hold_back_book: bool = True
 
 
+class Retention(_Rules):
+    """How many days what is over is kept. What the ledger needs lest it say something twice is kept for good."""
+
+    settled_snapshots_days: int = Field(default=400, ge=62, le=36500)
+    attempts_days: int = Field(default=400, ge=62, le=36500)
+    decisions_days: int = Field(default=400, ge=62, le=36500)
+    plans_days: int = Field(default=62, ge=2, le=36500)
+
+
 _STAGES = (
     Stage(offset_days=-3, template="invoice_due_soon", lateness_days=2),
     Stage(offset_days=0, template="invoice_due_today", lateness_days=1),
@@ -129,6 +138,7 @@ class TenantPolicy(_Rules):
     scan_spread_minutes: int = Field(default=30, ge=0, le=240)
     scan_catch_up: CatchUp = CatchUp.SAME_DAY
     brake: Brake = Brake()
+    retention: Retention = Retention()
 
     @field_validator("group_by_contact")
     @classmethod

@@ -8,6 +8,7 @@ from pathlib import Path
 from notifier.adapters.erased import check_key
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
+from notifier.adapters.retention import SqlRetention
 from notifier.adapters.template_book import SqlTemplateBook
 from notifier.adapters.whatsapp import WhatsAppProvider
 from notifier.adapters.whatsapp_templates import WhatsAppTemplates
@@ -19,6 +20,7 @@ from notifier.last_look import LookLast
 from notifier.learn import Learn
 from notifier.persons import Persons
 from notifier.ports import Pace
+from notifier.retention import KeepNoLonger
 from notifier.sender import Sender
 from notifier.settings import NotifierSettings
 from notifier.telemetry import Figures, SenderLog, TemplateLog
@@ -79,11 +81,15 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
             log,
         )
 
+        retention = KeepNoLonger(SqlRetention(engine), policy, clock=core.clock, removed=figures.count_removed)
+
         async def database() -> bool:
             return await answers(engine)
 
         yield Service(
-            routers=[router], loops={"sender": sender.run, "templates": templates.run}, checks={"database": database}
+            routers=[router],
+            loops={"sender": sender.run, "templates": templates.run, "retention": retention.run},
+            checks={"database": database},
         )
     finally:
         await client.aclose()

@@ -27,6 +27,7 @@ snapshots = sa.Table(
     sa.Column("invoice_id", sa.String(200), primary_key=True),
     sa.Column("read_at", UtcDateTime, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
+    sa.Index("snapshots_read", "read_at"),
 )
 
 intents = sa.Table(
@@ -103,6 +104,7 @@ decisions = sa.Table(
     sa.Column("rule", sa.Text, nullable=False),
     sa.Column("due_at", UtcDateTime),
     sa.Column("decided_at", UtcDateTime, nullable=False),
+    sa.Index("decisions_decided", "decided_at"),
 )
 
 opt_outs = sa.Table(

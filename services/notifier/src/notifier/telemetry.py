@@ -41,6 +41,13 @@ class Figures:
             "duebell_notifier_templates_lost", "Times a template became unusable, by why", ["reason"], registry=registry
         )
 
+        self.removed = Counter(
+            "duebell_notifier_removed", "Rows whose time was over, by what they were", ["what"], registry=registry
+        )
+
+    def count_removed(self, what: str, rows: int) -> None:
+        self.removed.labels(what).inc(rows)
+
     def count_decision(self, decision: Decision) -> None:
         self.decisions.labels(decision.verdict.value, decision.rule).inc()
 

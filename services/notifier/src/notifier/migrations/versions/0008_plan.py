@@ -41,3 +41,5 @@ def upgrade() -> None:
         sa.Column("compared_at", UtcDateTime),
         sa.Column("comparison", sa.JSON(none_as_null=True)),
     )
+    op.create_index("snapshots_read", "snapshots", ["read_at"], unique=False)
+    op.create_index("decisions_decided", "decisions", ["decided_at"], unique=False)
