@@ -34,7 +34,7 @@ def create_cli() -> typer.Typer:
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, disconnect, rotate_keys]
     plain += [invoice_pdf, dlq_list, dlq_replay, templates_push]
     forwarding: list[Callable[..., None]] = [connections, revoke, budget, schedule, why, release, resolve]
-    forwarding += [pause, resume, stops, templates_status, demo, plan, erase]
+    forwarding += [pause, resume, stops, templates_status, demo, plan, erase, reject]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -177,8 +177,13 @@ def erase(
 
 
 def release(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
-    """Let held messages of an organisation go."""
+    """Let held messages of an organisation go; --list shows them, --invoice and --contact let go some."""
     _in_service(folder, "notifier", "notifier.release", [tenant, *context.args])
+
+
+def reject(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """Refuse held messages for good: --invoice, --contact or --all."""
+    _in_service(folder, "notifier", "notifier.reject", [tenant, *context.args])
 
 
 def resolve(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.adapters.sql import from_stage, to_intent
+from notifier.approvals import Which, let_go
 from notifier.model import Intent
-from notifier.tables import decisions, intents, snapshots, tenants
+from notifier.tables import decisions, intents, snapshots
 from shared.contracts.messages import MessageState
 
 _NUMBER = re.compile(r"\+?\d[\d\s().-]{5,}\d")
@@ -90,17 +91,15 @@ def without_numbers(name: str) -> str:
     return _NUMBER.sub(lambda number: f"…{number[0][-3:]}", name)
 
 
-async def release(engine: AsyncEngine, tenant_id: str, now: datetime) -> int:
+async def release(engine: AsyncEngine, tenant_id: str, now: datetime, said_by: str = "somebody") -> int:
     """Let everything go that is held for the organisation; the last look is still taken. Returns how many."""
-    async with engine.begin() as db:
-        released = await db.execute(
-            sa.update(intents)
-            .where(intents.c.tenant_id == tenant_id, intents.c.state == MessageState.HELD.value)
-            .values(state=MessageState.PLANNED.value, reason=None, released_at=now, changed_at=now)
-        )
-        # What is planned from now on is looked at afresh: the wave that pulled the brake was meant.
-        await db.execute(sa.update(tenants).where(tenants.c.tenant_id == tenant_id).values(braked_at=None))
-    return released.rowcount
+    return await let_go(engine, Which(tenant_id), said_by, now)
+
+
+async def held(engine: AsyncEngine, tenant_id: str) -> list[Answer]:
+    """The messages that wait for a person, those that wait longest first."""
+    waiting = [answer for answer in await why(engine, tenant_id) if answer.state == MessageState.HELD]
+    return sorted(waiting, key=lambda answer: answer.changed_at or answer.decided_at)
 
 
 async def unknown(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -> list[Answer]:

@@ -23,6 +23,8 @@ LEFT = frozenset(
 """States of a message that has left or may have."""
 ERASED = "erased"
 """Stands in the ledger where a person was."""
+REJECTED = "rejected"
+"""Why a message is cancelled that a person refused: it is not planned again."""
 WEEK = timedelta(days=7)
 MONTH = timedelta(days=31)
 """What a cap looks back on: as long as the longest month, so that none holds more."""
@@ -123,7 +125,8 @@ class Intent:
     @property
     def revivable(self) -> bool:
         """A cancelled reminder that never reached the provider may be planned again: still one message."""
-        return self.kind is MessageKind.REMINDER and self.state is MessageState.CANCELLED and self.claimed_at is None
+        cancelled = self.state is MessageState.CANCELLED and self.reason != REJECTED
+        return self.kind is MessageKind.REMINDER and cancelled and self.claimed_at is None
 
     def changed(self, state: MessageState, reason: str | None, at: datetime) -> MessageChangedV1:
         """The fact that this intent reached ``state``."""

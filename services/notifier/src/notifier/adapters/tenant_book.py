@@ -17,7 +17,7 @@ from notifier.adapters.sql import find_intents, to_intent, to_stage, upsert
 from notifier.adapters.switches import is_paused
 from notifier.adapters.template_book import known_template
 from notifier.halts import OpenBreaker
-from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
+from notifier.model import REJECTED, Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.persons import Persons
 from notifier.ports import Attempt, Pace, Turn, Wave
 from notifier.tables import attempts, decisions, intents, snapshots, tenants
@@ -148,6 +148,7 @@ class SqlTenantBook:
                 intents.c.state == MessageState.CANCELLED.value,
                 intents.c.claimed_at.is_(None),
                 intents.c.kind == MessageKind.REMINDER.value,
+                sa.func.coalesce(intents.c.reason, "") != REJECTED,
             ),
         ).returning(intents)
         row = (await self._db.execute(revive)).one_or_none()
