@@ -91,7 +91,7 @@ why: setup ## why a customer was, or was not, messaged; TENANT=… ARGS=…
 	$(call need,TENANT)
 	$(DEPLOY) why "$(TENANT)" $(ARGS)
 
-plan: setup ## who would be messaged when in the next seven days, and why others not; TENANT=… ARGS=--json
+plan: setup ## who would be messaged when in the next seven days, and why others not; TENANT=… ARGS=--json, --yesterday
 	$(call need,TENANT)
 	$(DEPLOY) plan "$(TENANT)" $(ARGS)
 

@@ -55,10 +55,9 @@ async def test_the_same_events_later_send_nothing(database_url: str, days: int) 
         await loop.round()
         assert ("snapshots" in removed) == (days > 400)
         notifier.clock.forward(minutes=1)
-        old = {"read_at": began}
         for cause in ({"kind": CauseKind.WEBHOOK, "event_type": "CREATE", "event_at": began}, {"kind": CauseKind.SCAN}):
-            await notifier.take_in(cause=cause, **old)
-        await notifier.take_in(invoice=PAID, cause={"kind": CauseKind.RECONCILE}, **old)
+            await notifier.take_in(cause=cause, read_at=began)
+        await notifier.take_in(invoice=PAID, cause={"kind": CauseKind.RECONCILE}, read_at=began)
         for _ in range(3):
             await notifier.sender.run_once()
             notifier.clock.forward(minutes=2)

@@ -30,6 +30,9 @@ class QuietWeek(Year):
         self.quiet = True
         self._agenda.clear()
         self.posts.clear()
+        return await self.facts()
+
+    async def facts(self) -> Facts:
         book = self.book
         owed = {key for key, item in book.snapshots.items() if item.invoice.status == "AUTHORISED"}
         owed |= {item.invoice_id for item in book.intents.values() if item.pending}

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from notifier.adapters.day_plans import SqlDayPlans
 from notifier.adapters.erased import check_key
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
@@ -19,6 +20,7 @@ from notifier.intake import Intake
 from notifier.last_look import LookLast
 from notifier.learn import Learn
 from notifier.persons import Persons
+from notifier.plan_watch import WatchPlans
 from notifier.ports import Pace
 from notifier.retention import KeepNoLonger
 from notifier.sender import Sender
@@ -83,12 +85,14 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
 
         retention = KeepNoLonger(SqlRetention(engine), policy, clock=core.clock, removed=figures.count_removed)
 
+        plans = WatchPlans(SqlDayPlans(engine), policy, clock=core.clock, compared=figures.count_comparison)
+
         async def database() -> bool:
             return await answers(engine)
 
         yield Service(
             routers=[router],
-            loops={"sender": sender.run, "templates": templates.run, "retention": retention.run},
+            loops={"sender": sender.run, "templates": templates.run, "retention": retention.run, "plans": plans.run},
             checks={"database": database},
         )
     finally:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -142,3 +142,28 @@ def _invoice(snapshot: Snapshot) -> dict[str, Any]:
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+_WHAT = {"missing": "did not leave", "extra": "left, and was not foretold", "ended": "left, and did not arrive"}
+
+
+def comparison(said: Mapping[str, Any], *, over: bool) -> str:
+    """How a day came otherwise than foretold, for a terminal."""
+    lines = [f"{said['day']}: {said['foretold']} foretold, {said['as_foretold']} came so; {_unexplained(said)}"]
+    rows = [
+        (
+            f"  {item['invoice_number'] or item['invoice_id']}",
+            item["kind"] if item["stage"] is None else f"{item['kind']} {item['stage']:+d}",
+            _WHAT[item["what"]],
+            in_words(item["rule"]) if item["rule"] else "unexplained",
+        )
+        for item in said["differences"]
+    ]
+    lines += _aligned(rows) if rows else []
+    if not over:
+        lines.append("The day is not over yet.")
+    return "\n".join(lines)
+
+
+def _unexplained(said: Mapping[str, Any]) -> str:
+    return f"{len(said['differences'])} differences, unexplained: {said['unexplained']}"

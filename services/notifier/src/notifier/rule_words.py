@@ -40,6 +40,17 @@ _WORDS = {
     "back_book": "was overdue when the organisation was connected (make release)",
     "brake": "part of an unusual wave (make release)",
     "preview": "the policy only previews",
+    "released": "a person released it",
+    "resumed": "what held it ended",
+    "new_invoice": "the invoice was not known yet when the day was foretold",
+    "sooner": "a scan at another hour planned it for the same day",
+    "scan_missed": "no scan was made that day after it was foretold",
+    "not_read_yet": "Xero was asked for a fresh look and has not answered",
+    "tried_again": "WhatsApp did not take it, and it was tried again later",
+    "over_midnight": "it fell due just before midnight",
+    "forgotten": "the invoice is no longer kept",
+    "earlier": "it had left already",
+    "sender_gone": "its sender died while posting; whether it left is not known",
     "paused": "paused by a person (make resume)",
     "connection_lost": "the organisation's connection is lost",
     "budget": "the month's budget is spent",
@@ -52,13 +63,18 @@ _WORDS = {
     "already_unknown": "whether its latest reminder was sent is not known (make resolve)",
     "already_failed": "its latest reminder failed",
     "already_suppressed": "its latest reminder was only previewed",
+    "already_planned": "its latest reminder is planned for a later day",
+    "already_held": "its latest reminder is held (make release)",
     "already_cancelled": "its latest reminder was cancelled",
 }
 _STOPPED = "stopped:"
+_NO_LONGER = "no_longer:"
 
 
 def in_words(rule: str) -> str:
     """The rule's own name, spaced, where there are no words for it."""
     if rule.startswith(_STOPPED):
         return f"stopped by WhatsApp's {rule.removeprefix(_STOPPED)} (make stops)"
+    if rule.startswith(_NO_LONGER):
+        return f"it was foretold that {in_words(rule.removeprefix(_NO_LONGER))}, which held no longer"
     return _WORDS.get(rule) or rule.replace("_", " ")

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from notifier.halts import Halts, OpenBreaker, Switch
 from notifier.model import Decision
 from notifier.ports import Accepted, Outcome, Rejected
+from notifier.reconciliation import Comparison
 from notifier.whatsapp_errors import ErrorClass, is_listed
 from shared.contracts.messages import MessageChangedV1
 from shared.telemetry.logging import get_logger
@@ -44,6 +45,15 @@ class Figures:
         self.removed = Counter(
             "duebell_notifier_removed", "Rows whose time was over, by what they were", ["what"], registry=registry
         )
+
+        self.foretold = Counter(
+            "duebell_notifier_foretold", "Messages of a day's plan by what came of it", ["outcome"], registry=registry
+        )
+
+    def count_comparison(self, comparison: Comparison) -> None:
+        self.foretold.labels("as_foretold").inc(comparison.as_foretold)
+        self.foretold.labels("explained").inc(len(comparison.differences) - comparison.unexplained)
+        self.foretold.labels("unexplained").inc(comparison.unexplained)
 
     def count_removed(self, what: str, rows: int) -> None:
         self.removed.labels(what).inc(rows)
