@@ -9,16 +9,16 @@ async def rewrite(engine: AsyncEngine) -> bool:
     """False when others would not let it be done now; true at once on another database, which has no such file."""
     if engine.dialect.name != "sqlite":
         return True
-    connection = await engine.raw_connection()
-    try:
-        driver = connection.driver_connection
+    async with engine.connect() as connection:
+        # Past SQLAlchemy, which would begin a transaction: inside one nothing can be rewritten.
+        driver = (await connection.get_raw_connection()).driver_connection
         if driver is None:
             return False
-        await driver.execute("VACUUM")
-        async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as rows:
-            busy, _, _ = await rows.fetchone()
+        try:
+            async with driver.execute("VACUUM"):
+                pass
+            async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as rows:
+                busy, _, _ = await rows.fetchone()
+        except sqlite3.OperationalError:
+            return False
         return not busy
-    except sqlite3.OperationalError:
-        return False
-    finally:
-        connection.close()
