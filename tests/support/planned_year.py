@@ -1,6 +1,7 @@
 """A made-up year whose days are foretold as they begin and compared when they are over, with surprises on top."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from notifier.day_plan import DayPlan, day_plan
 from notifier.model import Decision, Intent, Snapshot
+from notifier.ports import TemplateMessage
 from notifier.reconciliation import Comparison, Decided, Happened, compare
 from shared.contracts.messages import MessageState
 from support.memory_ledger import MemoryBook
@@ -62,11 +64,12 @@ class PlannedYear(QuietWeek):
         if self._luck.random() >= self._missed:
             await super()._scan()
 
-    def _answer(self, intent: Intent, to: str, language: str) -> None:
-        super()._answer(intent, to, language)
-        now = self._intent(intent.intent_id)
-        if now.state is MessageState.PLANNED:
-            self.book.change(now, reason="whatsapp_130429")
+    def _answer(self, together: Sequence[Intent], message: TemplateMessage) -> None:
+        super()._answer(together, message)
+        for each in together:
+            now = self._intent(each.intent_id)
+            if now.state is MessageState.PLANNED:
+                self.book.change(now, reason="whatsapp_130429")
 
 
 def figures(comparisons: list[Comparison]) -> tuple[Counter[str], list[Any]]:

@@ -1,6 +1,7 @@
 """A made-up year that goes quiet: from one day on nothing happens at Xero, and the scans go on."""
 
 import heapq
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from notifier.forecast_book import Facts
 from notifier.model import PENDING, Intent
+from notifier.ports import TemplateMessage
 from shared.contracts.invoices import Cause, CauseKind, InvoiceEnrichedV1
 from shared.contracts.messages import MessageState
 from shared.policy import Policy, TenantPolicy
@@ -96,12 +98,12 @@ class QuietWeek(Year):
         else:
             super()._send_later(intent_id, moment)
 
-    def _answer(self, intent: Intent, to: str, language: str) -> None:
+    def _answer(self, together: Sequence[Intent], message: TemplateMessage) -> None:
         if not self.quiet:
-            super()._answer(intent, to, language)
+            super()._answer(together, message)
             return
-        self.book.change(self._intent(intent.intent_id), state=MessageState.DELIVERED)
-        self._post(intent, to, language)
+        self.settle(together, MessageState.DELIVERED)
+        self._post(together, message)
 
 
 def _in_order(intent: Intent) -> tuple[datetime, str]:

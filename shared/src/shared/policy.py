@@ -41,6 +41,9 @@ def plain_name(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
+DEFAULT_SENDER = "default"
+"""The sender that the environment's variables describe, and that everybody uses who names no other."""
+SenderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")]
 TemplateName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")]
 
@@ -119,10 +122,13 @@ _STAGES = (
 class TenantPolicy(_Rules):
     """All rules of one organisation. ``stages`` are in order of offset, ``online_link`` shows Xero's page.
 
-    ``languages`` is by contact. A contact is named by its id or its name, a group likewise, in capitals or not.
+    ``sender`` is one of the senders file. ``languages`` is by contact. A contact is named by its id or its name, a
+    group likewise, in capitals or not. ``group_by_contact`` makes one statement of a contact's overdue invoices that
+    would be reminded of at the same time.
     """
 
     mode: Mode = Mode.LIVE
+    sender: SenderName = DEFAULT_SENDER
     language: Language = "en"
     languages: dict[str, Language] = Field(default_factory=dict)
     alerts: Alerts = Alerts()
@@ -139,13 +145,6 @@ class TenantPolicy(_Rules):
     scan_catch_up: CatchUp = CatchUp.SAME_DAY
     brake: Brake = Brake()
     retention: Retention = Retention()
-
-    @field_validator("group_by_contact")
-    @classmethod
-    def _one_message_per_invoice(cls, grouped: bool) -> bool:
-        if grouped:
-            raise ValueError("statements are not available in this version; leave it false")
-        return grouped
 
     @field_validator("stages")
     @classmethod

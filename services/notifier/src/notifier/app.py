@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from notifier.adapters.day_plans import SqlDayPlans
@@ -11,30 +11,24 @@ from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.retention import SqlRetention
 from notifier.adapters.template_book import SqlTemplateBook
-from notifier.adapters.whatsapp import WhatsAppProvider
-from notifier.adapters.whatsapp_templates import WhatsAppTemplates
 from notifier.catalogue import load_catalogue
 from notifier.connections import NoteConnection
 from notifier.handlers import build_router
-from notifier.intake import Intake
-from notifier.last_look import LookLast
+from notifier.intake import AT_ONCE, Intake
 from notifier.learn import Learn
 from notifier.persons import Persons
 from notifier.plan_watch import WatchPlans
-from notifier.ports import Pace
 from notifier.retention import KeepNoLonger
-from notifier.sender import Sender
+from notifier.senders_file import load_senders
 from notifier.settings import NotifierSettings
 from notifier.telemetry import Figures, SenderLog, TemplateLog
-from notifier.template_examples import check_templates, needed_by
-from notifier.template_watch import WatchTemplates
+from notifier.template_examples import check_templates
+from notifier.wiring import Surroundings, default_sender, further_senders, send_all, watch_accounts
+from shared.policy import DEFAULT_SENDER
 from shared.policy_file import load_policy
 from shared.runtime.database import answers, create_engine, migrate
-from shared.runtime.http import create_http_client
+from shared.runtime.group_commit import GroupCommit
 from shared.runtime.service import Core, Service
-
-DEADLINE_SECONDS = 15.0
-"""For one POST to WhatsApp; well under the time after which its sender counts as gone."""
 
 
 @asynccontextmanager
@@ -42,42 +36,33 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
     policy_file = Path(settings.policy_file)
     policy, catalogue = load_policy(policy_file), load_catalogue(policy_file)
     check_templates(policy, catalogue)
-    account = settings.whatsapp_business_account_id
+    file = load_senders(settings.senders_file)
+    file.check(policy, catalogue, settings.whatsapp_phone_number_id)
     engine = create_engine(settings.notifier_database_url.get_secret_value())
-    client = create_http_client(
-        settings.whatsapp_api_url,
-        timeout_seconds=DEADLINE_SECONDS,
-        headers={"Authorization": f"Bearer {settings.whatsapp_access_token.get_secret_value()}"},
-    )
-    try:
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(engine.dispose)
+        parts = [default_sender(settings), *further_senders(settings, file)]
+        for part in parts:
+            opened.push_async_callback(part.client.aclose)
         await migrate(engine, "notifier")
         persons = Persons(settings.erasure_key) if settings.erasure_key else None
         await check_key(engine, persons)
         figures = Figures(core.registry)
         log = SenderLog(figures)
-        ledger = SqlLedger(engine, pace_of(settings), persons)
-        path = f"/{settings.whatsapp_api_version}/{settings.whatsapp_phone_number_id}/messages"
-        sender = Sender(
-            ledger,
-            LookLast(ledger, policy, catalogue, clock=core.clock, new_reference=new_reference, account=account),
-            WhatsAppProvider(client, path=path, deadline_seconds=DEADLINE_SECONDS),
-            core.events,
-            clock=core.clock,
-            log=log,
-        )
-        templates = WatchTemplates(
-            account,
-            WhatsAppTemplates(client, version=settings.whatsapp_api_version, account=account or ""),
-            SqlTemplateBook(engine),
-            needed_by(policy, catalogue),
-            clock=core.clock,
-            wake=sender.wake,
-            log=TemplateLog(figures),
-        )
+        around = Surroundings(engine, policy, catalogue, core, log, new_reference, persons)
+        senders, lookers = send_all(parts, around)
+
+        def wake() -> None:
+            for sender in senders.values():
+                sender.wake()
+
+        templates = watch_accounts(parts, around, SqlTemplateBook(engine), wake, TemplateLog(figures))
+        ledger = SqlLedger(engine, parts[0].pace, persons=persons)
+        intake = Intake(ledger, policy, clock=core.clock, wake=wake, count=figures.count_decision)
         router = build_router(
-            Intake(ledger, policy, clock=core.clock, wake=sender.wake, count=figures.count_decision),
+            GroupCommit(intake.all_of, most=AT_ONCE),
             Learn(SqlLessons(engine, persons), clock=core.clock, stopped=log.stopped),
-            NoteConnection(ledger, clock=core.clock, wake=sender.wake),
+            NoteConnection(ledger, clock=core.clock, wake=wake),
             templates,
             core.events,
             log,
@@ -92,21 +77,20 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
 
         yield Service(
             routers=[router],
-            loops={"sender": sender.run, "templates": templates.run, "retention": retention.run, "plans": plans.run},
+            loops={
+                **{f"sender{suffix(name)}": sender.run for name, sender in senders.items()},
+                **{f"look-up{suffix(name)}": looker.run for name, looker in lookers.items()},
+                "templates": templates.run,
+                "retention": retention.run,
+                "plans": plans.run,
+            },
             checks={"database": database},
         )
-    finally:
-        await client.aclose()
-        await engine.dispose()
 
 
-def pace_of(settings: NotifierSettings) -> Pace:
-    """What the number may do."""
-    return Pace(
-        settings.whatsapp_phone_number_id,
-        settings.whatsapp_messages_per_second,
-        settings.whatsapp_recipients_per_day or None,
-    )
+def suffix(sender: str) -> str:
+    """What tells a further sender's loop from the default one's."""
+    return "" if sender == DEFAULT_SENDER else f"-{sender}"
 
 
 def new_reference() -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from notifier.provider_errors import META, reason_of
 from shared.contracts.messages import MessageChangedV1, MessageState
 
 
@@ -23,10 +24,11 @@ class StatusNews:
     person_user_id: str | None = None
     whatsapp_phone: str | None = None
     as_marketing: bool = False
+    provider: str = META
 
     @property
     def reason(self) -> str | None:
-        return None if self.state is not MessageState.FAILED else f"whatsapp_{self.error_code or 'unspecified'}"
+        return None if self.state is not MessageState.FAILED else reason_of(self.error_code, self.provider)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What the notifier needs of the world: a ledger that remembers and a provider that sends."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +10,10 @@ from typing import Protocol
 from notifier.account_templates import TemplateState
 from notifier.halts import Halts, OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant
+from notifier.provider_errors import META
 from notifier.whatsapp_errors import Handling
 from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
+from shared.policy import DEFAULT_SENDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +88,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What one sending number may do: messages per second, and different recipients in 24 hours (None: any number)."""
+    """What one sending number may do: messages per second, and different recipients in 24 hours (None: any number).
+
+    ``sender`` is the number's name in the policy, ``provider`` whose network it is on.
+    """
 
     number: str = "default"
     per_second: float = 80
     daily_recipients: int | None = None
+    sender: str = DEFAULT_SENDER
+    provider: str = META
 
 
 class TurnKind(StrEnum):
@@ -121,6 +128,15 @@ class Wave:
     sent: int
     sent_everywhere: int
     held_lately: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """Another due reminder of a contact, with what is known of its invoice and all that was said of that."""
+
+    intent: Intent
+    snapshot: Snapshot
+    of_invoice: tuple[Intent, ...]
 
 
 class TenantBook(Protocol):
@@ -156,8 +172,17 @@ class TenantBook(Protocol):
     async def await_link(self, intent: Intent, until: datetime) -> bool:
         """Note that the invoice's online link is asked for; until then the message leaves only with an answer."""
 
-    async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
-        """From planned to sending, with its attempt; False when another sender was first."""
+    async def siblings(self, intent: Intent, contact_id: str, now: datetime, limit: int) -> Sequence[Sibling]:
+        """The other due planned reminders of the contact's overdue invoices, those that are due longest first."""
+
+    async def hold_off(self, intents: Sequence[Intent], until: datetime) -> None:
+        """Leave them out of what is due until then: one they leave with is being read."""
+
+    async def claim(self, intent: Intent, attempt: Attempt, now: datetime, others: Sequence[Intent] = ()) -> bool:
+        """From planned to sending, with its attempt; False when another sender was first.
+
+        ``others`` leave in the same attempt: all or none.
+        """
 
     async def template(self, account: str, name: str, language: str) -> TemplateState | None:
         """What the business account is known to say of a template; None when that is not known."""
@@ -190,6 +215,11 @@ class Ledger(Protocol):
 
     def open(self, tenant_id: str, now: datetime) -> AbstractAsyncContextManager[TenantBook]:
         """A transaction that is committed when the block ends well."""
+
+    def open_all(
+        self, tenant_ids: Collection[str], now: datetime
+    ) -> AbstractAsyncContextManager[Mapping[str, TenantBook]]:
+        """The same for several organisations in one transaction."""
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         """What may leave now, every organisation's first before any one's second; nothing of a lost connection.

@@ -3,22 +3,27 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from notifier.halts import CHECKED_WITHIN
 from notifier.last_look import Claimed, LookLast
 from notifier.link_requests import LinkRequests
+from notifier.looks import Look
 from notifier.ports import Due, Ledger, Outcome, Rejected, SendsMessages
 from notifier.telemetry import HaltWatch, SenderLog
 from notifier.whatsapp_errors import CLAIM_TOO_OLD, ErrorClass, retry_after
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.errors import PublishFailed
+from shared.runtime.group_commit import GroupCommit
 from shared.runtime.publisher import Publishes
 from shared.runtime.service import Stop
 from shared.telemetry.correlation import correlated
 
 IN_FLIGHT = 16
 """How many are between their claim and their answer at once: what a crash leaves unknown is never more."""
+CLAIMS = IN_FLIGHT // 2
+"""How many are claimed by one transaction at most: the first of them waits for the last."""
 BATCH = 200
 TURN = 2 * IN_FLIGHT
 """How many are taken before the ledger is asked again, which takes turns between organisations each time."""
@@ -41,9 +46,12 @@ class Sender:
         *,
         clock: Callable[[], datetime],
         log: SenderLog,
+        watch: HaltWatch | None = None,
     ) -> None:
+        """``watch`` is shared by senders that run beside each other, so that each halt is told once."""
         self._ledger = ledger
         self._look_last = look_last
+        self._claim = GroupCommit(look_last.claim_all, most=CLAIMS)
         self._provider = provider
         self._events = events
         self._clock = clock
@@ -52,7 +60,7 @@ class Sender:
         self._queue: deque[Due] = deque()
         self._running: dict[asyncio.Task[None], str] = {}
         self._links = LinkRequests()
-        self._watch = HaltWatch(log)
+        self._watch = watch or HaltWatch(log)
         self._abandoned_at: datetime | None = None
         self._not_before: datetime | None = None
 
@@ -132,17 +140,19 @@ class Sender:
 
     async def _deliver(self, due: Due) -> None:
         with correlated(due.correlation_id):
-            look = await self._look_last.claim(due)
+            look = await self._claim(due)
             # Posted before anything else is done: what dies between the claim and the post is never sent.
             if look.claimed is not None:
                 await self._settle(look.claimed, await self._post(look.claimed))
             if look.not_before is not None:
                 self._queue.appendleft(due)
                 self._not_before = look.not_before
-            if look.lacks_link:
-                self._links.add(due, self._clock())
+            if look.lacks_link is not None:
+                self._links.add(replace(due, invoice_id=look.lacks_link), self._clock())
+            for request in look.looks:
+                await self._ask(request)
             if look.braked:
-                self._log.braked(due.tenant_id, len(look.changes))
+                self._log.braked(due.tenant_id, look.held)
             await self._tell(look.changes)
 
     async def _ask_for_links(self, *, idle: bool) -> None:
@@ -153,6 +163,14 @@ class Sender:
                 except PublishFailed:
                     # The messages have their time to wait in the ledger, and leave without.
                     self._log.links_not_asked(look.request.tenant_id, len(look.request.invoice_ids))
+
+    async def _ask(self, look: Look) -> None:
+        """For a fresh look at what is to leave with a message; the ledger knows when to ask again, if in vain."""
+        with correlated(look.correlation_id):
+            try:
+                await self._events.publish(look.request, deadline=_PUBLISH_SECONDS)
+            except PublishFailed:
+                self._log.looks_not_asked(look.request.tenant_id, len(look.request.invoice_ids))
 
     async def _post(self, claimed: Claimed) -> Outcome:
         if self._clock() - claimed.at > CHECKED_WITHIN:

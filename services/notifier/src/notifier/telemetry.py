@@ -7,8 +7,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from notifier.halts import Halts, OpenBreaker, Switch
 from notifier.model import Decision
 from notifier.ports import Accepted, Outcome, Rejected
+from notifier.provider_errors import is_listed
 from notifier.reconciliation import Comparison
-from notifier.whatsapp_errors import ErrorClass, is_listed
+from notifier.whatsapp_errors import ErrorClass
 from shared.contracts.messages import MessageChangedV1
 from shared.telemetry.logging import get_logger
 
@@ -70,7 +71,8 @@ class SenderLog:
 
     def changed(self, change: MessageChangedV1) -> None:
         self._figures.messages.labels(change.state.value).inc()
-        _log.info("message.changed", **_ids(change), now=change.state.value, reason=change.reason)
+        together = {"statement_of": change.statement_of} if change.statement_of else {}
+        _log.info("message.changed", **_ids(change), **together, now=change.state.value, reason=change.reason)
 
     def attempted(self, intent_id: str, outcome: Outcome) -> None:
         self._figures.attempts.labels(type(outcome).__name__.lower()).inc()
@@ -81,7 +83,7 @@ class SenderLog:
             _log.warning("message.unanswered", intent_id=intent_id, reason=outcome.reason)
             return
         error_class = outcome.handling.error_class
-        unlisted = outcome.code is not None and not is_listed(outcome.code)
+        unlisted = outcome.code is not None and not is_listed(outcome.reason)
         log = _log.error if error_class in _LOUD or unlisted else _log.warning
         log("message.rejected", intent_id=intent_id, reason=outcome.reason, error_class=error_class.value)
 
@@ -111,6 +113,9 @@ class SenderLog:
 
     def links_not_asked(self, tenant_id: str, invoices: int) -> None:
         _log.warning("online_links.not_asked", tenant_id=tenant_id, invoices=invoices)
+
+    def looks_not_asked(self, tenant_id: str, invoices: int) -> None:
+        _log.warning("statement_looks.not_asked", tenant_id=tenant_id, invoices=invoices)
 
     def untold(self, intent_id: str) -> None:
         _log.warning("message_change.untold", intent_id=intent_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -42,6 +43,6 @@ async def check_key(engine: AsyncEngine, persons: Persons | None) -> None:
         raise ConfigurationError("DUEBELL_ERASURE_KEY is not the one that persons were erased with; give that one")
 
 
-def unless_erased(value: str | None) -> sa.ColumnElement[str | None]:
+def unless_erased(value: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """``value`` for an attempt's column, unless its person was erased meanwhile."""
-    return sa.case((attempts.c.phone == ERASED, sa.null()), else_=sa.literal(value, sa.Text()))
+    return sa.case((attempts.c.phone == ERASED, sa.null()), else_=value)

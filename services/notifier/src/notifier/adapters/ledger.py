@@ -1,40 +1,67 @@
 """The ledger in SQL: transactions per organisation, the queue of what is due, and what became of attempts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from notifier.adapters.breakers import end_probe, trip
-from notifier.adapters.erased import unless_erased
+from notifier.adapters import prepared
+from notifier.adapters.breakers import end_probe, open_breakers, trip
 from notifier.adapters.lessons import SqlLessons
-from notifier.adapters.opt_outs import inherit_wish
+from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish
 from notifier.adapters.queue import due
-from notifier.adapters.sql import find_intents, to_intent, upsert
-from notifier.adapters.switches import halts
+from notifier.adapters.sql import in_order, intents_of, to_intent, upsert
+from notifier.adapters.switches import HaltsInside, halts
 from notifier.adapters.tenant_book import SqlTenantBook
-from notifier.halts import Halts
-from notifier.lesson_ports import StatusNews
+from notifier.halts import Halts, template_of
+from notifier.lesson_ports import StatusNews, Wish
 from notifier.model import Intent
 from notifier.persons import Persons
 from notifier.ports import Accepted, Attempt, Due, Outcome, Pace, Rejected, TenantBook
+from notifier.senders import EVERYTHING_DUE, Share
 from notifier.statuses import merged
-from notifier.tables import attempts, intents, tenants
+from notifier.tables import intents, tenants
 from notifier.whatsapp_errors import Scope
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.runtime.database import for_reading
+from shared.runtime.group_commit import GroupCommit
+
+AT_ONCE = 50
+"""How many answers are recorded by one transaction at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What became of an attempt, as :meth:`SqlLedger.settle` is told."""
+
+    attempt: Attempt
+    outcome: Outcome
+    now: datetime
+    retry_at: datetime | None
+    burns: bool
 
 
 class SqlLedger:
     """See :class:`notifier.ports.Ledger`."""
 
-    def __init__(self, engine: AsyncEngine, pace: Pace | None = None, persons: Persons | None = None) -> None:
-        """``persons`` knows the erased again; without it there can be none."""
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        pace: Pace | None = None,
+        share: Share = EVERYTHING_DUE,
+        persons: Persons | None = None,
+    ) -> None:
+        """As the sender of ``pace`` sees it: only its ``share`` of what is due is given to it.
+
+        ``persons`` knows the erased again; without it there can be none.
+        """
         self._engine = engine
+        self._share = share
         self._reading = for_reading(engine)
         self._pace = pace or Pace()
         self._persons = persons
@@ -43,21 +70,31 @@ class SqlLedger:
             asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         )
         self._lessons = SqlLessons(engine, persons)
+        self._settle = GroupCommit(self._settle_all, most=AT_ONCE)
 
     @asynccontextmanager
     async def open(self, tenant_id: str, now: datetime) -> AsyncIterator[TenantBook]:
+        async with self.open_all([tenant_id], now) as books:
+            yield books[tenant_id]
+
+    @asynccontextmanager
+    async def open_all(self, tenant_ids: Collection[str], now: datetime) -> AsyncIterator[Mapping[str, TenantBook]]:
         async with self._writer, self._engine.begin() as db:
-            # On SQLite the transaction holds the only write lock already; FOR UPDATE is left out there.
-            locked = sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant_id).with_for_update()
-            if await db.scalar(locked) is None:
+            rows = await _locked(db, tenant_ids)
+            # Those seen for the first time come after all others, and in order too: nobody waits in a circle.
+            for tenant_id in sorted(set(tenant_ids) - rows.keys()):
                 seen = upsert(db, tenants).values(tenant_id=tenant_id, connected_at=now, announced=False)
                 await db.execute(seen.on_conflict_do_nothing(index_elements=["tenant_id"]))
-                await db.execute(locked)
-            yield SqlTenantBook(db, tenant_id, self._pace, self._persons)
+                rows |= await _locked(db, [tenant_id])
+            standing = HaltsInside(db)
+            yield {
+                tenant_id: SqlTenantBook(db, row, self._pace, standing, self._persons)
+                for tenant_id, row in rows.items()
+            }
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         async with self._reading.connect() as db:
-            return await due(db, self._pace, now, limit)
+            return await due(db, self._pace, now, limit, self._share)
 
     async def halts(self) -> Halts:
         async with self._reading.connect() as db:
@@ -66,83 +103,109 @@ class SqlLedger:
     async def settle(
         self, attempt: Attempt, outcome: Outcome, now: datetime, *, retry_at: datetime | None = None, burns: bool = True
     ) -> Sequence[MessageChangedV1]:
-        async with self._writer, self._engine.begin() as db:
-            failed = await self._record_outcome(db, attempt, outcome, now)
-            changes: Sequence[MessageChangedV1] = []
-            if not (failed and isinstance(outcome, Accepted)):
-                changes = await self._conclude(db, attempt, outcome, now, retry_at=retry_at, burns=burns)
-        if isinstance(outcome, Accepted):
-            # Only after the commit: a status that comes now finds the message, an earlier one is found here.
+        changes, overtaken = await self._settle(_Answer(attempt, outcome, now, retry_at, burns))
+        if overtaken and isinstance(outcome, Accepted):
             for early in await self._lessons.early(outcome.provider_message_id):
-                news = StatusNews(attempt.reference, outcome.provider_message_id, early.state, early.error_code)
+                news = StatusNews(
+                    attempt.reference,
+                    outcome.provider_message_id,
+                    early.state,
+                    early.error_code,
+                    provider=self._pace.provider,
+                )
                 changes = [*changes, *await self._lessons.status(news, now)]
         return changes
+
+    async def _settle_all(self, answers: Sequence[_Answer]) -> Sequence[tuple[Sequence[MessageChangedV1], bool]]:
+        """The changes of each, and whether statuses of it came earlier than the answer."""
+        async with self._writer, self._engine.begin() as db:
+            probes = {item.probe for item in await open_breakers(db)}
+            settled = [await self._settle_one(db, answer, probes) for answer in answers]
+        # Only after the commit: a status that comes now finds the message, an earlier one is found here.
+        accepted = [answer.outcome.provider_message_id for answer in answers if isinstance(answer.outcome, Accepted)]
+        early = await self._lessons.with_early(accepted) if accepted else frozenset()
+        return [
+            (changes, isinstance(answer.outcome, Accepted) and answer.outcome.provider_message_id in early)
+            for changes, answer in zip(settled, answers, strict=True)
+        ]
+
+    async def _settle_one(
+        self, db: AsyncConnection, answer: _Answer, probes: Collection[str | None]
+    ) -> Sequence[MessageChangedV1]:
+        failed = await self._record_outcome(db, answer.attempt, answer.outcome, answer.now)
+        if answer.attempt.reference in probes:
+            await end_probe(db, answer.attempt.reference, answer.outcome, answer.now)
+        changes: list[MessageChangedV1] = []
+        if isinstance(answer.outcome, Rejected) and answer.outcome.handling.opted_out:
+            said = Wish(answer.attempt.phone, None, None, opted_out=True, said_at=answer.now)
+            stopped = await record_wish(db, said, answer.now)
+            changes = [intent.changed(MessageState.CANCELLED, OPTED_OUT, answer.now) for intent in stopped]
+        if failed and isinstance(answer.outcome, Accepted):
+            return changes
+        found = [await self._conclude(db, answer, intent) for intent in await intents_of(db, answer.attempt)]
+        return [*(change for change in found if change is not None), *changes]
 
     async def _record_outcome(self, db: AsyncConnection, attempt: Attempt, outcome: Outcome, now: datetime) -> bool:
         """Whether a status has said already that it failed: then being accepted is old news."""
         values: dict[str, Any] = {"ended_at": now, "outcome": type(outcome).__name__.lower()}
         if isinstance(outcome, Accepted):
-            values["provider_message_id"] = unless_erased(outcome.provider_message_id)
+            values["provider_message_id"] = outcome.provider_message_id
             if outcome.whatsapp_phone:
-                values["whatsapp_phone"] = unless_erased(outcome.whatsapp_phone)
+                values["whatsapp_phone"] = outcome.whatsapp_phone
         elif isinstance(outcome, Rejected):
             values |= {
                 "error_code": outcome.code,
                 "error_class": outcome.handling.error_class.value,
-                "details": unless_erased(outcome.details),
+                "details": outcome.details,
             }
-        ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
-        row = (await db.execute(ours.values(values).returning(attempts))).one()
+        ended = prepared.end_attempt(tuple(values))
+        row = (await db.execute(ended, prepared.to_end(attempt.reference, values))).one()
         if isinstance(outcome, Rejected) and outcome.handling.breaker is not None:
             await trip(db, row, outcome.handling.breaker, outcome.reason, now)
-        await end_probe(db, attempt.reference, outcome, now)
         if row.whatsapp_phone is not None and isinstance(outcome, Accepted) and outcome.whatsapp_phone:
             await inherit_wish(db, attempt.phone, [row.whatsapp_phone])
         return row.failed_at is not None
 
-    async def _conclude(
-        self,
-        db: AsyncConnection,
-        attempt: Attempt,
-        outcome: Outcome,
-        now: datetime,
-        *,
-        retry_at: datetime | None,
-        burns: bool,
-    ) -> Sequence[MessageChangedV1]:
-        intent = (await find_intents(db, intents.c.intent_id == attempt.intent_id))[0]
+    async def _conclude(self, db: AsyncConnection, answer: _Answer, intent: Intent) -> MessageChangedV1 | None:
+        attempt, outcome, now = answer.attempt, answer.outcome, answer.now
         reason = None if isinstance(outcome, Accepted) else outcome.reason
         values: dict[str, Any] = {}
         if isinstance(outcome, Rejected):
             if intent.state not in {MessageState.SENDING, MessageState.UNKNOWN}:
-                return []
-            state = MessageState.FAILED if retry_at is None else MessageState.PLANNED
-            values = {"due_at": retry_at or intent.due_at, "tries": intent.tries if burns else intent.tries - 1}
+                return None
+            state = MessageState.FAILED if answer.retry_at is None else MessageState.PLANNED
+            tries = intent.tries if answer.burns else intent.tries - 1
+            values = {"due_at": answer.retry_at or intent.due_at, "tries": tries}
             breaker = outcome.handling.breaker
             if breaker is not None and breaker.scope is Scope.TEMPLATE:
-                values["waits_for"] = f"{breaker.scope.value}:{attempt.template}"
+                values["waits_for"] = f"{breaker.scope.value}:{template_of(attempt.template, self._pace.sender)}"
         else:
-            news = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN
-            state = merged(intent.state, news)
+            told = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN
+            state = merged(intent.state, told)
         if state is intent.state:
-            return []
-        moved = await db.execute(
-            sa.update(intents)
-            .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
-            .values(state=state.value, reason=reason, changed_at=now, **values)
-        )
+            return None
+        as_known = {"the_intent": intent.intent_id, "still": intent.state.value}
+        news = {"state": state.value, "reason": reason, "changed_at": now, **values}
+        moved = await db.execute(prepared.change(), {**as_known, **news})
         if moved.rowcount == 0:  # a status overtook the answer between the reading and the writing
-            return await self._conclude(db, attempt, outcome, now, retry_at=retry_at, burns=burns)
-        return [] if state is MessageState.PLANNED else [intent.changed(state, reason, now)]
+            found = (await db.execute(prepared.intent_of(), {"the_intent": intent.intent_id})).one()
+            return await self._conclude(db, answer, to_intent(found))
+        return None if state is MessageState.PLANNED else intent.changed(state, reason, now)
 
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:
         reason = "sender_gone"
         async with self._writer, self._engine.begin() as db:
             rows = await db.execute(
                 sa.update(intents)
-                .where(intents.c.state == MessageState.SENDING.value, intents.c.claimed_at < claimed_before)
+                .where(in_order(intents.c.state == MessageState.SENDING.value, intents.c.claimed_at < claimed_before))
                 .values(state=MessageState.UNKNOWN.value, reason=reason, changed_at=now)
                 .returning(intents)
             )
             gone: list[Intent] = [to_intent(row) for row in rows]
         return [intent.changed(MessageState.UNKNOWN, reason, now) for intent in gone]
+
+
+async def _locked(db: AsyncConnection, tenant_ids: Collection[str]) -> dict[str, sa.Row[Any]]:
+    """The rows, locked in order. On SQLite the transaction holds the only write lock, and FOR UPDATE is left out."""
+    ours = sa.select(tenants).where(tenants.c.tenant_id.in_(tenant_ids)).order_by(tenants.c.tenant_id)
+    return {row.tenant_id: row for row in await db.execute(ours.with_for_update())}

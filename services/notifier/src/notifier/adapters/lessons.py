@@ -1,6 +1,6 @@
 """What statuses and replies change in the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,20 +11,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from notifier.adapters.breakers import close_by_status, trip
 from notifier.adapters.erased import are_erased
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish, user
-from notifier.adapters.sql import find_intents, upsert
+from notifier.adapters.sql import find_intents, intents_of, upsert
 from notifier.lesson_ports import StatusNews, Wish
-from notifier.model import ERASED
+from notifier.model import ERASED, Intent
 from notifier.persons import EVERYWHERE, Persons
+from notifier.provider_errors import handling, is_held
 from notifier.statuses import merged
 from notifier.tables import attempts, early_statuses, intents
-from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON, handling, is_held
+from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON
 from shared.contracts.messages import MessageChangedV1, MessageState
+from shared.runtime.database import for_reading
 
 _KEEP_EARLY = timedelta(days=2)
+_NOT_YET_THERE = frozenset({MessageState.ACCEPTED, MessageState.SENT})
 
 
 def _pause(news: StatusNews) -> timedelta:
-    breaker = handling(news.error_code).breaker if news.error_code is not None else None
+    breaker = handling(news.error_code, news.provider).breaker if news.error_code is not None else None
     return breaker.probe_after if breaker else ACCOUNT_PAUSE
 
 
@@ -40,6 +43,7 @@ class SqlLessons:
     def __init__(self, engine: AsyncEngine, persons: Persons | None = None) -> None:
         self._engine = engine
         self._persons = persons
+        self._reading = for_reading(engine)
 
     async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
@@ -58,7 +62,8 @@ class SqlLessons:
             (attempts.c.provider_message_id, news.provider_message_id),
         ):
             if value:
-                row = (await db.execute(sa.select(attempts).where(column == value).limit(1))).one_or_none()
+                theirs = attempts.c.provider == news.provider
+                row = (await db.execute(sa.select(attempts).where(column == value, theirs).limit(1))).one_or_none()
                 if row is not None:
                     return row
         return None
@@ -74,6 +79,12 @@ class SqlLessons:
             received_at=now,
         )
         await db.execute(insert.on_conflict_do_nothing(index_elements=["provider_message_id", "state"]))
+
+    async def with_early(self, provider_message_ids: Collection[str]) -> Collection[str]:
+        """Those of which statuses came before they were known."""
+        ids = early_statuses.c.provider_message_id
+        async with self._reading.connect() as db:
+            return set(await db.scalars(sa.select(ids).where(ids.in_(provider_message_ids))))
 
     async def early(self, provider_message_id: str) -> Sequence[EarlyStatus]:
         """The statuses that came for this message before it was known, oldest first; they are forgotten then."""
@@ -91,45 +102,52 @@ class SqlLessons:
             await self._note_breakers(db, attempt, news, now)
             if news.state is MessageState.FAILED:
                 await self._note_failure(db, attempt, news, now)
-                if not await self._is_latest(db, attempt):
-                    return []
-            elif news.state is MessageState.SENT and await self._has_failed(db, attempt):
+            elif news.state in _NOT_YET_THERE and await self._has_failed(db, attempt):
                 return []
-            while True:
-                intent = (await find_intents(db, intents.c.intent_id == attempt.intent_id))[0]
-                state = merged(intent.state, news.state)
-                if state is intent.state:
-                    return []
-                reason, values = None, {}
-                if state is MessageState.FAILED:
-                    reason = news.reason
-                    if is_held(news.error_code):
-                        state = MessageState.PLANNED
-                        values = {"due_at": now + _pause(news), "tries": max(intent.tries - 1, 0)}
-                moved = await db.execute(
-                    sa.update(intents)
-                    .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
-                    .values(state=state.value, reason=reason, changed_at=now, **values)
-                )
-                if moved.rowcount == 1:
-                    return [intent.changed(state, reason, now)]
+            moved = [await self._move(db, attempt, intent, news, now) for intent in await intents_of(db, attempt)]
+            return [change for change in moved if change is not None]
+
+    async def _move(
+        self, db: AsyncConnection, attempt: sa.Row[Any], intent: Intent, news: StatusNews, now: datetime
+    ) -> MessageChangedV1 | None:
+        # A failure of an earlier attempt says nothing of the one that it is in now.
+        if news.state is MessageState.FAILED and not await self._is_latest(db, attempt, intent):
+            return None
+        while True:
+            state = merged(intent.state, news.state)
+            if state is intent.state:
+                return None
+            reason, values = None, {}
+            if state is MessageState.FAILED:
+                reason = news.reason
+                if is_held(news.error_code, news.provider):
+                    state = MessageState.PLANNED
+                    values = {"due_at": now + _pause(news), "tries": max(intent.tries - 1, 0)}
+            moved = await db.execute(
+                sa.update(intents)
+                .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
+                .values(state=state.value, reason=reason, changed_at=now, **values)
+            )
+            if moved.rowcount == 1:
+                return intent.changed(state, reason, now)
+            intent = (await find_intents(db, intents.c.intent_id == intent.intent_id))[0]
 
     async def _note_breakers(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> None:
         """A status opens the breaker of its error, or closes the one that the attempt was to try."""
         if attempt.heard_at is None:
             ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
             await db.execute(ours.values(heard_at=now))
-        breaker = handling(news.error_code).breaker if news.error_code is not None else None
+        breaker = handling(news.error_code, news.provider).breaker if news.error_code is not None else None
         if news.as_marketing:
             await trip(db, attempt, RECATEGORISED, RECATEGORISED_REASON, now, by_status=True)
         elif breaker is not None and attempt.failed_at is None:
             await trip(db, attempt, breaker, news.reason or "", now, by_status=True)
-        elif news.state is not MessageState.FAILED:
+        elif news.state not in {MessageState.FAILED, MessageState.ACCEPTED}:
             await close_by_status(db, attempt.reference)
 
     async def _note_failure(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> None:
         ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
-        error_class = None if news.error_code is None else handling(news.error_code).error_class.value
+        error_class = None if news.error_code is None else handling(news.error_code, news.provider).error_class.value
         await db.execute(ours.values(failed_at=now, error_code=news.error_code, error_class=error_class))
 
     async def _has_failed(self, db: AsyncConnection, attempt: sa.Row[Any]) -> bool:
@@ -137,9 +155,9 @@ class SqlLessons:
         ours = sa.select(attempts.c.failed_at).where(attempts.c.reference == attempt.reference)
         return await db.scalar(ours.with_for_update()) is not None
 
-    async def _is_latest(self, db: AsyncConnection, attempt: sa.Row[Any]) -> bool:
-        newest = sa.select(sa.func.max(attempts.c.started_at)).where(attempts.c.intent_id == attempt.intent_id)
-        return bool(await db.scalar(newest) == attempt.started_at)
+    async def _is_latest(self, db: AsyncConnection, attempt: sa.Row[Any], intent: Intent) -> bool:
+        claimed_at = await db.scalar(sa.select(intents.c.claimed_at).where(intents.c.intent_id == intent.intent_id))
+        return bool(claimed_at == attempt.started_at)
 
     async def _are_erased(self, db: AsyncConnection, *names: str | None) -> bool:
         return self._persons is not None and await are_erased(db, self._persons.names(EVERYWHERE, *names))
