@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
+from notifier.adapters.unsettled import SqlUnsettledBook
 from notifier.catalogue import load_catalogue
 from notifier.connections import NoteConnection
 from notifier.intake import Intake
@@ -22,7 +23,8 @@ from notifier.learn import Learn
 from notifier.ports import Accepted, Outcome, Pace, TemplateMessage
 from notifier.sender import Sender
 from notifier.tables import intents
-from notifier.telemetry import Figures, SenderLog
+from notifier.telemetry import Figures, SenderLog, UnsettledLog
+from notifier.unsettled import WatchUnsettled
 from shared.contracts import Event
 from shared.contracts.invoices import CauseKind, InvoiceEnrichedV1
 from shared.contracts.messages import MessageChangedV1
@@ -112,6 +114,10 @@ class World:
         self.sender = self.another_sender()
         self.learn = Learn(SqlLessons(engine), clock=self.clock, stopped=self.stops.append)
         self.connection = NoteConnection(self.ledger, clock=self.clock, wake=_nothing)
+        self.figures = Figures(CollectorRegistry())
+        self.unsettled = WatchUnsettled(
+            SqlUnsettledBook(engine), policy, clock=self.clock, wake=_nothing, log=UnsettledLog(self.figures)
+        )
 
     def another_sender(self, clock: Callable[[], datetime] | None = None) -> Sender:
         return Sender(

@@ -111,6 +111,8 @@ class TenantPolicy(_Rules):
     """All rules of one organisation. ``stages`` are in order of offset, ``online_link`` shows Xero's page.
 
     ``languages`` is by contact. A contact is named by its id or its name, a group likewise, in capitals or not.
+    ``resend_unsettled_alerts``: a first alert whose end nobody knows is sent once more, when statuses of later messages
+    say that its own should have come.
     """
 
     mode: Mode = Mode.LIVE
@@ -128,6 +130,7 @@ class TenantPolicy(_Rules):
     scan_at: TimeOfDay = time(9, 0)
     scan_spread_minutes: int = Field(default=30, ge=0, le=240)
     scan_catch_up: CatchUp = CatchUp.SAME_DAY
+    resend_unsettled_alerts: bool = False
     brake: Brake = Brake()
 
     @field_validator("group_by_contact")

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.adapters.sql import from_stage, to_intent
-from notifier.model import Intent
+from notifier.adapters.unsettled import copies
+from notifier.model import CLOSED_BY_PERSON, Intent
 from notifier.tables import decisions, intents, snapshots, tenants
 from shared.contracts.messages import MessageState
 
@@ -18,7 +19,10 @@ _NUMBER = re.compile(r"\+?\d[\d\s().-]{5,}\d")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One candidate message: the last rule that decided, and where its message stands (None: there is none)."""
+    """One candidate message: the last rule that decided, and where its message stands (None: there is none).
+
+    ``copies`` is how many times WhatsApp took it; ``resent_at`` when it was last sent again for want of an end.
+    """
 
     invoice_id: str
     invoice_number: str
@@ -34,6 +38,8 @@ class Answer:
     reason: str | None
     due_at: datetime | None
     changed_at: datetime | None
+    resent_at: datetime | None = None
+    copies: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Stable keys; times and dates as ISO 8601."""
@@ -50,6 +56,8 @@ async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -
             intents.c.reason,
             intents.c.due_at.label("leaves_at"),
             intents.c.changed_at,
+            intents.c.resent_at,
+            copies().label("copies"),
             snapshots.c.body,
         )
         .outerjoin(intents, sa.and_(*same))
@@ -80,6 +88,8 @@ async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -
             reason=row.reason,
             due_at=row.leaves_at,
             changed_at=row.changed_at,
+            resent_at=row.resent_at,
+            copies=row.copies,
         )
         for row in rows
     ]
@@ -111,17 +121,16 @@ async def unknown(engine: AsyncEngine, tenant_id: str, invoice: str | None = Non
 async def resend(engine: AsyncEngine, tenant_id: str, now: datetime, invoice: str | None = None) -> list[Intent]:
     """Plan unknown messages again, as a person decided; the last look is still taken and the reason stays until then.
 
-    A status of the first attempt that comes meanwhile still settles the message.
+    A status of the first attempt that comes meanwhile still settles it. It is never sent again by itself afterwards.
     """
-    return await _settle_unknown(
-        engine, tenant_id, invoice, state=MessageState.PLANNED.value, due_at=now, released_at=now, changed_at=now
-    )
+    again = {"due_at": now, "released_at": now, "resent_at": now, "changed_at": now}
+    return await _settle_unknown(engine, tenant_id, invoice, state=MessageState.PLANNED.value, **again)
 
 
 async def close(engine: AsyncEngine, tenant_id: str, now: datetime, invoice: str | None = None) -> list[Intent]:
     """Give unknown messages up; a delivery that is reported later is still believed."""
     return await _settle_unknown(
-        engine, tenant_id, invoice, state=MessageState.FAILED.value, reason="closed_by_person", changed_at=now
+        engine, tenant_id, invoice, state=MessageState.FAILED.value, reason=CLOSED_BY_PERSON, changed_at=now
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.template_book import SqlTemplateBook
+from notifier.adapters.unsettled import SqlUnsettledBook
 from notifier.adapters.whatsapp import WhatsAppProvider
 from notifier.adapters.whatsapp_templates import WhatsAppTemplates
 from notifier.catalogue import load_catalogue
@@ -19,9 +20,10 @@ from notifier.learn import Learn
 from notifier.ports import Pace
 from notifier.sender import Sender
 from notifier.settings import NotifierSettings
-from notifier.telemetry import Figures, SenderLog, TemplateLog
+from notifier.telemetry import Figures, SenderLog, TemplateLog, UnsettledLog
 from notifier.template_examples import check_templates, needed_by
 from notifier.template_watch import WatchTemplates
+from notifier.unsettled import WatchUnsettled
 from shared.policy_file import load_policy
 from shared.runtime.database import answers, create_engine, migrate
 from shared.runtime.http import create_http_client
@@ -66,6 +68,9 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
             wake=sender.wake,
             log=TemplateLog(figures),
         )
+        unsettled = WatchUnsettled(
+            SqlUnsettledBook(engine), policy, clock=core.clock, wake=sender.wake, log=UnsettledLog(figures)
+        )
         router = build_router(
             Intake(ledger, policy, clock=core.clock, wake=sender.wake, count=figures.count_decision),
             Learn(SqlLessons(engine), clock=core.clock, stopped=log.stopped),
@@ -79,7 +84,9 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
             return await answers(engine)
 
         yield Service(
-            routers=[router], loops={"sender": sender.run, "templates": templates.run}, checks={"database": database}
+            routers=[router],
+            loops={"sender": sender.run, "templates": templates.run, "unsettled": unsettled.run},
+            checks={"database": database},
         )
     finally:
         await client.aclose()

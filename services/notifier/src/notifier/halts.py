@@ -42,7 +42,7 @@ class OpenBreaker:
 
     @property
     def remedy(self) -> str | None:
-        return remedy_of(self.reason)
+        return remedy_of(self.reason, self.scope)
 
     def lets_probe(self, now: datetime) -> bool:
         return self.probe_at <= now

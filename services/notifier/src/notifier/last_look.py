@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import groupby
 
 from notifier.brake import is_unusual
-from notifier.catalogue import Catalogue
+from notifier.catalogue import LINK_SUFFIX, Catalogue
 from notifier.halts import OpenBreaker, closed_now
 from notifier.links import LINK_PATIENCE, LinkStep, lacks_link, link_step, why_without_link
 from notifier.looks import LOOKS, Look, looks_for, patience
@@ -216,7 +216,8 @@ async def _stopped(book: TenantBook, intent: Intent, breakers: Sequence[OpenBrea
     """Whether a breaker stops the message, which then waits for it; through an open one only a probe may go."""
     closed = closed_now(breakers, now)
     for breaker in breakers:
-        if breaker.scope is Scope.TEMPLATE:
+        # Where a form with a link may be tried, the message need not be the one that tries: it has another form.
+        if breaker.scope is Scope.TEMPLATE and not (breaker.name.endswith(LINK_SUFFIX) and breaker.lets_probe(now)):
             # A probe too: should it end in vain, the ledger knows by this what to try the breaker with next.
             await book.let_wait(intent, breaker)
     return bool(closed)

@@ -1,11 +1,14 @@
 """Whether a message that would show its invoice's online link asks for it, waits for it, or leaves without."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from notifier.catalogue import Catalogue
+from notifier.catalogue import LINK_SUFFIX, Catalogue
 from notifier.model import Intent, Snapshot
+from notifier.ports import Rejected
 from notifier.rendering import linked_template
+from notifier.whatsapp_errors import handling_of_linked
 from shared.policy import TenantPolicy
 
 LINK_PATIENCE = timedelta(minutes=5)
@@ -38,3 +41,11 @@ def why_without_link(intent: Intent, snapshot: Snapshot, rules: TenantPolicy, ca
     if not lacks_link(intent, snapshot, rules, catalogue):
         return None
     return f"without_link_{snapshot.invoice.no_link_reason or 'unanswered'}"
+
+
+def refused_with_link(outcome: Rejected, template: str) -> Rejected | None:
+    """The refusal as one of the form with a link alone: its message may leave at once without. None for any other."""
+    if not template.endswith(LINK_SUFFIX) or outcome.code is None:
+        return None
+    found = handling_of_linked(outcome.code)
+    return replace(outcome, handling=found) if found else None

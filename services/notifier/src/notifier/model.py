@@ -21,6 +21,8 @@ LEFT = frozenset(
     }
 )
 """States of a message that has left or may have."""
+CLOSED_BY_PERSON = "closed_by_person"
+"""Why a message failed that a person gave up."""
 WEEK = timedelta(days=7)
 MONTH = timedelta(days=31)
 """What a cap looks back on: as long as the longest month, so that none holds more."""
@@ -107,7 +109,8 @@ class Intent:
 
     @property
     def left(self) -> bool:
-        return self.state in LEFT
+        """Whether it has left or may have: also what a person gave up without knowing its end."""
+        return self.state in LEFT or (self.state is MessageState.FAILED and self.reason == CLOSED_BY_PERSON)
 
     @property
     def revivable(self) -> bool:

@@ -14,6 +14,7 @@ def main() -> None:
     options = parser.parse_args()
 
     async def let_go(engine: AsyncEngine) -> str:
+        await command.must_be_known(engine, options.tenant)
         return f"{await answers.release(engine, options.tenant, utc_now())} released"
 
     command.run(let_go)

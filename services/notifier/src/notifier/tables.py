@@ -9,6 +9,9 @@ metadata = sa.MetaData()
 NO_STAGE = -32768
 """Stands for "no stage" in keys, because SQL holds two NULLs for different."""
 
+TRIED_AGAIN = sa.text("(tries > 1 OR resent_at IS NOT NULL)")
+"""Of an intent: what alone may have arrived more than once. Literal, so that the index over it is used."""
+
 tenants = sa.Table(
     "tenants",
     metadata,
@@ -62,6 +65,7 @@ intents = sa.Table(
     sa.Index("intents_of_phone", "phone", "state"),
     sa.Index("intents_of_number", "tenant_id", "phone", "kind"),
     sa.Index("intents_of_tenant", "tenant_id", "state", "released_at", "due_at"),
+    sa.Index("intents_tried_again", "intent_id", sqlite_where=TRIED_AGAIN, postgresql_where=TRIED_AGAIN),
 )
 
 attempts = sa.Table(

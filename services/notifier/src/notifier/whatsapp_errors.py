@@ -145,6 +145,10 @@ HANDLINGS: Mapping[int, Handling] = {
     131052: Handling(ErrorClass.OTHER),
 }
 
+_PARAMETERS = frozenset({132000, 132005, 132012, 132018, 132068, 132069})
+"""What a message put into its template does not fit it."""
+_UNFIT = _template("WhatsApp refuses what this template is filled with: make templates-status, then templates-push")
+
 _UNLISTED = _OURS
 
 
@@ -157,16 +161,27 @@ def handling(code: int) -> Handling:
     return HANDLINGS.get(code, _UNLISTED)
 
 
+def handling_of_linked(code: int) -> Handling | None:
+    """How to go on when a form that shows a link was refused, and the form without may be taken; None when it may not.
+
+    Such a refusal says nothing of the message itself: it stops the one form and burns no try.
+    """
+    found = _UNFIT if code in _PARAMETERS else handling(code)
+    return found if found.error_class is ErrorClass.TEMPLATE else None
+
+
 def is_held(code: int | None) -> bool:
     """Whether the message failed for no fault of its own: it waits with all that the breaker stops."""
     return code is not None and handling(code).error_class in {ErrorClass.ACCOUNT, ErrorClass.TEMPLATE}
 
 
-def remedy_of(reason: str) -> str | None:
-    """What a person is to do about a breaker that opened for ``reason``."""
+def remedy_of(reason: str, scope: Scope | None = None) -> str | None:
+    """What a person is to do about a breaker of ``scope`` that opened for ``reason``."""
     if reason == RECATEGORISED_REASON:
         return RECATEGORISED.remedy
     code = reason.removeprefix("whatsapp_")
+    if scope is Scope.TEMPLATE and code.isdecimal() and int(code) in _PARAMETERS:
+        return _UNFIT.breaker.remedy if _UNFIT.breaker else None
     found = handling(int(code)).breaker if code.isdecimal() else NOT_REACHED.breaker
     return found.remedy if found else None
 

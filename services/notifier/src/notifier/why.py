@@ -57,7 +57,7 @@ def message_name(kind: str, stage: int | None) -> str:
 
 
 def _state(item: answers.Answer) -> str:
-    state = item.state or "-"
+    state = (item.state or "-") + (f", {item.copies} copies" if item.copies > 1 else "")
     if item.state == MessageState.PLANNED and item.due_at:
         return f"{state}, leaves from {item.due_at.strftime(_TIME)}"
     return f"{state} ({item.reason})" if item.reason and item.reason != item.rule else state

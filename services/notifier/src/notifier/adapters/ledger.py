@@ -13,9 +13,10 @@ from notifier.adapters.breakers import end_probe, trip
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.opt_outs import inherit_wish
 from notifier.adapters.queue import due
-from notifier.adapters.sql import find_intents, to_intent, upsert
+from notifier.adapters.sql import find_intents, is_latest, to_intent, upsert
 from notifier.adapters.switches import halts
 from notifier.adapters.tenant_book import SqlTenantBook
+from notifier.catalogue import LINK_SUFFIX
 from notifier.halts import Halts
 from notifier.lesson_ports import StatusNews
 from notifier.model import Intent
@@ -109,13 +110,17 @@ class SqlLedger:
         intent = (await find_intents(db, intents.c.intent_id == attempt.intent_id))[0]
         reason = None if isinstance(outcome, Accepted) else outcome.reason
         values: dict[str, Any] = {}
+        if not isinstance(outcome, Accepted) and not await is_latest(db, attempt.intent_id, attempt.reference):
+            # Its sender was away so long that it was sent again: what became of the later attempt counts.
+            return []
         if isinstance(outcome, Rejected):
             if intent.state not in {MessageState.SENDING, MessageState.UNKNOWN}:
                 return []
             state = MessageState.FAILED if retry_at is None else MessageState.PLANNED
             values = {"due_at": retry_at or intent.due_at, "tries": intent.tries if burns else intent.tries - 1}
             breaker = outcome.handling.breaker
-            if breaker is not None and breaker.scope is Scope.TEMPLATE:
+            # Nobody waits for a form with a link: the message has another to leave in.
+            if breaker and breaker.scope is Scope.TEMPLATE and not attempt.template.endswith(LINK_SUFFIX):
                 values["waits_for"] = f"{breaker.scope.value}:{attempt.template}"
         else:
             news = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN

@@ -11,10 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from notifier.adapters.breakers import close_by_status, trip
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish, user
 from notifier.adapters.sql import find_intents, upsert
+from notifier.catalogue import LINK_SUFFIX
 from notifier.lesson_ports import StatusNews, Wish
 from notifier.statuses import merged
 from notifier.tables import attempts, early_statuses, intents
-from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON, handling, is_held
+from notifier.whatsapp_errors import (
+    ACCOUNT_PAUSE,
+    RECATEGORISED,
+    RECATEGORISED_REASON,
+    ErrorClass,
+    handling,
+    is_held,
+)
 from shared.contracts.messages import MessageChangedV1, MessageState
 
 _KEEP_EARLY = timedelta(days=2)
@@ -23,6 +31,12 @@ _KEEP_EARLY = timedelta(days=2)
 def _pause(news: StatusNews) -> timedelta:
     breaker = handling(news.error_code).breaker if news.error_code is not None else None
     return breaker.probe_after if breaker else ACCOUNT_PAUSE
+
+
+def _has_another_form(attempt: sa.Row[Any], news: StatusNews) -> bool:
+    """Whether the message was refused for its form with a link alone, and may leave in the one without."""
+    template = news.error_code is not None and handling(news.error_code).error_class is ErrorClass.TEMPLATE
+    return template and attempt.template.endswith(LINK_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +113,8 @@ class SqlLessons:
                     reason = news.reason
                     if is_held(news.error_code):
                         state = MessageState.PLANNED
-                        values = {"due_at": now + _pause(news), "tries": max(intent.tries - 1, 0)}
+                        waits = timedelta(0) if _has_another_form(attempt, news) else _pause(news)
+                        values = {"due_at": now + waits, "tries": max(intent.tries - 1, 0)}
                 moved = await db.execute(
                     sa.update(intents)
                     .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)

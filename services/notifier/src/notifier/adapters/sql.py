@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.model import LEFT, Intent
-from notifier.tables import NO_STAGE, intents
+from notifier.tables import NO_STAGE, attempts, intents
 from shared.contracts.messages import MessageKind, MessageState
 
 Upsert = postgresql.Insert | sqlite.Insert
@@ -55,3 +55,14 @@ def to_intent(row: sa.Row[Any]) -> Intent:
 async def find_intents(connection: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> list[Intent]:
     rows = await connection.execute(sa.select(intents).where(*conditions).order_by(intents.c.due_at))
     return [to_intent(row) for row in rows]
+
+
+async def is_latest(connection: AsyncConnection, intent_id: str, reference: str) -> bool:
+    """Whether the attempt is its message's last."""
+    newest = (
+        sa.select(attempts.c.reference)
+        .where(attempts.c.intent_id == intent_id)
+        .order_by(attempts.c.started_at.desc())
+        .limit(1)
+    )
+    return bool(await connection.scalar(newest) == reference)

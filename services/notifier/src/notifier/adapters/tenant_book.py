@@ -1,7 +1,7 @@
 """One organisation's part of the ledger inside one transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +21,8 @@ from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt, Pace, Turn, Wave
 from notifier.tables import attempts, decisions, intents, snapshots, tenants
 from shared.contracts.messages import MessageKind, MessageState
+
+_NEXT = timedelta(microseconds=1)
 
 
 class SqlTenantBook:
@@ -176,6 +178,9 @@ class SqlTenantBook:
         return await self._change(intent, link_until=until)
 
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
+        if intent.claimed_at is not None:
+            # Of two attempts the later one is later, whatever became of the clock.
+            now = max(now, intent.claimed_at + _NEXT)
         claimed = await self._change(
             intent,
             state=MessageState.SENDING.value,
