@@ -53,7 +53,8 @@ async def unanswered_with_proof(notifier: World) -> str:
 
 
 async def state(notifier: World, number: int = 1) -> str:
-    return next(row.state for row in await notifier.rows() if row.invoice_id == f"i{number}")
+    (found,) = [str(row.state) for row in await notifier.rows() if row.invoice_id == f"i{number}"]
+    return found
 
 
 async def copies_sent(notifier: World, number: int = 1) -> int:

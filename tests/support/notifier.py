@@ -53,6 +53,12 @@ ALWAYS = Policy.model_validate(
 )
 """The same at any hour."""
 
+_WIDE = ALWAYS.defaults.brake.model_copy(
+    update={"usual_floor": 100_000, "per_tenant_per_hour": 100_000, "per_installation_per_hour": 100_000}
+)
+UNBRAKED = ALWAYS.model_copy(update={"defaults": ALWAYS.defaults.model_copy(update={"brake": _WIDE})})
+"""The same for waves of any size."""
+
 UNHURRIED = Pace(per_second=1_000_000)
 """A number without a pace of its own, so that a clock that stands still lets everything go."""
 
@@ -152,6 +158,10 @@ class World:
 
     async def states(self) -> list[str]:
         return [row.state for row in await self.rows()]
+
+    async def states_of(self, state: str) -> int:
+        """How many messages are in it."""
+        return (await self.states()).count(state)
 
     async def intent(self) -> sa.Row[Any]:
         (row,) = await self.rows()
