@@ -1,9 +1,12 @@
 """A sender dies at each boundary of a send: nobody is told twice, every message was sent or is listed as unknown."""
 
+import multiprocessing
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 import pytest
@@ -14,7 +17,7 @@ from proof.figures import report
 from sandbox.client import Sandbox
 from shared.runtime.clock import utc_now
 from support.builders import TENANT
-from support.dying_sender import IN_DOUBT, POINTS, Life, Point, live
+from support.dying_sender import IN_DOUBT, POINTS, Life, Point, nursery
 from support.infra import DatabaseKind, Infra, fresh_database
 from support.notifier import UNBRAKED, World, status_update, world
 from support.replicas import Child, start_sandbox
@@ -35,6 +38,7 @@ class Lives:
     folder: Path
     database_url: str
     whatsapp_url: str
+    pipe: Connection
     ahead: timedelta = timedelta(0)
     invoices: int = 0
     strikes: list[tuple[Point, str]] = field(default_factory=list)
@@ -52,12 +56,11 @@ class Lives:
     async def live(self, dies_at: Point | None) -> bool:
         """Whether it ended as told; on a busy machine it may do so without having posted anything."""
         struck = self.folder / f"struck-{len(self.strikes)}"
-        life = Life(self.database_url, self.whatsapp_url, self.ahead, dies_at, struck)
-        child = Child(live, (life,), self.folder / "sender.log")
-        child.start()
-        await eventually(lambda: not child.is_alive(), seconds=60, what="the end of a sender")
-        assert child.process.exitcode in {0, -9}, child.log.read_text(errors="replace")[-2000:]
-        died = child.process.exitcode == -9
+        self.pipe.send(Life(self.database_url, self.whatsapp_url, self.ahead, dies_at, struck))
+        await eventually(self.pipe.poll, seconds=60, what="the end of a sender")
+        exit_code = self.pipe.recv()
+        assert exit_code in {0, -SIGKILL}, (self.folder / "nursery.log").read_text(errors="replace")[-2000:]
+        died = exit_code == -SIGKILL
         if died and dies_at is not None:
             self.strikes.append((dies_at, struck.read_text()))
         return died is (dies_at is not None)
@@ -89,6 +92,9 @@ async def test_a_sender_killed_at_any_boundary_doubles_and_loses_nothing(
     infra: Infra, kind: DatabaseKind, tmp_path: Path
 ) -> None:
     double, address = await start_sandbox(tmp_path)
+    pipe, theirs = multiprocessing.Pipe()
+    senders = Child(nursery, (theirs,), tmp_path / "nursery.log")
+    senders.start()
     try:
         async with (
             fresh_database(infra, kind) as database_url,
@@ -96,7 +102,7 @@ async def test_a_sender_killed_at_any_boundary_doubles_and_loses_nothing(
             world(database_url, UNBRAKED) as notifier,
         ):
             await sandbox.settings(messages_per_second=0, auto_statuses=[])
-            lives = Lives(notifier, tmp_path, database_url, address)
+            lives = Lives(notifier, tmp_path, database_url, address, pipe)
             for _ in range(rounds(20, 1)):
                 for point in POINTS:
                     await lives.die(point)
@@ -114,6 +120,7 @@ async def test_a_sender_killed_at_any_boundary_doubles_and_loses_nothing(
                 unknown_and_not_taken=await notifier.states_of("unknown"),
             )
     finally:
+        senders.end()
         double.end()
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import signal
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,16 +21,19 @@ from notifier import sender
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.whatsapp import WhatsAppProvider
 from notifier.app import DEADLINE_SECONDS, new_reference
-from notifier.catalogue import load_catalogue
+from notifier.catalogue import Catalogue, load_catalogue
 from notifier.halts import CLAIM_SPACING
+from notifier.judge import contact_moment
 from notifier.last_look import LookLast
+from notifier.model import Snapshot
+from notifier.rendering import render
 from notifier.sender import Sender
 from notifier.telemetry import Figures, SenderLog
 from shared.contracts import Event
-from shared.contracts.messages import MessageChangedV1
+from shared.contracts.messages import MessageChangedV1, MessageKind
 from shared.runtime.clock import utc_now
 from shared.runtime.database import create_engine
-from shared.runtime.http import create_http_client
+from support.builders import NOON, make_enriched
 from support.notifier import CATALOGUE, UNBRAKED, UNHURRIED
 
 Point = Literal[
@@ -132,7 +137,7 @@ class DyingWire(httpx.AsyncHTTPTransport):
     """The real transport; besides what the provider listens for, the points on the wire are listened for."""
 
     def __init__(self, fate: Fate) -> None:
-        super().__init__(retries=0)
+        super().__init__(retries=0, verify=False)
         self._fate = fate
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -158,13 +163,33 @@ class DyingEvents:
             self._fate.reach("told")
 
 
-def live(life: Life) -> None:
-    """Send all that can leave, one after the other, and end; or die on the way."""
+def nursery(pipe: Connection) -> None:
+    """Forks a sender for each life that is sent and answers with its exit code; None ends it.
+
+    What a process learns only once is learnt before, so that a life takes milliseconds.
+    """
     sender.IN_FLIGHT = 1
-    asyncio.run(_live(life))
+    catalogue, snapshot = load_catalogue(CATALOGUE), Snapshot.of(make_enriched())
+    render(snapshot, MessageKind.REMINDER, 30, UNBRAKED.defaults, catalogue)
+    contact_moment(snapshot, UNBRAKED.defaults, NOON)
+    while (life := pipe.recv()) is not None:
+        pid = os.fork()
+        if pid == 0:
+            _live_and_exit(life, catalogue)
+        pipe.send(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
-async def _live(life: Life) -> None:
+def _live_and_exit(life: Life, catalogue: Catalogue) -> None:
+    try:
+        asyncio.run(_live(life, catalogue))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+async def _live(life: Life, catalogue: Catalogue) -> None:
+    """Send all that can leave, one after the other, and end; or die on the way."""
     fate, engine = Fate(life), create_engine(life.database_url)
     sa.event.listen(engine.sync_engine, "commit", fate.committing)
 
@@ -173,12 +198,9 @@ async def _live(life: Life) -> None:
     def clock() -> datetime:
         return utc_now() + ahead
 
-    client = create_http_client(
-        life.whatsapp_url, timeout_seconds=DEADLINE_SECONDS, headers={"Authorization": f"Bearer {TOKEN}"}
-    )
-    client._transport = DyingWire(fate)
-    async with client:
-        sends = _sender(engine, fate, client, clock)
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    async with httpx.AsyncClient(base_url=life.whatsapp_url, headers=bearer, transport=DyingWire(fate)) as client:
+        sends = _sender(engine, fate, client, catalogue, clock)
         for _ in range(_TURNS):
             await sends.run_once()
             # The first claims of a process may be too slow to be posted; they are made again.
@@ -186,11 +208,13 @@ async def _live(life: Life) -> None:
     await engine.dispose()
 
 
-def _sender(engine: AsyncEngine, fate: Fate, client: httpx.AsyncClient, clock: Callable[[], datetime]) -> Sender:
+def _sender(
+    engine: AsyncEngine, fate: Fate, client: httpx.AsyncClient, catalogue: Catalogue, clock: Callable[[], datetime]
+) -> Sender:
     ledger: Any = DyingLedger(SqlLedger(engine, UNHURRIED), fate)
     return Sender(
         ledger,
-        LookLast(ledger, UNBRAKED, load_catalogue(CATALOGUE), clock=clock, new_reference=new_reference),
+        LookLast(ledger, UNBRAKED, catalogue, clock=clock, new_reference=new_reference),
         WhatsAppProvider(client, path=PATH, deadline_seconds=DEADLINE_SECONDS),
         DyingEvents(fate),
         clock=clock,
