@@ -124,7 +124,8 @@ class TenantPolicy(_Rules):
 
     ``sender`` is one of the senders file. ``languages`` is by contact. A contact is named by its id or its name, a
     group likewise, in capitals or not. ``group_by_contact`` makes one statement of a contact's overdue invoices that
-    would be reminded of at the same time.
+    would be reminded of at the same time. ``resend_unsettled_alerts``: a first alert whose end nobody knows is sent
+    once more, when statuses of later messages say that its own should have come.
     """
 
     mode: Mode = Mode.LIVE
@@ -143,6 +144,7 @@ class TenantPolicy(_Rules):
     scan_at: TimeOfDay = time(9, 0)
     scan_spread_minutes: int = Field(default=30, ge=0, le=240)
     scan_catch_up: CatchUp = CatchUp.SAME_DAY
+    resend_unsettled_alerts: bool = False
     brake: Brake = Brake()
     retention: Retention = Retention()
 

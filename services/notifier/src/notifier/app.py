@@ -11,6 +11,7 @@ from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.retention import SqlRetention
 from notifier.adapters.template_book import SqlTemplateBook
+from notifier.adapters.unsettled_book import SqlUnsettledBook
 from notifier.catalogue import load_catalogue
 from notifier.connections import NoteConnection
 from notifier.handlers import build_router
@@ -21,8 +22,9 @@ from notifier.plan_watch import WatchPlans
 from notifier.retention import KeepNoLonger
 from notifier.senders_file import load_senders
 from notifier.settings import NotifierSettings
-from notifier.telemetry import Figures, SenderLog, TemplateLog
+from notifier.telemetry import Figures, SenderLog, TemplateLog, UnsettledLog
 from notifier.template_examples import check_templates
+from notifier.unsettled import WatchUnsettled
 from notifier.wiring import Surroundings, default_sender, further_senders, send_all, watch_accounts
 from shared.policy import DEFAULT_SENDER
 from shared.policy_file import load_policy
@@ -57,6 +59,9 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
                 sender.wake()
 
         templates = watch_accounts(parts, around, SqlTemplateBook(engine), wake, TemplateLog(figures))
+        unsettled = WatchUnsettled(
+            SqlUnsettledBook(engine), policy, clock=core.clock, wake=wake, log=UnsettledLog(figures)
+        )
         ledger = SqlLedger(engine, parts[0].pace, persons=persons)
         intake = Intake(ledger, policy, clock=core.clock, wake=wake, count=figures.count_decision)
         router = build_router(
@@ -81,6 +86,7 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
                 **{f"sender{suffix(name)}": sender.run for name, sender in senders.items()},
                 **{f"look-up{suffix(name)}": looker.run for name, looker in lookers.items()},
                 "templates": templates.run,
+                "unsettled": unsettled.run,
                 "retention": retention.run,
                 "plans": plans.run,
             },

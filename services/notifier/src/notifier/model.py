@@ -25,6 +25,8 @@ ERASED = "erased"
 """Stands in the ledger where a person was."""
 REJECTED = "rejected"
 """Why a message is cancelled that a person refused: it is not planned again."""
+CLOSED_BY_PERSON = "closed_by_person"
+"""Why a message failed that a person gave up."""
 WEEK = timedelta(days=7)
 MONTH = timedelta(days=31)
 """What a cap looks back on: as long as the longest month, so that none holds more."""
@@ -123,7 +125,8 @@ class Intent:
 
     @property
     def left(self) -> bool:
-        return self.state in LEFT
+        """Whether it has left or may have: also what a person gave up without knowing its end."""
+        return self.state in LEFT or (self.state is MessageState.FAILED and self.reason == CLOSED_BY_PERSON)
 
     @property
     def revivable(self) -> bool:

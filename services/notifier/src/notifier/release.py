@@ -23,6 +23,7 @@ def main() -> None:
     which = Which(options.tenant, options.invoice, options.contact)
 
     async def let_go(engine: AsyncEngine) -> str:
+        await command.must_be_known(engine, options.tenant)
         if not (options.list or options.json):
             return f"{await approvals.let_go(engine, which, options.by, utc_now())} released"
         waiting = await answers.held(engine, options.tenant)

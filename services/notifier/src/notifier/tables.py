@@ -9,6 +9,9 @@ metadata = sa.MetaData()
 NO_STAGE = -32768
 """Stands for "no stage" in keys, because SQL holds two NULLs for different."""
 
+TRIED_AGAIN = sa.text("(tries > 1 OR resent_at IS NOT NULL)")
+"""Of an intent: what alone may have arrived more than once. Literal, so that the index over it is used."""
+
 tenants = sa.Table(
     "tenants",
     metadata,
@@ -74,6 +77,7 @@ intents = sa.Table(
         postgresql_where=sa.text("gathers"),
         sqlite_where=sa.text("gathers = 1"),
     ),
+    sa.Index("intents_tried_again", "intent_id", sqlite_where=TRIED_AGAIN, postgresql_where=TRIED_AGAIN),
 )
 """``gathers`` marks a reminder that is to leave with others of its contact; ``statement`` is the attempt in which it
 did last, ``statement_of`` how many they were."""

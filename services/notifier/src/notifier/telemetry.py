@@ -1,6 +1,7 @@
 """What the notifier says about its work: log lines and figures, with ids and reasons only."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -39,6 +40,16 @@ class Figures:
             "duebell_notifier_sender_stops", "Times the sender stopped for an account fault", registry=registry
         )
 
+        self.unknown = Gauge("duebell_notifier_messages_unknown", "Messages nobody knows the end of", registry=registry)
+        self.unknown_age = Gauge(
+            "duebell_notifier_messages_unknown_oldest_seconds", "Age of the oldest of them", registry=registry
+        )
+        self.doubled = Gauge(
+            "duebell_notifier_messages_doubled", "Messages that arrived more than once, ever", registry=registry
+        )
+        self.resent = Counter(
+            "duebell_notifier_messages_resent", "First alerts sent once more without an end", registry=registry
+        )
         self.templates_lost = Counter(
             "duebell_notifier_templates_lost", "Times a template became unusable, by why", ["reason"], registry=registry
         )
@@ -157,6 +168,26 @@ class TemplateLog:
         self._figures.templates_lost.labels(why_not).inc()
         remedy = "its messages wait; see WhatsApp Manager and make templates-status"
         _log.error("template.unusable", template=name, language=language, reason=why_not, remedy=remedy)
+
+
+class UnsettledLog:
+    """Figures and log lines about messages whose end nobody knows; a double is told of once."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self._doubled: int | None = None
+
+    def standing(self, messages: int, oldest: timedelta, doubled: int) -> None:
+        self._figures.unknown.set(messages)
+        self._figures.unknown_age.set(oldest.total_seconds())
+        self._figures.doubled.set(doubled)
+        if self._doubled is not None and doubled > self._doubled:
+            _log.error("messages.doubled", more=doubled - self._doubled, ever=doubled)
+        self._doubled = doubled
+
+    def resent(self, intent_id: str, tenant_id: str) -> None:
+        self._figures.resent.inc()
+        _log.warning("message.resent", intent_id=intent_id, tenant_id=tenant_id)
 
 
 class HaltWatch:

@@ -12,13 +12,14 @@ from notifier.adapters.breakers import close_by_status, trip
 from notifier.adapters.erased import are_erased
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish, user
 from notifier.adapters.sql import find_intents, intents_of, upsert
+from notifier.catalogue import LINK_SUFFIX
 from notifier.lesson_ports import StatusNews, Wish
 from notifier.model import ERASED, Intent
 from notifier.persons import EVERYWHERE, Persons
 from notifier.provider_errors import handling, is_held
 from notifier.statuses import merged
 from notifier.tables import attempts, early_statuses, intents
-from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON
+from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON, ErrorClass
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.runtime.database import for_reading
 
@@ -29,6 +30,14 @@ _NOT_YET_THERE = frozenset({MessageState.ACCEPTED, MessageState.SENT})
 def _pause(news: StatusNews) -> timedelta:
     breaker = handling(news.error_code, news.provider).breaker if news.error_code is not None else None
     return breaker.probe_after if breaker else ACCOUNT_PAUSE
+
+
+def _has_another_form(attempt: sa.Row[Any], news: StatusNews) -> bool:
+    """Whether the message was refused for its form with a link alone, and may leave in the one without."""
+    if news.error_code is None:
+        return False
+    of_template = handling(news.error_code, news.provider).error_class is ErrorClass.TEMPLATE
+    return of_template and attempt.template.endswith(LINK_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +131,8 @@ class SqlLessons:
                 reason = news.reason
                 if is_held(news.error_code, news.provider):
                     state = MessageState.PLANNED
-                    values = {"due_at": now + _pause(news), "tries": max(intent.tries - 1, 0)}
+                    waits = timedelta(0) if _has_another_form(attempt, news) else _pause(news)
+                    values = {"due_at": now + waits, "tries": max(intent.tries - 1, 0)}
             moved = await db.execute(
                 sa.update(intents)
                 .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)

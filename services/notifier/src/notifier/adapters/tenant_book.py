@@ -1,7 +1,7 @@
 """One organisation's part of the ledger inside one transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +24,8 @@ from notifier.persons import Persons
 from notifier.ports import Attempt, Pace, Sibling, Turn, Wave
 from notifier.tables import intents, tenants
 from shared.contracts.messages import MessageKind, MessageState
+
+_NEXT = timedelta(microseconds=1)
 
 
 class SqlTenantBook:
@@ -174,6 +176,8 @@ class SqlTenantBook:
         await hold_off(self._db, intents, until)
 
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime, others: Sequence[Intent] = ()) -> bool:
+        # Of two attempts the later one is later, whatever became of the clock.
+        now = max([now, *(each.claimed_at + _NEXT for each in (intent, *others) if each.claimed_at is not None)])
         values = {
             "state": MessageState.SENDING.value,
             "reason": None,
