@@ -30,7 +30,7 @@ NAME = "Asha Traders"
 
 
 def knows_the_erased(notifier: World) -> World:
-    notifier.ledger = SqlLedger(notifier.engine, UNHURRIED, KEY)
+    notifier.ledger = SqlLedger(notifier.engine, UNHURRIED, persons=KEY)
     notifier.sender = notifier.another_sender()
     notifier.learn = Learn(SqlLessons(notifier.engine, KEY), clock=notifier.clock, stopped=notifier.stops.append)
     return notifier

@@ -12,8 +12,8 @@ import pytest
 
 from notifier import orders
 from notifier.adapters.whatsapp import WhatsAppProvider
-from notifier.app import DEADLINE_SECONDS
 from notifier.halts import START_WITHIN
+from notifier.wiring import DEADLINE_SECONDS
 from proof.figures import report
 from sandbox.client import Sandbox
 from shared.runtime.clock import utc_now

@@ -13,10 +13,11 @@ from notifier.answers import why
 from notifier.catalogue import load_catalogue
 from notifier.halts import CLAIM_SPACING
 from notifier.ports import Outcome, Rejected, TemplateMessage
+from notifier.provider_errors import handling, remedy_of
 from notifier.telemetry import Figures, TemplateLog
 from notifier.template_examples import needed_by
 from notifier.template_watch import ASK_EVERY, WatchTemplates
-from notifier.whatsapp_errors import Scope, handling, remedy_of
+from notifier.whatsapp_errors import Scope
 from shared.contracts.whatsapp import WhatsAppTemplateChangedV1
 from shared.policy import Policy
 from support.account import ACCOUNT, Account, business_account

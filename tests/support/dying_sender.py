@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from notifier import sender
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.whatsapp import WhatsAppProvider
-from notifier.app import DEADLINE_SECONDS, new_reference
+from notifier.app import new_reference
 from notifier.catalogue import Catalogue, load_catalogue
 from notifier.halts import CLAIM_SPACING
 from notifier.judge import contact_moment
@@ -29,6 +29,7 @@ from notifier.model import Snapshot
 from notifier.rendering import render
 from notifier.sender import Sender
 from notifier.telemetry import Figures, SenderLog
+from notifier.wiring import DEADLINE_SECONDS
 from shared.contracts import Event
 from shared.contracts.messages import MessageChangedV1, MessageKind
 from shared.runtime.clock import utc_now

@@ -37,10 +37,15 @@ async def test_the_plan_of_a_week_is_what_leaves_when_nothing_happens(number: in
     await week.go_on(WEEK)
     assert said.scans
     foretold = Counter((item.snapshot.invoice.invoice_id, item.kind.value, item.stage) for item in said.coming)
-    assert foretold == Counter((post.account.invoice_id, post.kind, post.stage) for post in week.posts)
+    told = [
+        (account.invoice_id, stage, post)
+        for post in week.posts
+        for account, stage in zip(post.accounts, post.stages, strict=True)
+    ]
+    assert foretold == Counter((invoice_id, post.kind, stage) for invoice_id, stage, post in told)
     at = {(item.snapshot.invoice.invoice_id, item.stage): item.at for item in said.coming}
     assert all(
-        timedelta(0) <= post.at - at[post.account.invoice_id, post.stage] < timedelta(minutes=2) for post in week.posts
+        timedelta(0) <= post.at - at[invoice_id, stage] < timedelta(minutes=2) for invoice_id, stage, post in told
     )
 
 
