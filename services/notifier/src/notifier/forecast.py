@@ -56,7 +56,7 @@ class _Play:
         self._rules = rules
         self._now = now
         self._until = until
-        self._book = ForecastBook(facts)
+        self._book = ForecastBook(facts, rules)
         self._snapshots = {item.invoice.invoice_id: item for item in sorted(facts.snapshots, key=_by_id)}
         self._zone = max(facts.snapshots, key=lambda item: item.read_at).organisation.time_zone
         self._turns = count()

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from notifier.gathering import gathers
 from notifier.halts import Halts
 from notifier.model import MONTH, WEEK, Decision, History, Intent, Snapshot, Tenant, Verdict
 from shared.contracts.messages import MessageKind, MessageState
+from shared.policy import TenantPolicy
 
 Key = tuple[str, MessageKind, int | None]
 
@@ -35,7 +37,8 @@ class Facts:
 class ForecastBook:
     """Answers what :class:`notifier.ports.TenantBook` would, were the forecast so far what had happened."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, rules: TenantPolicy) -> None:
+        self._rules = rules
         self._tenant = facts.tenant
         self._opted_out = facts.opted_out
         self._phones = dict(facts.phones)
@@ -113,7 +116,13 @@ class ForecastBook:
 
     def left(self, key: Key, phone: str | None, at: datetime) -> Intent:
         """The message was claimed, to ``phone``."""
-        intent = self.change(key, state=MessageState.DELIVERED, claimed_at=at, reason=None)
+        intent = self.change(
+            key,
+            state=MessageState.DELIVERED,
+            claimed_at=at,
+            reason=None,
+            statement=self._statement(self._intents[key], at),
+        )
         self._put(intent, phone)
         if not intent.released:
             self._departures.append(at)
@@ -125,16 +134,27 @@ class ForecastBook:
         keys = set(self._of_person.get(contact.contact_id, ()))
         if contact.phone is not None:
             keys |= self._of_person.get(contact.phone, set())
-        moments = []
+        messages: dict[object, datetime] = {}
+        gathered = []
+        own_message = self._statement(leaving, now) if leaving else None
         for intent in map(self._intents.__getitem__, keys):
             if not self._is_of(intent, snapshot):
                 continue
             if intent.left:
-                other = leaving is None or intent.intent_id != leaving.intent_id
+                other = leaving is None or (
+                    intent.intent_id != leaving.intent_id and (own_message is None or intent.statement != own_message)
+                )
                 if other and intent.claimed_at is not None and intent.claimed_at > now - MONTH:
-                    moments.append(intent.claimed_at)
+                    messages[intent.statement or intent.intent_id] = intent.claimed_at
             elif leaving is None and intent.state is MessageState.PLANNED and intent.invoice_id != invoice_id:
-                moments.append(intent.claimed_at or now)
+                if not self._gathers(intent):
+                    messages[intent.intent_id] = intent.claimed_at or now
+                    continue
+                person = (intent.contact_id, self._phones.get(intent.intent_id))
+                messages[person] = now
+                if person == (contact.contact_id, contact.phone):
+                    gathered.append(intent.due_at)
+        moments = messages.values()
         own = sorted(map(self._intents.__getitem__, self._of_invoice.get(invoice_id, ())), key=lambda item: item.due_at)
         return History(
             tenant=self._tenant,
@@ -143,7 +163,15 @@ class ForecastBook:
             opted_out=contact.phone in self._opted_out,
             reminders_this_week=sum(moment > now - WEEK for moment in moments),
             reminders_this_month=len(moments),
+            gathers_until=min(gathered, default=None),
         )
+
+    def _gathers(self, intent: Intent) -> bool:
+        return gathers(self._rules, intent.kind, intent.stage)
+
+    def _statement(self, intent: Intent, at: datetime) -> str | None:
+        """What leaves for one contact at one moment is one message."""
+        return f"{intent.contact_id} {at.isoformat()}" if self._gathers(intent) else None
 
     def _is_of(self, intent: Intent, snapshot: Snapshot) -> bool:
         """Whether a cap counts the intent for this person; its number may be another than when it was planned."""
