@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
+from notifier.adapters.unsettled_book import SqlUnsettledBook
 from notifier.catalogue import load_catalogue
 from notifier.connections import NoteConnection
 from notifier.intake import Intake
@@ -22,7 +23,8 @@ from notifier.learn import Learn
 from notifier.ports import Accepted, Outcome, Pace, TemplateMessage
 from notifier.sender import Sender
 from notifier.tables import intents
-from notifier.telemetry import Figures, SenderLog
+from notifier.telemetry import Figures, SenderLog, UnsettledLog
+from notifier.unsettled import WatchUnsettled
 from shared.contracts import Event
 from shared.contracts.invoices import CauseKind, InvoiceEnrichedV1
 from shared.contracts.messages import MessageChangedV1
@@ -50,6 +52,12 @@ ALWAYS = Policy.model_validate(
     }
 )
 """The same at any hour."""
+
+_WIDE = ALWAYS.defaults.brake.model_copy(
+    update={"usual_floor": 100_000, "per_tenant_per_hour": 100_000, "per_installation_per_hour": 100_000}
+)
+UNBRAKED = ALWAYS.model_copy(update={"defaults": ALWAYS.defaults.model_copy(update={"brake": _WIDE})})
+"""The same for waves of any size."""
 
 UNHURRIED = Pace(per_second=1_000_000)
 """A number without a pace of its own, so that a clock that stands still lets everything go."""
@@ -112,6 +120,10 @@ class World:
         self.sender = self.another_sender()
         self.learn = Learn(SqlLessons(engine), clock=self.clock, stopped=self.stops.append)
         self.connection = NoteConnection(self.ledger, clock=self.clock, wake=_nothing)
+        self.figures = Figures(CollectorRegistry())
+        self.unsettled = WatchUnsettled(
+            SqlUnsettledBook(engine), policy, clock=self.clock, wake=_nothing, log=UnsettledLog(self.figures)
+        )
 
     def another_sender(self, clock: Callable[[], datetime] | None = None) -> Sender:
         return Sender(
@@ -146,6 +158,10 @@ class World:
 
     async def states(self) -> list[str]:
         return [row.state for row in await self.rows()]
+
+    async def states_of(self, state: str) -> int:
+        """How many messages are in it."""
+        return (await self.states()).count(state)
 
     async def intent(self) -> sa.Row[Any]:
         (row,) = await self.rows()

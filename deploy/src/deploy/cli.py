@@ -12,6 +12,7 @@ import typer
 
 from deploy.commands import asked_of_service, run_as_administrator, run_in_service, show_logs
 from deploy.environment import given_variables
+from deploy.erasure import erase_everywhere
 from deploy.errors import StackError
 from deploy.paths import ROOT
 from deploy.scale import parse_scale
@@ -33,7 +34,7 @@ def create_cli() -> typer.Typer:
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, disconnect, rotate_keys]
     plain += [invoice_pdf, dlq_list, dlq_replay, templates_push]
     forwarding: list[Callable[..., None]] = [connections, revoke, budget, schedule, why, release, resolve]
-    forwarding += [pause, resume, stops, templates_status, demo]
+    forwarding += [pause, resume, stops, templates_status, demo, plan, erase, reject]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -160,9 +161,29 @@ def why(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None
     _in_service(folder, "notifier", "notifier.why", [tenant, *context.args])
 
 
+def plan(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """Who would be messaged when in the next seven days, and why others not; --json for machines."""
+    _in_service(folder, "notifier", "notifier.plan", [tenant, *context.args])
+
+
+def erase(
+    context: typer.Context,
+    contact: Annotated[str, typer.Argument(help="Xero's id of the contact, or a number such as +919876543210.")],
+    folder: Folder = FOLDER,
+) -> None:
+    """Take a person's number and name out of everything; --yes does it, --tenant only in one organisation."""
+    with _complaints():
+        erase_everywhere(Stack(folder), contact, context.args, typer.echo)
+
+
 def release(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
-    """Let held messages of an organisation go."""
+    """Let held messages of an organisation go; --list shows them, --invoice and --contact let go some."""
     _in_service(folder, "notifier", "notifier.release", [tenant, *context.args])
+
+
+def reject(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """Refuse held messages for good: --invoice, --contact or --all."""
+    _in_service(folder, "notifier", "notifier.reject", [tenant, *context.args])
 
 
 def resolve(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:

@@ -69,9 +69,11 @@ class Intake:
         before = await book.snapshot(event.invoice.invoice_id)
         # A late event still says why the invoice was read; what the invoice is, the newest reading says.
         snapshot = Snapshot.of(event).after(before)
+        history = await book.history(snapshot, now)
+        if history.erased:
+            snapshot = snapshot.without_person()
         if snapshot != before:
             await book.save_snapshot(snapshot)
-        history = await book.history(snapshot, now)
         decisions = decide(before, snapshot, event.cause, self._policy.for_tenant(event.tenant_id), now, history)
         changes = [
             change

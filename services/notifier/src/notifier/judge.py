@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 
 from notifier.contact_hours import public_holidays, recipient_country, recipient_zones, shared_contact_moment
-from notifier.model import History, Intent, Snapshot
+from notifier.model import ERASED, History, Intent, Snapshot
 from notifier.stages import local_date, zone_of
 from shared.contracts.invoices import Contact, Invoice
 from shared.contracts.messages import MessageKind
@@ -29,6 +29,8 @@ def why_not_owed(invoice: Invoice) -> str | None:
 
 
 def why_not_reachable(contact: Contact, rules: TenantPolicy, *, opted_out: bool) -> str | None:
+    if contact.contact_id == ERASED:
+        return "erased"
     if contact.status != "ACTIVE":
         return "contact_not_active"
     if excluded := why_excluded(contact, rules):

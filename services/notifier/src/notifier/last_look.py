@@ -139,6 +139,8 @@ class LookLast:
             return LastLook()
         rules = self._policy.for_tenant(due.tenant_id)
         history = await book.history(snapshot, now, leaving=intent)
+        if history.erased:
+            snapshot = snapshot.without_person()
         decision = still_wanted(intent, snapshot, rules, now, history)
         if decision.verdict is not Verdict.SEND:
             return LastLook(changes=await put_aside(book, intent, snapshot, decision, now))

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from notifier.halts import CHECKED_WITHIN
 from notifier.last_look import Claimed, LookLast
 from notifier.link_requests import LinkRequests
+from notifier.links import refused_with_link
 from notifier.looks import Look
 from notifier.ports import Due, Ledger, Outcome, Rejected, SendsMessages
 from notifier.telemetry import HaltWatch, SenderLog
@@ -181,7 +182,9 @@ class Sender:
         now = self._clock()
         attempt = claimed.attempt
         self._log.attempted(attempt.intent_id, outcome)
-        if isinstance(outcome, Rejected):
+        if isinstance(outcome, Rejected) and (refused := refused_with_link(outcome, attempt.template)):
+            changes = await self._ledger.settle(attempt, refused, now, retry_at=now, burns=False)
+        elif isinstance(outcome, Rejected):
             retry_at, burns = next_try(outcome, claimed.tries, now)
             changes = await self._ledger.settle(attempt, outcome, now, retry_at=retry_at, burns=burns)
         else:

@@ -68,7 +68,7 @@ def _breakers(standing: Standing) -> Iterator[str]:
 def _waiting(standing: Standing) -> Iterator[str]:
     for item in standing.waiting:
         reason = f" ({item.reason})" if item.reason else ""
-        yield f"{item.messages} {item.state}{reason} of {item.tenant_id}"
+        yield f"{item.messages} {item.state}{reason} of {item.tenant_id}, the oldest since {_at(item.oldest_at)}"
         yield f"        do: {_RELEASED_BY[item.state]} TENANT={item.tenant_id}"
 
 

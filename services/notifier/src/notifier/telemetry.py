@@ -1,6 +1,7 @@
 """What the notifier says about its work: log lines and figures, with ids and reasons only."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -8,6 +9,7 @@ from notifier.halts import Halts, OpenBreaker, Switch
 from notifier.model import Decision
 from notifier.ports import Accepted, Outcome, Rejected
 from notifier.provider_errors import is_listed
+from notifier.reconciliation import Comparison
 from notifier.whatsapp_errors import ErrorClass
 from shared.contracts.messages import MessageChangedV1
 from shared.telemetry.logging import get_logger
@@ -38,9 +40,35 @@ class Figures:
             "duebell_notifier_sender_stops", "Times the sender stopped for an account fault", registry=registry
         )
 
+        self.unknown = Gauge("duebell_notifier_messages_unknown", "Messages nobody knows the end of", registry=registry)
+        self.unknown_age = Gauge(
+            "duebell_notifier_messages_unknown_oldest_seconds", "Age of the oldest of them", registry=registry
+        )
+        self.doubled = Gauge(
+            "duebell_notifier_messages_doubled", "Messages that arrived more than once, ever", registry=registry
+        )
+        self.resent = Counter(
+            "duebell_notifier_messages_resent", "First alerts sent once more without an end", registry=registry
+        )
         self.templates_lost = Counter(
             "duebell_notifier_templates_lost", "Times a template became unusable, by why", ["reason"], registry=registry
         )
+
+        self.removed = Counter(
+            "duebell_notifier_removed", "Rows whose time was over, by what they were", ["what"], registry=registry
+        )
+
+        self.foretold = Counter(
+            "duebell_notifier_foretold", "Messages of a day's plan by what came of it", ["outcome"], registry=registry
+        )
+
+    def count_comparison(self, comparison: Comparison) -> None:
+        self.foretold.labels("as_foretold").inc(comparison.as_foretold)
+        self.foretold.labels("explained").inc(len(comparison.differences) - comparison.unexplained)
+        self.foretold.labels("unexplained").inc(comparison.unexplained)
+
+    def count_removed(self, what: str, rows: int) -> None:
+        self.removed.labels(what).inc(rows)
 
     def count_decision(self, decision: Decision) -> None:
         self.decisions.labels(decision.verdict.value, decision.rule).inc()
@@ -140,6 +168,26 @@ class TemplateLog:
         self._figures.templates_lost.labels(why_not).inc()
         remedy = "its messages wait; see WhatsApp Manager and make templates-status"
         _log.error("template.unusable", template=name, language=language, reason=why_not, remedy=remedy)
+
+
+class UnsettledLog:
+    """Figures and log lines about messages whose end nobody knows; a double is told of once."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self._doubled: int | None = None
+
+    def standing(self, messages: int, oldest: timedelta, doubled: int) -> None:
+        self._figures.unknown.set(messages)
+        self._figures.unknown_age.set(oldest.total_seconds())
+        self._figures.doubled.set(doubled)
+        if self._doubled is not None and doubled > self._doubled:
+            _log.error("messages.doubled", more=doubled - self._doubled, ever=doubled)
+        self._doubled = doubled
+
+    def resent(self, intent_id: str, tenant_id: str) -> None:
+        self._figures.resent.inc()
+        _log.warning("message.resent", intent_id=intent_id, tenant_id=tenant_id)
 
 
 class HaltWatch:

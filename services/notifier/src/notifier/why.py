@@ -57,7 +57,7 @@ def message_name(kind: str, stage: int | None) -> str:
 
 
 def _state(item: answers.Answer) -> str:
-    state = item.state or "-"
+    state = (item.state or "-") + (f", {item.copies} copies" if item.copies > 1 else "")
     if item.statement_of:
         state = f"{state}, in a statement of {item.statement_of}"
     if item.state == MessageState.PLANNED and item.due_at:

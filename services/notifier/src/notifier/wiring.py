@@ -15,6 +15,7 @@ from notifier.adapters.whatsapp_templates import WhatsAppTemplates
 from notifier.catalogue import Catalogue
 from notifier.last_look import LookLast
 from notifier.look_up import LookUp
+from notifier.persons import Persons
 from notifier.ports import Pace
 from notifier.provider_errors import META, TWILIO
 from notifier.providers import Provider
@@ -59,6 +60,7 @@ class Surroundings:
     core: Core
     log: SenderLog
     new_reference: Callable[[], str]
+    persons: Persons | None = None
 
 
 def default_sender(settings: NotifierSettings) -> Part:
@@ -136,7 +138,7 @@ def send_all(parts: Sequence[Part], around: Surroundings) -> tuple[Mapping[str, 
     names = frozenset(part.name for part in parts)
     senders, lookers = {}, {}
     for part in parts:
-        ledger = SqlLedger(around.engine, part.pace, share_of(part.name, around.policy, names))
+        ledger = SqlLedger(around.engine, part.pace, share_of(part.name, around.policy, names), around.persons)
         look_last = LookLast(
             ledger,
             around.policy,

@@ -16,7 +16,7 @@ class MessageKind(StrEnum):
 class MessageState(StrEnum):
     """Forward: planned → held or sending → accepted → sent → delivered → read; or one of the ends.
 
-    The one way back is to planned: after a fault of the WhatsApp account, or when a person resends what is unknown.
+    The one way back is to planned: after a fault of the WhatsApp account, or when what is unknown is to be sent again.
     """
 
     PLANNED = "planned"

@@ -18,9 +18,11 @@ from notifier.adapters.queue import due
 from notifier.adapters.sql import in_order, intents_of, to_intent, upsert
 from notifier.adapters.switches import HaltsInside, halts
 from notifier.adapters.tenant_book import SqlTenantBook
+from notifier.catalogue import LINK_SUFFIX
 from notifier.halts import Halts, template_of
 from notifier.lesson_ports import StatusNews, Wish
 from notifier.model import Intent
+from notifier.persons import Persons
 from notifier.ports import Accepted, Attempt, Due, Outcome, Pace, Rejected, TenantBook
 from notifier.senders import EVERYTHING_DUE, Share
 from notifier.statuses import merged
@@ -48,17 +50,27 @@ class _Answer:
 class SqlLedger:
     """See :class:`notifier.ports.Ledger`."""
 
-    def __init__(self, engine: AsyncEngine, pace: Pace | None = None, share: Share = EVERYTHING_DUE) -> None:
-        """As the sender of ``pace`` sees it: only its ``share`` of what is due is given to it."""
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        pace: Pace | None = None,
+        share: Share = EVERYTHING_DUE,
+        persons: Persons | None = None,
+    ) -> None:
+        """As the sender of ``pace`` sees it: only its ``share`` of what is due is given to it.
+
+        ``persons`` knows the erased again; without it there can be none.
+        """
         self._engine = engine
         self._share = share
         self._reading = for_reading(engine)
         self._pace = pace or Pace()
+        self._persons = persons
         # SQLite has one writer: who waits for it here waits for its end, who waits inside it sleeps and looks again.
         self._writer: AbstractAsyncContextManager[None] = (
             asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         )
-        self._lessons = SqlLessons(engine)
+        self._lessons = SqlLessons(engine, persons)
         self._settle = GroupCommit(self._settle_all, most=AT_ONCE)
 
     @asynccontextmanager
@@ -76,7 +88,10 @@ class SqlLedger:
                 await db.execute(seen.on_conflict_do_nothing(index_elements=["tenant_id"]))
                 rows |= await _locked(db, [tenant_id])
             standing = HaltsInside(db)
-            yield {tenant_id: SqlTenantBook(db, row, self._pace, standing) for tenant_id, row in rows.items()}
+            yield {
+                tenant_id: SqlTenantBook(db, row, self._pace, standing, self._persons)
+                for tenant_id, row in rows.items()
+            }
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         async with self._reading.connect() as db:
@@ -118,7 +133,7 @@ class SqlLedger:
     async def _settle_one(
         self, db: AsyncConnection, answer: _Answer, probes: Collection[str | None]
     ) -> Sequence[MessageChangedV1]:
-        failed = await self._record_outcome(db, answer.attempt, answer.outcome, answer.now)
+        ended = await self._record_outcome(db, answer.attempt, answer.outcome, answer.now)
         if answer.attempt.reference in probes:
             await end_probe(db, answer.attempt.reference, answer.outcome, answer.now)
         changes: list[MessageChangedV1] = []
@@ -126,13 +141,19 @@ class SqlLedger:
             said = Wish(answer.attempt.phone, None, None, opted_out=True, said_at=answer.now)
             stopped = await record_wish(db, said, answer.now)
             changes = [intent.changed(MessageState.CANCELLED, OPTED_OUT, answer.now) for intent in stopped]
-        if failed and isinstance(answer.outcome, Accepted):
+        if ended.failed_at is not None and isinstance(answer.outcome, Accepted):
+            # A status has said already that it failed: then being accepted is old news.
             return changes
-        found = [await self._conclude(db, answer, intent) for intent in await intents_of(db, answer.attempt)]
+        found = [
+            await self._conclude(db, answer, intent, ended.started_at)
+            for intent in await intents_of(db, answer.attempt)
+        ]
         return [*(change for change in found if change is not None), *changes]
 
-    async def _record_outcome(self, db: AsyncConnection, attempt: Attempt, outcome: Outcome, now: datetime) -> bool:
-        """Whether a status has said already that it failed: then being accepted is old news."""
+    async def _record_outcome(
+        self, db: AsyncConnection, attempt: Attempt, outcome: Outcome, now: datetime
+    ) -> sa.Row[Any]:
+        """The attempt's row, ended."""
         values: dict[str, Any] = {"ended_at": now, "outcome": type(outcome).__name__.lower()}
         if isinstance(outcome, Accepted):
             values["provider_message_id"] = outcome.provider_message_id
@@ -144,17 +165,23 @@ class SqlLedger:
                 "error_class": outcome.handling.error_class.value,
                 "details": outcome.details,
             }
-        row = (await db.execute(prepared.end_attempt(), {"the_attempt": attempt.reference, **values})).one()
+        ended = prepared.end_attempt(tuple(values))
+        row: sa.Row[Any] = (await db.execute(ended, prepared.to_end(attempt.reference, values))).one()
         if isinstance(outcome, Rejected) and outcome.handling.breaker is not None:
             await trip(db, row, outcome.handling.breaker, outcome.reason, now)
-        if "whatsapp_phone" in values:
-            await inherit_wish(db, attempt.phone, [values["whatsapp_phone"]])
-        return row.failed_at is not None
+        if row.whatsapp_phone is not None and isinstance(outcome, Accepted) and outcome.whatsapp_phone:
+            await inherit_wish(db, attempt.phone, [row.whatsapp_phone])
+        return row
 
-    async def _conclude(self, db: AsyncConnection, answer: _Answer, intent: Intent) -> MessageChangedV1 | None:
+    async def _conclude(
+        self, db: AsyncConnection, answer: _Answer, intent: Intent, began_at: datetime
+    ) -> MessageChangedV1 | None:
         attempt, outcome, now = answer.attempt, answer.outcome, answer.now
         reason = None if isinstance(outcome, Accepted) else outcome.reason
         values: dict[str, Any] = {}
+        if not isinstance(outcome, Accepted) and intent.claimed_at != began_at:
+            # Its sender was away so long that it was sent again: what became of the later attempt counts.
+            return None
         if isinstance(outcome, Rejected):
             if intent.state not in {MessageState.SENDING, MessageState.UNKNOWN}:
                 return None
@@ -162,7 +189,8 @@ class SqlLedger:
             tries = intent.tries if answer.burns else intent.tries - 1
             values = {"due_at": answer.retry_at or intent.due_at, "tries": tries}
             breaker = outcome.handling.breaker
-            if breaker is not None and breaker.scope is Scope.TEMPLATE:
+            # Nobody waits for a form with a link: the message has another to leave in.
+            if breaker and breaker.scope is Scope.TEMPLATE and not attempt.template.endswith(LINK_SUFFIX):
                 values["waits_for"] = f"{breaker.scope.value}:{template_of(attempt.template, self._pace.sender)}"
         else:
             told = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN
@@ -174,7 +202,7 @@ class SqlLedger:
         moved = await db.execute(prepared.change(), {**as_known, **news})
         if moved.rowcount == 0:  # a status overtook the answer between the reading and the writing
             found = (await db.execute(prepared.intent_of(), {"the_intent": intent.intent_id})).one()
-            return await self._conclude(db, answer, to_intent(found))
+            return await self._conclude(db, answer, to_intent(found), began_at)
         return None if state is MessageState.PLANNED else intent.changed(state, reason, now)
 
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:

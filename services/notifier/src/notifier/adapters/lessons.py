@@ -9,14 +9,17 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.breakers import close_by_status, trip
+from notifier.adapters.erased import are_erased
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish, user
 from notifier.adapters.sql import find_intents, intents_of, upsert
+from notifier.catalogue import LINK_SUFFIX
 from notifier.lesson_ports import StatusNews, Wish
-from notifier.model import Intent
+from notifier.model import ERASED, Intent
+from notifier.persons import EVERYWHERE, Persons
 from notifier.provider_errors import handling, is_held
 from notifier.statuses import merged
 from notifier.tables import attempts, early_statuses, intents
-from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON
+from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON, ErrorClass
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.runtime.database import for_reading
 
@@ -29,6 +32,14 @@ def _pause(news: StatusNews) -> timedelta:
     return breaker.probe_after if breaker else ACCOUNT_PAUSE
 
 
+def _has_another_form(attempt: sa.Row[Any], news: StatusNews) -> bool:
+    """Whether the message was refused for its form with a link alone, and may leave in the one without."""
+    if news.error_code is None:
+        return False
+    of_template = handling(news.error_code, news.provider).error_class is ErrorClass.TEMPLATE
+    return of_template and attempt.template.endswith(LINK_SUFFIX)
+
+
 @dataclass(frozen=True, slots=True)
 class EarlyStatus:
     state: MessageState
@@ -38,8 +49,9 @@ class EarlyStatus:
 class SqlLessons:
     """See :class:`notifier.ports.Lessons`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, persons: Persons | None = None) -> None:
         self._engine = engine
+        self._persons = persons
         self._reading = for_reading(engine)
 
     async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
@@ -66,6 +78,8 @@ class SqlLessons:
         return None
 
     async def _keep_early(self, db: AsyncConnection, news: StatusNews, now: datetime) -> None:
+        if await self._are_erased(db, news.whatsapp_phone, news.person_user_id):
+            return  # WhatsApp's id of a message tells the number
         await db.execute(sa.delete(early_statuses).where(early_statuses.c.received_at < now - _KEEP_EARLY))
         insert = upsert(db, early_statuses).values(
             provider_message_id=news.provider_message_id,
@@ -117,7 +131,8 @@ class SqlLessons:
                 reason = news.reason
                 if is_held(news.error_code, news.provider):
                     state = MessageState.PLANNED
-                    values = {"due_at": now + _pause(news), "tries": max(intent.tries - 1, 0)}
+                    waits = timedelta(0) if _has_another_form(attempt, news) else _pause(news)
+                    values = {"due_at": now + waits, "tries": max(intent.tries - 1, 0)}
             moved = await db.execute(
                 sa.update(intents)
                 .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
@@ -154,8 +169,13 @@ class SqlLessons:
         claimed_at = await db.scalar(sa.select(intents.c.claimed_at).where(intents.c.intent_id == intent.intent_id))
         return bool(claimed_at == attempt.started_at)
 
+    async def _are_erased(self, db: AsyncConnection, *names: str | None) -> bool:
+        return self._persons is not None and await are_erased(db, self._persons.names(EVERYWHERE, *names))
+
     async def _note_person(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews) -> None:
         values: dict[str, str] = {}
+        if attempt.phone == ERASED:
+            return
         if attempt.provider_message_id is None:
             values["provider_message_id"] = news.provider_message_id
         names = []
@@ -166,11 +186,15 @@ class SqlLessons:
             values["whatsapp_phone"] = news.whatsapp_phone
             names.append(news.whatsapp_phone)
         if values:
-            await db.execute(sa.update(attempts).where(attempts.c.reference == attempt.reference).values(values))
+            ours = sa.and_(attempts.c.reference == attempt.reference, attempts.c.phone != ERASED)
+            if not (await db.execute(sa.update(attempts).where(ours).values(values))).rowcount:
+                return
         if names:
             await inherit_wish(db, attempt.phone, names)
 
     async def wish(self, wish: Wish, now: datetime) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
+            if await self._are_erased(db, wish.phone, wish.user_id):
+                return []
             cancelled = await record_wish(db, wish, now)
         return [intent.changed(MessageState.CANCELLED, OPTED_OUT, now) for intent in cancelled]

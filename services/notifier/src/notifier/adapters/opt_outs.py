@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.sql import in_order, to_intent, to_stage, upsert
 from notifier.lesson_ports import Wish
-from notifier.model import PENDING, Intent
+from notifier.model import ERASED, PENDING, Intent
 from notifier.tables import attempts, decisions, intents, opt_outs
 from shared.contracts.messages import MessageState
 
@@ -64,7 +64,7 @@ async def _phones(db: AsyncConnection, wish: Wish) -> list[str]:
         if value:
             found = await db.execute(sa.select(attempts.c.phone).where(column == value).distinct())
             phones |= {phone for (phone,) in found}
-    return sorted(phones)
+    return sorted(phones - {ERASED})
 
 
 async def _note_wish(db: AsyncConnection, person: str, *, opted_out: bool, said_at: datetime) -> bool:

@@ -1,11 +1,14 @@
 """What every event and every claim asks, built once: building a statement takes longer than carrying it out."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
+from notifier.adapters.erased import unless_erased
 from notifier.adapters.sql import upsert_on
+from notifier.model import REJECTED
 from notifier.tables import attempts, decisions, intents, numbers, recipients, sent_hours, snapshots
 from shared.contracts.messages import MessageKind, MessageState
 
@@ -61,6 +64,7 @@ def plan(dialect: str, changed: tuple[str, ...]) -> sa.sql.dml.ReturningInsert[A
             intents.c.state == MessageState.CANCELLED.value,
             intents.c.claimed_at.is_(None),
             intents.c.kind == MessageKind.REMINDER.value,
+            sa.func.coalesce(intents.c.reason, "") != REJECTED,
         ),
     ).returning(intents)
 
@@ -89,10 +93,23 @@ def begin_attempt() -> sa.Insert:
     return sa.insert(attempts)
 
 
+_ENDED = "ended_"
+
+
 @cache
-def end_attempt() -> sa.sql.dml.ReturningUpdate[Any]:
-    """Of ``the_attempt``."""
-    return sa.update(attempts).where(attempts.c.reference == parameter("the_attempt")).returning(attempts)
+def end_attempt(changed: tuple[str, ...]) -> sa.sql.dml.ReturningUpdate[Any]:
+    """Its values are told by :func:`to_end`; what tells of a person is not kept when that was erased meanwhile."""
+    told = {name: sa.bindparam(f"{_ENDED}{name}", type_=attempts.c[name].type) for name in changed}
+    values = {name: unless_erased(value) if name in _PERSONAL else value for name, value in told.items()}
+    ours = sa.update(attempts).where(attempts.c.reference == parameter("the_attempt"))
+    return ours.values(values).returning(attempts)
+
+
+_PERSONAL = frozenset({"provider_message_id", "whatsapp_phone", "details"})
+
+
+def to_end(reference: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"the_attempt": reference, **{f"{_ENDED}{name}": value for name, value in values.items()}}
 
 
 @cache

@@ -1,7 +1,7 @@
 """One organisation's part of the ledger inside one transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -20,20 +20,31 @@ from notifier.adapters.switches import HaltsInside
 from notifier.adapters.template_book import known_template
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
+from notifier.persons import Persons
 from notifier.ports import Attempt, Pace, Sibling, Turn, Wave
 from notifier.tables import intents, tenants
 from shared.contracts.messages import MessageKind, MessageState
+
+_NEXT = timedelta(microseconds=1)
 
 
 class SqlTenantBook:
     """Made of the tenant's row, which is locked; see :class:`notifier.ports.TenantBook`."""
 
-    def __init__(self, connection: AsyncConnection, row: sa.Row[Any], pace: Pace, halts: HaltsInside) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        row: sa.Row[Any],
+        pace: Pace,
+        halts: HaltsInside,
+        persons: Persons | None = None,
+    ) -> None:
         self._db = connection
         self._halts = halts
         self._tenant_id: str = row.tenant_id
         self._row = row
         self._pace = pace
+        self._persons = persons
         self._unasked: set[str] = set()
 
     async def tenant(self) -> Tenant:
@@ -81,7 +92,7 @@ class SqlTenantBook:
         await self._db.execute(asked.values(looks=0, look_after=None))
 
     async def history(self, snapshot: Snapshot, now: datetime, *, leaving: Intent | None = None) -> History:
-        return await history(self._db, await self.tenant(), snapshot, now, leaving)
+        return await history(self._db, await self.tenant(), snapshot, now, leaving, self._persons)
 
     async def record(self, snapshot: Snapshot, decision: Decision, now: datetime) -> None:
         values = {
@@ -165,6 +176,8 @@ class SqlTenantBook:
         await hold_off(self._db, intents, until)
 
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime, others: Sequence[Intent] = ()) -> bool:
+        # Of two attempts the later one is later, whatever became of the clock.
+        now = max([now, *(each.claimed_at + _NEXT for each in (intent, *others) if each.claimed_at is not None)])
         values = {
             "state": MessageState.SENDING.value,
             "reason": None,
