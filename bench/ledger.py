@@ -17,13 +17,15 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.adapters.ledger import SqlLedger
+from notifier.adapters.outbox import SqlOutbox
 from notifier.catalogue import load_catalogue
 from notifier.intake import Intake
 from notifier.last_look import LookLast
 from notifier.ports import Accepted, Outcome, TemplateMessage
 from notifier.sender import Sender
 from notifier.tables import intents
-from notifier.telemetry import Figures, SenderLog
+from notifier.telemetry import Figures, OutboxLog, SenderLog
+from notifier.tell import TellChanges
 from shared.contracts import Event
 from shared.contracts.invoices import Cause, CauseKind, Contact, Invoice, InvoiceEnrichedV1, Organisation
 from shared.policy import Policy
@@ -67,7 +69,7 @@ class Slow:
 
 
 class Nobody:
-    async def publish(self, event: Event, *, deadline: float | None = None) -> None:
+    async def publish(self, event: Event, *, deadline: float | None = None, message_id: str | None = None) -> None:
         """Nobody listens."""
 
 
@@ -92,11 +94,12 @@ async def _measure(url: str) -> None:
         look = LookLast(
             ledger, POLICY, load_catalogue(Path("config/policy.yaml")), clock=_now, new_reference=lambda: uuid4().hex
         )
-        log = SenderLog(Figures(CollectorRegistry()))
-        sender = Sender(ledger, look, provider, Nobody(), clock=_now, log=log)
+        figures, nobody = Figures(CollectorRegistry()), Nobody()
+        tell = TellChanges(SqlOutbox(engine), nobody, clock=_now, log=OutboxLog(figures))
+        sender = Sender(ledger, look, provider, nobody, clock=_now, log=SenderLog(figures), told=tell.wake)
         stop = Stop()
         started = perf_counter()
-        sending = asyncio.create_task(sender.run(stop))
+        sending = asyncio.gather(sender.run(stop), tell.run(stop))
         await provider.all.wait()
         print(f"dispatched: {EVENTS / (perf_counter() - started):.0f} messages/s at {PROVIDER_SECONDS:.1f} s each")
         stop.set()

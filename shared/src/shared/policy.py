@@ -41,6 +41,7 @@ def plain_name(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 TemplateName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")]
 
@@ -111,6 +112,8 @@ class TenantPolicy(_Rules):
     """All rules of one organisation. ``stages`` are in order of offset, ``online_link`` shows Xero's page.
 
     ``languages`` is by contact. A contact is named by its id or its name, a group likewise, in capitals or not.
+    ``monthly_budget`` is of what WhatsApp bills, in ``billing_currency``; None is no budget. A person who answered gets
+    no reminders for ``reply_pause_days``.
     """
 
     mode: Mode = Mode.LIVE
@@ -129,6 +132,10 @@ class TenantPolicy(_Rules):
     scan_spread_minutes: int = Field(default=30, ge=0, le=240)
     scan_catch_up: CatchUp = CatchUp.SAME_DAY
     brake: Brake = Brake()
+    monthly_budget: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
+    billing_currency: Currency = "INR"
+    reply_pause_days: int = Field(default=0, ge=0, le=365)
+    confirm_stop: bool = True
 
     @field_validator("group_by_contact")
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from notifier.adapters.outbox import record_changes
 from notifier.adapters.sql import from_stage, to_intent
 from notifier.model import Intent
 from notifier.tables import decisions, intents, snapshots, tenants
@@ -114,21 +115,26 @@ async def resend(engine: AsyncEngine, tenant_id: str, now: datetime, invoice: st
     A status of the first attempt that comes meanwhile still settles the message.
     """
     return await _settle_unknown(
-        engine, tenant_id, invoice, state=MessageState.PLANNED.value, due_at=now, released_at=now, changed_at=now
+        engine, tenant_id, now, invoice, state=MessageState.PLANNED.value, due_at=now, released_at=now
     )
 
 
 async def close(engine: AsyncEngine, tenant_id: str, now: datetime, invoice: str | None = None) -> list[Intent]:
     """Give unknown messages up; a delivery that is reported later is still believed."""
     return await _settle_unknown(
-        engine, tenant_id, invoice, state=MessageState.FAILED.value, reason="closed_by_person", changed_at=now
+        engine, tenant_id, now, invoice, state=MessageState.FAILED.value, reason="closed_by_person"
     )
 
 
-async def _settle_unknown(engine: AsyncEngine, tenant_id: str, invoice: str | None, **values: object) -> list[Intent]:
+async def _settle_unknown(
+    engine: AsyncEngine, tenant_id: str, now: datetime, invoice: str | None, **values: object
+) -> list[Intent]:
     chosen = sa.update(intents).where(intents.c.tenant_id == tenant_id, intents.c.state == MessageState.UNKNOWN.value)
     if invoice is not None:
         chosen = chosen.where(sa.or_(intents.c.invoice_id == invoice, intents.c.invoice_number == invoice))
     async with engine.begin() as db:
-        rows = await db.execute(chosen.values(values).returning(intents))
-        return sorted((to_intent(row) for row in rows), key=lambda intent: intent.invoice_number)
+        settled = [
+            to_intent(row) for row in await db.execute(chosen.values(changed_at=now, **values).returning(intents))
+        ]
+        await record_changes(db, [intent.changed(intent.state, intent.reason, now) for intent in settled])
+    return sorted(settled, key=lambda intent: intent.invoice_number)

@@ -5,21 +5,28 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from notifier.adapters.confirmations import SqlConfirmations
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
+from notifier.adapters.outbox import SqlOutbox
+from notifier.adapters.spending import SqlHeld
 from notifier.adapters.template_book import SqlTemplateBook
 from notifier.adapters.whatsapp import WhatsAppProvider
 from notifier.adapters.whatsapp_templates import WhatsAppTemplates
+from notifier.budget import WatchBudgets
 from notifier.catalogue import load_catalogue
+from notifier.confirm import ConfirmStops
 from notifier.connections import NoteConnection
 from notifier.handlers import build_router
 from notifier.intake import Intake
 from notifier.last_look import LookLast
 from notifier.learn import Learn
 from notifier.ports import Pace
+from notifier.rates import load_rates
 from notifier.sender import Sender
 from notifier.settings import NotifierSettings
-from notifier.telemetry import Figures, SenderLog, TemplateLog
+from notifier.telemetry import Figures, OutboxLog, SenderLog, TemplateLog
+from notifier.tell import TellChanges
 from notifier.template_examples import check_templates, needed_by
 from notifier.template_watch import WatchTemplates
 from shared.policy_file import load_policy
@@ -36,6 +43,7 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
     policy_file = Path(settings.policy_file)
     policy, catalogue = load_policy(policy_file), load_catalogue(policy_file)
     check_templates(policy, catalogue)
+    rates = load_rates(policy_file)
     account = settings.whatsapp_business_account_id
     engine = create_engine(settings.notifier_database_url.get_secret_value())
     client = create_http_client(
@@ -47,15 +55,20 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
         await migrate(engine, "notifier")
         figures = Figures(core.registry)
         log = SenderLog(figures)
-        ledger = SqlLedger(engine, pace_of(settings))
+        ledger = SqlLedger(engine, pace_of(settings), rates)
+        tell = TellChanges(SqlOutbox(engine), core.events, clock=core.clock, log=OutboxLog(figures))
         path = f"/{settings.whatsapp_api_version}/{settings.whatsapp_phone_number_id}/messages"
+        provider = WhatsAppProvider(client, path=path, deadline_seconds=DEADLINE_SECONDS)
         sender = Sender(
             ledger,
-            LookLast(ledger, policy, catalogue, clock=core.clock, new_reference=new_reference, account=account),
-            WhatsAppProvider(client, path=path, deadline_seconds=DEADLINE_SECONDS),
+            LookLast(
+                ledger, policy, catalogue, clock=core.clock, new_reference=new_reference, account=account, rates=rates
+            ),
+            provider,
             core.events,
             clock=core.clock,
             log=log,
+            told=tell.wake,
         )
         templates = WatchTemplates(
             account,
@@ -66,20 +79,39 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
             wake=sender.wake,
             log=TemplateLog(figures),
         )
+        confirm = ConfirmStops(
+            SqlConfirmations(engine, pace_of(settings)),
+            provider,
+            policy,
+            rates,
+            clock=core.clock,
+            attempted=log.confirmed,
+        )
+        budgets = WatchBudgets(
+            SqlHeld(engine), ledger, policy, rates, clock=core.clock, wake=sender.wake, log=log.over_budget
+        )
         router = build_router(
             Intake(ledger, policy, clock=core.clock, wake=sender.wake, count=figures.count_decision),
-            Learn(SqlLessons(engine), clock=core.clock, stopped=log.stopped),
+            Learn(SqlLessons(engine, rates), clock=core.clock, stopped=log.stopped, heard=log.heard),
             NoteConnection(ledger, clock=core.clock, wake=sender.wake),
             templates,
-            core.events,
             log,
+            tell.wake,
         )
 
         async def database() -> bool:
             return await answers(engine)
 
         yield Service(
-            routers=[router], loops={"sender": sender.run, "templates": templates.run}, checks={"database": database}
+            routers=[router],
+            loops={
+                "sender": sender.run,
+                "templates": templates.run,
+                "changes": tell.run,
+                "confirmations": confirm.run,
+                "budgets": budgets.run,
+            },
+            checks={"database": database},
         )
     finally:
         await client.aclose()

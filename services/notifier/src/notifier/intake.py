@@ -52,6 +52,7 @@ class Intake:
                 for decision in decisions
                 for change in await self._carry_out(book, snapshot, decision, now, correlation_id)
             ]
+            await book.tell(changes)
         for decision in decisions:
             self._count(decision)
         self._wake()

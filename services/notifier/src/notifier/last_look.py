@@ -6,13 +6,16 @@ from datetime import datetime
 from itertools import groupby
 
 from notifier.brake import is_unusual
+from notifier.budget import MONTHLY_BUDGET, is_over_budget
 from notifier.catalogue import Catalogue
 from notifier.halts import OpenBreaker, closed_now
 from notifier.links import LINK_PATIENCE, LinkStep, lacks_link, link_step, why_without_link
 from notifier.looks import LOOKS, Look, looks_for, patience
 from notifier.model import Decision, Intent, Snapshot, Verdict
 from notifier.ports import Attempt, Due, Ledger, TemplateMessage, TenantBook, TurnKind
+from notifier.rates import Bill, Rates
 from notifier.rendering import render
+from notifier.stages import local_date
 from notifier.still_wanted import is_fresh, still_wanted, why_expired
 from notifier.template_check import TEMPLATE_PATIENCE, TemplateCheck
 from notifier.whatsapp_errors import Scope
@@ -69,6 +72,7 @@ class _Ready:
     breakers: Sequence[OpenBreaker]
     step: LinkStep
     without_link: str | None
+    bill: Bill
 
 
 class LookLast:
@@ -83,31 +87,38 @@ class LookLast:
         clock: Callable[[], datetime],
         new_reference: Callable[[], str],
         account: str | None = None,
+        rates: Rates | None = None,
     ) -> None:
         """``account`` is the WhatsApp Business Account whose templates are known; None checks none."""
         self._ledger = ledger
         self._policy = policy
         self._templates = TemplateCheck(catalogue, account)
+        self._rates = rates or Rates()
         self._clock = clock
         self._new_reference = new_reference
 
     async def claim(self, due: Due) -> LastLook:
         async with self._ledger.open(due.tenant_id, self._clock()) as book:
-            # Read inside and first: waiting for a lock must not age it, and a later pause is later than it.
-            now = self._clock()
-            if await book.is_paused():
-                return LastLook()
-            intent = await book.intent(due.intent_id)
-            snapshot = await book.snapshot(due.invoice_id)
-            if intent is None or snapshot is None or intent.state is not MessageState.PLANNED or intent.due_at > now:
-                return LastLook()
-            if (await book.tenant()).lost or not is_fresh(snapshot, now):
-                return LastLook()
-            history = await book.history(snapshot, now, leaving=intent)
-            decision = still_wanted(intent, snapshot, self._policy.for_tenant(due.tenant_id), now, history)
-            if decision.verdict is Verdict.SEND:
-                return await self._send(book, intent, snapshot, now)
-            return LastLook(changes=await _put_aside(book, intent, snapshot, decision, now))
+            look = await self._look(book, due)
+            await book.tell(look.changes)
+        return look
+
+    async def _look(self, book: TenantBook, due: Due) -> LastLook:
+        # Read inside and first: waiting for a lock must not age it, and a later pause is later than it.
+        now = self._clock()
+        if await book.is_paused():
+            return LastLook()
+        intent = await book.intent(due.intent_id)
+        snapshot = await book.snapshot(due.invoice_id)
+        if intent is None or snapshot is None or intent.state is not MessageState.PLANNED or intent.due_at > now:
+            return LastLook()
+        if (await book.tenant()).lost or not is_fresh(snapshot, now):
+            return LastLook()
+        history = await book.history(snapshot, now, leaving=intent)
+        decision = still_wanted(intent, snapshot, self._policy.for_tenant(due.tenant_id), now, history)
+        if decision.verdict is Verdict.SEND:
+            return await self._send(book, intent, snapshot, now)
+        return LastLook(changes=await _put_aside(book, intent, snapshot, decision, now))
 
     async def _send(self, book: TenantBook, intent: Intent, snapshot: Snapshot, now: datetime) -> LastLook:
         rules = self._policy.for_tenant(intent.tenant_id)
@@ -122,13 +133,17 @@ class LookLast:
         breakers = await book.breakers(message.template)
         if await _stopped(book, intent, breakers, now):
             return LastLook()
+        bill = self._rates.bill(message.to, rules.billing_currency, local_date(now, snapshot.organisation.time_zone))
+        if not intent.released and await is_over_budget(book, intent.kind, rules, bill):
+            dear = Decision(intent.kind, intent.stage, Verdict.HOLD, MONTHLY_BUDGET)
+            return LastLook(changes=await _put_aside(book, intent, snapshot, dear, now))
         if not intent.released and await _too_many(book, rules.brake, now):
             held, first = await book.pull_brake(now)
             changes = [stopped.changed(MessageState.HELD, "brake", now) for stopped in held]
             return LastLook(changes=changes, braked=first and bool(held))
         step = link_step(intent, snapshot, rules, forms, now)
         without_link = without_link or why_without_link(intent, snapshot, rules, forms)
-        return await self._leave(book, _Ready(intent, snapshot, message, breakers, step, without_link), now)
+        return await self._leave(book, _Ready(intent, snapshot, message, breakers, step, without_link, bill), now)
 
     async def _leave(self, book: TenantBook, ready: _Ready, now: datetime) -> LastLook:
         intent, message = ready.intent, ready.message
@@ -142,7 +157,13 @@ class LookLast:
         if turn.kind is not TurnKind.GO:
             return LastLook(not_before=turn.until if turn.kind is TurnKind.PACE else None)
         attempt = Attempt(
-            self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template, intent.released
+            self._new_reference(),
+            intent.intent_id,
+            intent.tenant_id,
+            message.to,
+            message.template,
+            intent.released,
+            ready.bill,
         )
         for breaker in ready.breakers:
             if not await book.take_probe(breaker, attempt.reference, now):
@@ -163,11 +184,14 @@ class LookLast:
         for tenant_id, dues in groupby(by_tenant, key=lambda due: due.tenant_id):
             async with self._ledger.open(tenant_id, now) as book:
                 wanted: dict[bool, dict[str, str | None]] = {False: {}, True: {}}
+                told: list[MessageChangedV1] = []
                 for due in dues:
                     asked, cancelled = await self._ask_about(book, due, now)
-                    changes += cancelled
+                    told += cancelled
                     if asked is not None:
                         wanted[asked.with_link].setdefault(due.invoice_id, due.correlation_id)
+                await book.tell(told)
+            changes += told
             for with_link, waiting in wanted.items():
                 looks += looks_for(tenant_id, waiting, with_link=with_link)
         return looks, changes

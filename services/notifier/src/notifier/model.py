@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from shared.contracts.base import Contract, Identifier, UtcTime
@@ -73,6 +74,14 @@ class Tenant:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What one message came to."""
+
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """One message that is to be said once; ``due_on`` is the due date it was planned for, ``due_at`` when it may leave.
 
@@ -114,7 +123,9 @@ class Intent:
         """A cancelled reminder that never reached the provider may be planned again: still one message."""
         return self.kind is MessageKind.REMINDER and self.state is MessageState.CANCELLED and self.claimed_at is None
 
-    def changed(self, state: MessageState, reason: str | None, at: datetime) -> MessageChangedV1:
+    def changed(
+        self, state: MessageState, reason: str | None, at: datetime, cost: Cost | None = None
+    ) -> MessageChangedV1:
         """The fact that this intent reached ``state``."""
         return MessageChangedV1(
             intent_id=self.intent_id,
@@ -125,6 +136,8 @@ class Intent:
             stage=self.stage,
             state=state,
             reason=reason,
+            cost=cost.amount if cost else None,
+            currency=cost.currency if cost else None,
             changed_at=at,
         )
 
@@ -143,6 +156,8 @@ class History:
     opted_out: bool = False
     reminders_this_week: int = 0
     reminders_this_month: int = 0
+    replied_at: datetime | None = None
+    """When the person last answered this organisation, unless somebody has dealt with it."""
 
     def intent(self, kind: MessageKind, stage: int | None) -> Intent | None:
         return next((intent for intent in self.intents if (intent.kind, intent.stage) == (kind, stage)), None)

@@ -5,6 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from notifier.adapters.replies import replied_at
 from notifier.adapters.sql import LEFT_STATES, find_intents
 from notifier.model import MONTH, WEEK, History, Intent, Snapshot, Tenant
 from notifier.tables import decisions, intents, opt_outs
@@ -27,7 +28,11 @@ async def history(
             decisions.c.rule.not_in(_NOT_JUDGED),
         )
     )
-    out = phone and await db.scalar(sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == phone))
+    out, replied = False, None
+    if phone is not None:
+        wish = sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == phone).scalar_subquery()
+        reply = replied_at(tenant.tenant_id, [phone]).scalar_subquery()
+        out, replied = (await db.execute(sa.select(wish, reply))).one()
     planned = (intents.c.state == MessageState.PLANNED.value) & (intents.c.invoice_id != invoice_id)
     # Each side is written out whole, or SQLite reads every intent of the organisation instead of two indexes.
     reminder = (intents.c.tenant_id == tenant.tenant_id) & (intents.c.kind == MessageKind.REMINDER.value)
@@ -48,6 +53,7 @@ async def history(
         ),
         issue_judged=judged is not None,
         opted_out=bool(out),
+        replied_at=replied,
         reminders_this_week=sum(moment > now - WEEK for moment in moments),
         reminders_this_month=len(moments),
     )

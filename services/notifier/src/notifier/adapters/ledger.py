@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from notifier.adapters.breakers import end_probe, trip
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.opt_outs import inherit_wish
+from notifier.adapters.outbox import record_changes
 from notifier.adapters.queue import due
 from notifier.adapters.sql import find_intents, to_intent, upsert
 from notifier.adapters.switches import halts
 from notifier.adapters.tenant_book import SqlTenantBook
 from notifier.halts import Halts
-from notifier.lesson_ports import StatusNews
-from notifier.model import Intent
 from notifier.ports import Accepted, Attempt, Due, Outcome, Pace, Rejected, TenantBook
+from notifier.rates import Rates
 from notifier.statuses import merged
 from notifier.tables import attempts, intents, tenants
 from notifier.whatsapp_errors import Scope
@@ -30,7 +30,7 @@ from shared.runtime.database import for_reading
 class SqlLedger:
     """See :class:`notifier.ports.Ledger`."""
 
-    def __init__(self, engine: AsyncEngine, pace: Pace | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, pace: Pace | None = None, rates: Rates | None = None) -> None:
         self._engine = engine
         self._reading = for_reading(engine)
         self._pace = pace or Pace()
@@ -38,7 +38,7 @@ class SqlLedger:
         self._writer: AbstractAsyncContextManager[None] = (
             asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         )
-        self._lessons = SqlLessons(engine)
+        self._lessons = SqlLessons(engine, rates)
 
     @asynccontextmanager
     async def open(self, tenant_id: str, now: datetime) -> AsyncIterator[TenantBook]:
@@ -67,10 +67,10 @@ class SqlLedger:
             changes: Sequence[MessageChangedV1] = []
             if not (failed and isinstance(outcome, Accepted)):
                 changes = await self._conclude(db, attempt, outcome, now, retry_at=retry_at, burns=burns)
+            await record_changes(db, changes)
         if isinstance(outcome, Accepted):
             # Only after the commit: a status that comes now finds the message, an earlier one is found here.
-            for early in await self._lessons.early(outcome.provider_message_id):
-                news = StatusNews(attempt.reference, outcome.provider_message_id, early.state, early.error_code)
+            for news in await self._lessons.early(attempt.reference, outcome.provider_message_id):
                 changes = [*changes, *await self._lessons.status(news, now)]
         return changes
 
@@ -140,5 +140,6 @@ class SqlLedger:
                 .values(state=MessageState.UNKNOWN.value, reason=reason, changed_at=now)
                 .returning(intents)
             )
-            gone: list[Intent] = [to_intent(row) for row in rows]
-        return [intent.changed(MessageState.UNKNOWN, reason, now) for intent in gone]
+            changes = [to_intent(row).changed(MessageState.UNKNOWN, reason, now) for row in rows]
+            await record_changes(db, changes)
+        return changes

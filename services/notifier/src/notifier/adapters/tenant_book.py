@@ -1,7 +1,8 @@
 """One organisation's part of the ledger inside one transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -12,15 +13,18 @@ from notifier.account_templates import TemplateState
 from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wave
 from notifier.adapters.breakers import let_wait, open_breakers, take_probe
 from notifier.adapters.history import history
+from notifier.adapters.outbox import record_changes
 from notifier.adapters.pacing import take_turn
+from notifier.adapters.prices import bill_values
+from notifier.adapters.spending import held_for, spent
 from notifier.adapters.sql import find_intents, to_intent, to_stage, upsert
 from notifier.adapters.switches import is_paused
 from notifier.adapters.template_book import known_template
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt, Pace, Turn, Wave
-from notifier.tables import attempts, decisions, intents, snapshots, tenants
-from shared.contracts.messages import MessageKind, MessageState
+from notifier.tables import attempts, decisions, intents, opt_outs, snapshots, tenants
+from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
 
 
 class SqlTenantBook:
@@ -166,6 +170,15 @@ class SqlTenantBook:
     async def move(self, intent: Intent, state: MessageState, reason: str | None, now: datetime) -> bool:
         return await self._change(intent, state=state.value, reason=reason, changed_at=now)
 
+    async def spent(self, on: date, currency: str) -> Decimal:
+        return await spent(self._db, self._tenant_id, on, currency)
+
+    async def held_for(self, rule: str, limit: int) -> Sequence[tuple[Intent, str | None]]:
+        return await held_for(self._db, self._tenant_id, rule, limit)
+
+    async def tell(self, changes: Sequence[MessageChangedV1]) -> None:
+        await record_changes(self._db, changes)
+
     async def postpone(self, intent: Intent, due_at: datetime, now: datetime) -> None:
         await self._change(intent, due_at=due_at, changed_at=now, looks=0, look_after=None)
 
@@ -178,6 +191,8 @@ class SqlTenantBook:
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
         claimed = await self._change(
             intent,
+            # Asked once more by the statement itself: a STOP that was committed meanwhile is heard.
+            wants=sa.not_(sa.exists().where(opt_outs.c.person == attempt.phone, opt_outs.c.opted_out)),
             state=MessageState.SENDING.value,
             reason=None,
             phone=attempt.phone,
@@ -197,16 +212,21 @@ class SqlTenantBook:
                     number=self._pace.number,
                     released=attempt.released,
                     started_at=now,
+                    **bill_values(attempt.bill),
                 )
             )
             await count_in_hour(self._db, self._tenant_id, now)
         return claimed
 
-    async def _change(self, intent: Intent, **values: object) -> bool:
-        """Compare and set on the state: whoever comes second changes nothing."""
+    async def _change(self, intent: Intent, *, wants: sa.ColumnElement[bool] | None = None, **values: object) -> bool:
+        """Compare and set on the state: whoever comes second changes nothing. Nor where ``wants`` does not hold."""
         changed = await self._db.execute(
             sa.update(intents)
-            .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
+            .where(
+                intents.c.intent_id == intent.intent_id,
+                intents.c.state == intent.state.value,
+                sa.true() if wants is None else wants,
+            )
             .values(values)
         )
         return changed.rowcount == 1
