@@ -154,9 +154,9 @@ class World:
             told=_nothing,
         )
 
-    def another_teller(self) -> TellChanges:
+    def another_teller(self, outbox: SqlOutbox | None = None) -> TellChanges:
         log = OutboxLog(Figures(CollectorRegistry()))
-        return TellChanges(SqlOutbox(self.engine), self.events, clock=self.clock, log=log)
+        return TellChanges(outbox or SqlOutbox(self.engine), self.events, clock=self.clock, log=log)
 
     def another_confirmer(self) -> ConfirmStops:
         book = SqlConfirmations(self.engine, UNHURRIED)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from notifier.adapters.outbox import record_changes
 from notifier.adapters.sql import from_stage, to_intent
 from notifier.model import Intent
-from notifier.tables import decisions, intents, snapshots, tenants
+from notifier.tables import attempts, decisions, intents, snapshots, tenants
 from shared.contracts.messages import MessageState
 
 _NUMBER = re.compile(r"\+?\d[\d\s().-]{5,}\d")
@@ -35,15 +36,42 @@ class Answer:
     reason: str | None
     due_at: datetime | None
     changed_at: datetime | None
+    cost: Decimal | None = None
+    currency: str | None = None
+    error: str | None = None
+    """All that WhatsApp says of why its last attempt failed."""
 
     def as_json(self) -> dict[str, Any]:
-        """Stable keys; times and dates as ISO 8601."""
-        return {key: value.isoformat() if isinstance(value, date) else value for key, value in asdict(self).items()}
+        """Stable keys; times and dates as ISO 8601, money as text."""
+        return {key: _as_json(value) for key, value in asdict(self).items()}
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
 
 
 async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -> list[Answer]:
     """Every candidate of the organisation, or of one invoice by its id or number; the newest decision last."""
     same = [decisions.c[name] == intents.c[name] for name in ("tenant_id", "invoice_id", "kind", "stage")]
+    paid = (
+        sa.select(
+            attempts.c.intent_id,
+            sa.func.sum(attempts.c.cost).label("cost"),
+            sa.func.max(attempts.c.currency).label("currency"),
+        )
+        .where(attempts.c.tenant_id == tenant_id)
+        .group_by(attempts.c.intent_id)
+        .subquery()
+    )
+    last = (
+        sa.select(attempts.c.details)
+        .where(attempts.c.intent_id == intents.c.intent_id)
+        .order_by(attempts.c.started_at.desc())
+        .limit(1)
+        .correlate(intents)
+    )
     question = (
         sa.select(
             decisions,
@@ -52,12 +80,16 @@ async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -
             intents.c.due_at.label("leaves_at"),
             intents.c.changed_at,
             snapshots.c.body,
+            paid.c.cost,
+            paid.c.currency,
+            last.scalar_subquery().label("error"),
         )
         .outerjoin(intents, sa.and_(*same))
         .outerjoin(
             snapshots,
             sa.and_(snapshots.c.tenant_id == decisions.c.tenant_id, snapshots.c.invoice_id == decisions.c.invoice_id),
         )
+        .outerjoin(paid, paid.c.intent_id == intents.c.intent_id)
         .where(decisions.c.tenant_id == tenant_id)
         .order_by(decisions.c.decided_at, decisions.c.invoice_number, decisions.c.stage)
     )
@@ -81,6 +113,9 @@ async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -
             reason=row.reason,
             due_at=row.leaves_at,
             changed_at=row.changed_at,
+            cost=row.cost,
+            currency=row.currency,
+            error=without_numbers(row.error) if row.error else None,
         )
         for row in rows
     ]
