@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from notifier import answers, orders
 from notifier.adapters.replies import end_pause
+from notifier.adapters.whatsapp import WhatsAppProvider
 from notifier.confirm import WINDOW
 from notifier.lesson_ports import Wish
 from notifier.ports import Accepted, Attempt, Rejected, Unknown
@@ -19,6 +20,7 @@ from notifier.whatsapp_errors import NOT_REACHED, handling
 from notifier.why import table
 from shared.contracts.messages import MessageState
 from shared.policy import Mode, Policy
+from support.account import business_account
 from support.builders import CONTACT, NOON, TENANT
 from support.notifier import ALWAYS, FakeProvider, World, inbound, status_update, world
 
@@ -297,3 +299,22 @@ async def test_the_failure_that_came_before_our_answer_is_whole_too(database_url
         await send_one(notifier)
         (attempt,) = await notifier.rows(attempts)
         assert attempt.details.startswith("131026: Message undeliverable")
+
+
+async def test_the_sandbox_takes_the_confirmation_shows_it_and_prices_it(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier, business_account(notifier.clock) as account:
+        provider = WhatsAppProvider(account.http, path="/v25.0/100000000000001/messages", deadline_seconds=10)
+        await send_one(notifier)
+        await account.sandbox.inbound(PHONE, "STOP")
+        for _ in range(2):
+            for update in account.updates():
+                await notifier.learn(update)
+            await notifier.another_confirmer(provider).run_once()
+        (text,) = [row for row in await account.sandbox.messages() if not row["inbound"]]
+        assert text["text"] == STOP_TEXTS["en"]
+        assert STOP_TEXTS["en"] in (await account.http.get("/page/phones")).text
+        await account.sandbox.status(text["wamid"], "delivered")
+        for update in account.updates():
+            await notifier.learn(update)
+        (row,) = await notifier.rows(confirmations)
+        assert (row.state, row.category) == ("delivered", "service")

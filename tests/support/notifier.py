@@ -20,7 +20,7 @@ from notifier.adapters.spending import SqlHeld
 from notifier.budget import WatchBudgets
 from notifier.catalogue import load_catalogue
 from notifier.confirm import ConfirmStops
-from notifier.confirm_ports import TextMessage
+from notifier.confirm_ports import SendsTexts, TextMessage
 from notifier.connections import NoteConnection
 from notifier.intake import Intake
 from notifier.last_look import LookLast
@@ -158,9 +158,11 @@ class World:
         log = OutboxLog(Figures(CollectorRegistry()))
         return TellChanges(outbox or SqlOutbox(self.engine), self.events, clock=self.clock, log=log)
 
-    def another_confirmer(self) -> ConfirmStops:
+    def another_confirmer(self, provider: SendsTexts | None = None) -> ConfirmStops:
         book = SqlConfirmations(self.engine, UNHURRIED)
-        return ConfirmStops(book, self.provider, self.policy, RATES, clock=self.clock, attempted=lambda *_: None)
+        return ConfirmStops(
+            book, provider or self.provider, self.policy, RATES, clock=self.clock, attempted=lambda *_: None
+        )
 
     def budgets(self, policy: Policy | None = None) -> WatchBudgets:
         return WatchBudgets(
