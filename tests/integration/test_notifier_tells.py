@@ -11,9 +11,9 @@ import pytest
 
 from notifier import answers
 from notifier.adapters.outbox import LEASE, SqlOutbox
+from notifier.learning_tables import tellers, untold
 from notifier.outbox_ports import Untold
 from notifier.ports import Unknown
-from notifier.tables import tellers, untold
 from notifier.tell import TellChanges
 from shared.contracts.messages import MessageChangedV1
 from shared.telemetry.correlation import correlated
@@ -181,7 +181,7 @@ async def test_what_cannot_be_kept_for_telling_does_not_happen(
         (reference,) = await send(notifier, "one")
         await notifier.told()
         before = await notifier.states()
-        for module in ("tenant_book", "lessons", "ledger"):
+        for module in ("outbox", "lessons", "ledger"):
             monkeypatch.setattr(f"notifier.adapters.{module}.record_changes", die)
         with pytest.raises(CrashError):
             await way(notifier, reference)

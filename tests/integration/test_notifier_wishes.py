@@ -11,11 +11,12 @@ from notifier import answers, orders
 from notifier.adapters.replies import end_pause
 from notifier.adapters.whatsapp import WhatsAppProvider
 from notifier.confirm import WINDOW
+from notifier.learning_tables import confirmations, replies
 from notifier.lesson_ports import Wish
 from notifier.ports import Accepted, Attempt, Rejected, Unknown
 from notifier.sender import SENDER_GONE_AFTER
 from notifier.stop_texts import STOP_TEXTS
-from notifier.tables import attempts, confirmations, metadata, opt_outs, replies
+from notifier.tables import attempts, metadata, opt_outs
 from notifier.whatsapp_errors import NOT_REACHED, handling
 from notifier.why import table
 from shared.contracts.messages import MessageState

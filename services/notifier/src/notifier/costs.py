@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import command
 from notifier.columns import aligned
-from notifier.tables import attempts, confirmations, intents
+from notifier.learning_tables import confirmations
+from notifier.tables import attempts, intents
 from shared.contracts.messages import MessageState
 from shared.runtime.database import for_reading
 

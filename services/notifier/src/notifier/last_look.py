@@ -156,14 +156,9 @@ class LookLast:
             await book.postpone(intent, turn.until, now)
         if turn.kind is not TurnKind.GO:
             return LastLook(not_before=turn.until if turn.kind is TurnKind.PACE else None)
+        reference = self._new_reference()
         attempt = Attempt(
-            self._new_reference(),
-            intent.intent_id,
-            intent.tenant_id,
-            message.to,
-            message.template,
-            intent.released,
-            ready.bill,
+            reference, intent.intent_id, intent.tenant_id, message.to, message.template, intent.released, ready.bill
         )
         for breaker in ready.breakers:
             if not await book.take_probe(breaker, attempt.reference, now):

@@ -1,15 +1,11 @@
 """The ledger's tables: what was seen, what is to be said, what was tried, what was decided and who wants none of it."""
 
-from typing import Any
-
 import sqlalchemy as sa
 
-from shared.runtime.database import Millionths, UtcDateTime
+from notifier.price_columns import price_columns
+from shared.runtime.database import UtcDateTime
 
 metadata = sa.MetaData()
-
-ENTRY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-"""A number that the database counts up; SQLite does so for this type alone."""
 
 NO_STAGE = -32768
 """Stands for "no stage" in keys, because SQL holds two NULLs for different."""
@@ -24,25 +20,6 @@ tenants = sa.Table(
     sa.Column("heard_at", UtcDateTime),
     sa.Column("braked_at", UtcDateTime),
 )
-
-
-def _price() -> list[sa.Column[Any]]:
-    """``sent_on`` is the organisation's date. ``estimate`` is by our rates, the next three as the provider says.
-
-    ``cost`` is what they come to once the message has arrived, in ``currency``.
-    """
-    return [
-        sa.Column("sent_on", sa.Date),
-        sa.Column("market", sa.String(2)),
-        sa.Column("currency", sa.String(3)),
-        sa.Column("estimate", Millionths),
-        sa.Column("category", sa.String(64)),
-        sa.Column("pricing_type", sa.String(64)),
-        sa.Column("billable", sa.Boolean),
-        sa.Column("arrived_at", UtcDateTime),
-        sa.Column("cost", Millionths),
-    ]
-
 
 snapshots = sa.Table(
     "snapshots",
@@ -109,7 +86,7 @@ attempts = sa.Table(
     sa.Column("error_code", sa.Integer),
     sa.Column("error_class", sa.String(16)),
     sa.Column("details", sa.Text),
-    *_price(),
+    *price_columns(),
     sa.Index("attempts_of_tenant", "tenant_id", "started_at"),
     sa.Index("attempts_to_phone", "phone", "started_at"),
 )
@@ -148,60 +125,6 @@ early_statuses = sa.Table(
     sa.Column("pricing", sa.JSON(none_as_null=True)),
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
 )
-
-untold = sa.Table(
-    "untold",
-    metadata,
-    sa.Column("entry", ENTRY, primary_key=True),
-    sa.Column("event_id", sa.String(32), nullable=False, unique=True),
-    sa.Column("intent_id", sa.String(32), nullable=False),
-    sa.Column("correlation_id", sa.String(200)),
-    sa.Column("body", sa.JSON, nullable=False),
-    sa.Column("changed_at", UtcDateTime, nullable=False),
-)
-"""The outbox: what changed and was not told yet, in the order it happened."""
-
-tellers = sa.Table(
-    "tellers",
-    metadata,
-    sa.Column("turn", sa.String(16), primary_key=True),
-    sa.Column("holder", sa.String(32), nullable=False),
-    sa.Column("until", UtcDateTime, nullable=False),
-)
-"""Which replica tells at the moment."""
-
-replies = sa.Table(
-    "replies",
-    metadata,
-    sa.Column("tenant_id", sa.String(200), primary_key=True),
-    sa.Column("phone", sa.String(20), primary_key=True),
-    sa.Column("replied_at", UtcDateTime, nullable=False),
-    sa.Column("ended_at", UtcDateTime),
-)
-"""When a person last answered an organisation, and until when a person here took answers as dealt with."""
-
-confirmations = sa.Table(
-    "confirmations",
-    metadata,
-    sa.Column("reference", sa.String(64), primary_key=True),
-    sa.Column("phone", sa.String(20), nullable=False),
-    sa.Column("said_on", sa.Date, nullable=False),
-    sa.Column("said_at", UtcDateTime, nullable=False),
-    sa.Column("tenant_id", sa.String(200), nullable=False),
-    sa.Column("contact_id", sa.String(200), nullable=False),
-    sa.Column("invoice_id", sa.String(200), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, index=True),
-    sa.Column("reason", sa.Text),
-    sa.Column("details", sa.Text),
-    sa.Column("due_at", UtcDateTime, nullable=False),
-    sa.Column("changed_at", UtcDateTime, nullable=False),
-    sa.Column("claimed_at", UtcDateTime),
-    sa.Column("tries", sa.Integer, nullable=False),
-    sa.Column("provider_message_id", sa.String(400), index=True),
-    *_price(),
-    sa.UniqueConstraint("phone", "said_on", name="one_confirmation"),
-)
-"""The answers to STOP, each with its one attempt: ``contact_id`` and ``invoice_id`` of what was sent there last."""
 
 switches = sa.Table(
     "switches",

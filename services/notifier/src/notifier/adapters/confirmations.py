@@ -16,11 +16,12 @@ from notifier.adapters.prices import bill_values, price_news
 from notifier.adapters.sql import upsert
 from notifier.adapters.switches import is_paused
 from notifier.confirm_ports import Confirmation
+from notifier.learning_tables import confirmations
 from notifier.lesson_ports import StatusNews, Wish
 from notifier.ports import Accepted, Outcome, Pace, Rejected, TurnKind
 from notifier.rates import Bill, Rates
 from notifier.statuses import merged
-from notifier.tables import attempts, confirmations, intents, snapshots
+from notifier.tables import attempts, intents, snapshots
 from shared.contracts.messages import MessageState
 from shared.runtime.database import for_reading
 

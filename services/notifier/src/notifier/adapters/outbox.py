@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.sql import upsert
+from notifier.learning_tables import tellers, untold
 from notifier.outbox_ports import Backlog, Untold
-from notifier.tables import tellers, untold
 from shared.contracts.messages import MessageChangedV1
 from shared.runtime.database import for_reading
 from shared.telemetry.correlation import correlation_id
@@ -33,6 +33,15 @@ async def record_changes(db: AsyncConnection, changes: Iterable[MessageChangedV1
     ]
     if rows:
         await db.execute(sa.insert(untold), rows)
+
+
+class OutboxBook:
+    """The part of :class:`notifier.ports.TenantBook` that keeps what is to be told."""
+
+    _db: AsyncConnection
+
+    async def tell(self, changes: Sequence[MessageChangedV1]) -> None:
+        await record_changes(self._db, changes)
 
 
 class SqlOutbox:

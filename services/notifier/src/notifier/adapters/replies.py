@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.opt_outs import names_of
 from notifier.adapters.sql import upsert
+from notifier.learning_tables import replies
 from notifier.lesson_ports import Reply
-from notifier.tables import attempts, intents, replies
+from notifier.tables import attempts, intents
 
 
 async def record_reply(db: AsyncConnection, reply: Reply) -> None:

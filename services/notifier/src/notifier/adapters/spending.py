@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.sql import to_intent
 from notifier.budget import HeldBack
+from notifier.learning_tables import confirmations
 from notifier.model import Intent
-from notifier.tables import attempts, confirmations, intents, snapshots
+from notifier.tables import attempts, intents, snapshots
 from shared.contracts.messages import MessageState
 from shared.runtime.database import Millionths, for_reading
 
@@ -58,6 +59,19 @@ async def held_for(db: AsyncConnection, tenant_id: str, rule: str, limit: int) -
         sa.select(intents).where(intents.c.tenant_id == tenant_id, *_held(rule)).order_by(intents.c.due_at).limit(limit)
     )
     return [(to_intent(row), row.phone) for row in rows]
+
+
+class SpendingBook:
+    """The part of :class:`notifier.ports.TenantBook` that knows of money."""
+
+    _db: AsyncConnection
+    _tenant_id: str
+
+    async def spent(self, on: date, currency: str) -> Decimal:
+        return await spent(self._db, self._tenant_id, on, currency)
+
+    async def held_for(self, rule: str, limit: int) -> Sequence[tuple[Intent, str | None]]:
+        return await held_for(self._db, self._tenant_id, rule, limit)
 
 
 class SqlHeld:

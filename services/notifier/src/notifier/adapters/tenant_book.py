@@ -1,8 +1,7 @@
 """One organisation's part of the ledger inside one transaction."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -13,10 +12,10 @@ from notifier.account_templates import TemplateState
 from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wave
 from notifier.adapters.breakers import let_wait, open_breakers, take_probe
 from notifier.adapters.history import history
-from notifier.adapters.outbox import record_changes
+from notifier.adapters.outbox import OutboxBook
 from notifier.adapters.pacing import take_turn
 from notifier.adapters.prices import bill_values
-from notifier.adapters.spending import held_for, spent
+from notifier.adapters.spending import SpendingBook
 from notifier.adapters.sql import find_intents, to_intent, to_stage, upsert
 from notifier.adapters.switches import is_paused
 from notifier.adapters.template_book import known_template
@@ -24,10 +23,10 @@ from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt, Pace, Turn, Wave
 from notifier.tables import attempts, decisions, intents, opt_outs, snapshots, tenants
-from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
+from shared.contracts.messages import MessageKind, MessageState
 
 
-class SqlTenantBook:
+class SqlTenantBook(SpendingBook, OutboxBook):
     """Made with the tenant's row locked; see :class:`notifier.ports.TenantBook`."""
 
     def __init__(self, connection: AsyncConnection, tenant_id: str, pace: Pace) -> None:
@@ -169,15 +168,6 @@ class SqlTenantBook:
 
     async def move(self, intent: Intent, state: MessageState, reason: str | None, now: datetime) -> bool:
         return await self._change(intent, state=state.value, reason=reason, changed_at=now)
-
-    async def spent(self, on: date, currency: str) -> Decimal:
-        return await spent(self._db, self._tenant_id, on, currency)
-
-    async def held_for(self, rule: str, limit: int) -> Sequence[tuple[Intent, str | None]]:
-        return await held_for(self._db, self._tenant_id, rule, limit)
-
-    async def tell(self, changes: Sequence[MessageChangedV1]) -> None:
-        await record_changes(self._db, changes)
 
     async def postpone(self, intent: Intent, due_at: datetime, now: datetime) -> None:
         await self._change(intent, due_at=due_at, changed_at=now, looks=0, look_after=None)
