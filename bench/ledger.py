@@ -1,9 +1,10 @@
 """The notifier's ledger with a long past: events decided and recorded, and messages dispatched, a second."""
 
 import asyncio
+import itertools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,15 +14,17 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 import structlog
+import uvloop
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bench.tables import load_line
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.outbox import SqlOutbox
 from notifier.catalogue import load_catalogue
-from notifier.intake import Intake
+from notifier.intake import AT_ONCE, Arrival, Intake
 from notifier.last_look import LookLast
-from notifier.ports import Accepted, Outcome, TemplateMessage
+from notifier.ports import Accepted, Outcome, Pace, TemplateMessage
 from notifier.sender import Sender
 from notifier.tables import intents
 from notifier.telemetry import Figures, OutboxLog, SenderLog
@@ -30,11 +33,14 @@ from shared.contracts import Event
 from shared.contracts.invoices import Cause, CauseKind, Contact, Invoice, InvoiceEnrichedV1, Organisation
 from shared.policy import Policy
 from shared.runtime.database import create_engine, migrate
-from shared.runtime.service import Stop
+from shared.runtime.group_commit import GroupCommit
+from shared.runtime.service import Service, Stop
 
 PAST = int(os.environ.get("BENCH_PAST", "1000000"))
 EVENTS = int(os.environ.get("BENCH_EVENTS", "1000"))
+TURNS = 3
 TENANTS = 20
+PREFETCH = Service().prefetch
 PROVIDER_SECONDS = 0.1
 _ROWS_AT_ONCE = 10_000
 _WEEK = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -56,14 +62,15 @@ POLICY = Policy.model_validate(
 class Slow:
     """Accepts everything, each after as long as WhatsApp takes."""
 
-    def __init__(self) -> None:
-        self.posts = 0
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._posts = 0
         self.all = asyncio.Event()
 
     async def send(self, _: TemplateMessage, attempt_ref: str) -> Outcome:
         await asyncio.sleep(PROVIDER_SECONDS)
-        self.posts += 1
-        if self.posts == EVENTS:
+        self._posts += 1
+        if self._posts == self._wanted:
             self.all.set()
         return Accepted(f"wamid.{attempt_ref}")
 
@@ -77,7 +84,7 @@ def measure() -> None:
     """On SQLite in a temporary folder, or on the database that BENCH_DATABASE_URL names, which should be empty."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with tempfile.TemporaryDirectory(prefix="duebell-bench-") as folder:
-        asyncio.run(_measure(os.environ.get("BENCH_DATABASE_URL") or f"sqlite:///{folder}/ledger.db"))
+        uvloop.run(_measure(os.environ.get("BENCH_DATABASE_URL") or f"sqlite:///{folder}/ledger.db"))
 
 
 async def _measure(url: str) -> None:
@@ -85,27 +92,52 @@ async def _measure(url: str) -> None:
     try:
         await migrate(engine, "notifier")
         await _fill(engine)
-        ledger, provider = SqlLedger(engine), Slow()
+        ledger, numbers = SqlLedger(engine), itertools.count()
         intake = Intake(ledger, POLICY, clock=_now, wake=lambda: None, count=lambda _: None)
-        started = perf_counter()
-        for number in range(EVENTS):
-            await intake(_event(number), None)
-        print(f"decided and recorded: {EVENTS / (perf_counter() - started):.0f} events/s, beside {PAST:,} intents")
-        look = LookLast(
-            ledger, POLICY, load_catalogue(Path("config/policy.yaml")), clock=_now, new_reference=lambda: uuid4().hex
-        )
-        figures, nobody = Figures(CollectorRegistry()), Nobody()
-        tell = TellChanges(SqlOutbox(engine), nobody, clock=_now, log=OutboxLog(figures))
-        sender = Sender(ledger, look, provider, nobody, clock=_now, log=SenderLog(figures), told=tell.wake)
-        stop = Stop()
-        started = perf_counter()
-        sending = asyncio.gather(sender.run(stop), tell.run(stop))
-        await provider.all.wait()
-        print(f"dispatched: {EVENTS / (perf_counter() - started):.0f} messages/s at {PROVIDER_SECONDS:.1f} s each")
-        stop.set()
-        await sending
+        await intake(_event(next(numbers)), None)  # what is loaded and built once is not measured
+        await _dispatch(engine, ledger, 1)
+        for _ in range(TURNS):
+            alone = await _decide(intake, [_event(next(numbers)) for _ in range(EVENTS // 4)], in_flight=1)
+            together = await _decide(intake, [_event(next(numbers)) for _ in range(EVENTS)], in_flight=PREFETCH)
+            unpaced = await _dispatch(engine, SqlLedger(engine, Pace(per_second=10_000)), EVENTS // 2)
+            paced = await _dispatch(engine, ledger, EVENTS // 2)
+            print(
+                f"decided and recorded: {together:.0f} events/s with {PREFETCH} in flight, {alone:.0f} one by one "
+                f"({together / alone:.1f} times as many); dispatched at {PROVIDER_SECONDS:.1f} s each: {unpaced:.0f} "
+                f"messages/s without a pace, {paced:.0f} at the number's {Pace().per_second:.0f}; {load_line()}"
+            )
     finally:
         await engine.dispose()
+
+
+async def _decide(intake: Intake, events: Sequence[InvoiceEnrichedV1], *, in_flight: int) -> float:
+    """Events a second, as the consumer has them handled: one that is done makes room for another."""
+    take_in, places = GroupCommit(intake.all_of, most=AT_ONCE), asyncio.Semaphore(in_flight)
+
+    async def handle(event: InvoiceEnrichedV1) -> None:
+        async with places:
+            await take_in(Arrival(event, None))
+
+    started = perf_counter()
+    await asyncio.gather(*map(handle, events))
+    return len(events) / (perf_counter() - started)
+
+
+async def _dispatch(engine: AsyncEngine, ledger: SqlLedger, wanted: int) -> float:
+    """Messages a second, of those that are due."""
+    provider, figures, nobody = Slow(wanted), Figures(CollectorRegistry()), Nobody()
+    catalogue = load_catalogue(Path("config/policy.yaml"))
+    look = LookLast(ledger, POLICY, catalogue, clock=_now, new_reference=lambda: uuid4().hex)
+    tell = TellChanges(SqlOutbox(engine), nobody, clock=_now, log=OutboxLog(figures))
+    sender = Sender(ledger, look, provider, nobody, clock=_now, log=SenderLog(figures), told=tell.wake)
+    stop = Stop()
+    started = perf_counter()
+    sending = asyncio.gather(sender.run(stop), tell.run(stop))
+    await provider.all.wait()
+    seconds = perf_counter() - started
+    stop.set()
+    await sending
+    return wanted / seconds
 
 
 def _now() -> datetime:

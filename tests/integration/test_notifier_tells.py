@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from notifier import answers
-from notifier.adapters.outbox import LEASE, SqlOutbox
+from notifier.adapters.outbox import LEASE, SqlOutbox, Telling
 from notifier.learning_tables import tellers, untold
 from notifier.outbox_ports import Untold
 from notifier.ports import Unknown
@@ -181,8 +181,7 @@ async def test_what_cannot_be_kept_for_telling_does_not_happen(
         (reference,) = await send(notifier, "one")
         await notifier.told()
         before = await notifier.states()
-        for module in ("outbox", "lessons", "ledger"):
-            monkeypatch.setattr(f"notifier.adapters.{module}.record_changes", die)
+        monkeypatch.setattr(Telling, "record", die)
         with pytest.raises(CrashError):
             await way(notifier, reference)
         monkeypatch.undo()

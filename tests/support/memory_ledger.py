@@ -1,7 +1,7 @@
 """The ledger in memory, for what takes years of virtual time: the same answers as the SQL one, nothing kept."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -121,7 +121,7 @@ class MemoryBook:
     async def held_for(self, rule: str, limit: int) -> Sequence[tuple[Intent, str | None]]:
         return ()
 
-    async def tell(self, changes: Sequence[MessageChangedV1]) -> None: ...
+    async def tell(self, changes: Sequence[MessageChangedV1], correlation_id: str | None) -> None: ...
 
     async def postpone(self, intent: Intent, due_at: datetime, now: datetime) -> None:
         self.change(intent, due_at=due_at)
@@ -185,3 +185,7 @@ class MemoryLedger:
     @asynccontextmanager
     async def open(self, tenant_id: str, now: datetime) -> AsyncIterator[MemoryBook]:
         yield self.book
+
+    @asynccontextmanager
+    async def open_all(self, tenant_ids: Collection[str], now: datetime) -> AsyncIterator[Mapping[str, MemoryBook]]:
+        yield dict.fromkeys(tenant_ids, self.book)

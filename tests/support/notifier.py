@@ -19,7 +19,7 @@ from notifier.adapters.outbox import SqlOutbox
 from notifier.adapters.spending import SqlHeld
 from notifier.budget import WatchBudgets
 from notifier.catalogue import load_catalogue
-from notifier.confirm import ConfirmStops
+from notifier.confirm import ConfirmStops, Line
 from notifier.confirm_ports import SendsTexts, TextMessage
 from notifier.connections import NoteConnection
 from notifier.intake import Intake
@@ -126,7 +126,7 @@ class World:
         self.events = FakeEvents()
         self.stops: list[str] = []
         self.over_budget: list[Mapping[str, int]] = []
-        self.ledger = SqlLedger(engine, pace, RATES)
+        self.ledger = SqlLedger(engine, pace, rates=RATES)
         self.sender = self.another_sender()
         self.teller = self.another_teller()
         self.heard: list[str] = []
@@ -159,10 +159,9 @@ class World:
         return TellChanges(outbox or SqlOutbox(self.engine), self.events, clock=self.clock, log=log)
 
     def another_confirmer(self, provider: SendsTexts | None = None) -> ConfirmStops:
-        book = SqlConfirmations(self.engine, UNHURRIED)
-        return ConfirmStops(
-            book, provider or self.provider, self.policy, RATES, clock=self.clock, attempted=lambda *_: None
-        )
+        lines = {UNHURRIED.sender: Line(UNHURRIED, provider or self.provider)}
+        book = SqlConfirmations(self.engine)
+        return ConfirmStops(book, lines, self.policy, RATES, clock=self.clock, attempted=lambda *_: None)
 
     def budgets(self, policy: Policy | None = None) -> WatchBudgets:
         return WatchBudgets(

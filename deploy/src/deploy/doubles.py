@@ -82,6 +82,9 @@ def sandbox_settings(variables: Mapping[str, str], ingress_url: str | None) -> d
     if ingress_url:
         told["webhook_url"] = f"{ingress_url}/webhooks/xero"
         told["whatsapp_webhook_url"] = f"{ingress_url}/webhooks/whatsapp"
+        if public := variables.get("DUEBELL_TWILIO_WEBHOOK_URL"):
+            told["twilio_webhook_url"] = public
+            told["twilio_forward_to"] = f"{ingress_url}/webhooks/twilio"
     return told
 
 

@@ -12,6 +12,7 @@ from deploy.program import Program
 from shared.settings.base import PREFIX, ServiceSettings, declared_variables
 
 _POLICY = "DUEBELL_POLICY_FILE"
+_SENDERS = "DUEBELL_SENDERS_FILE"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ def service_program(
 
 
 def _revision(kind: ServiceKind, own: Mapping[str, str]) -> str:
-    """Changes with the service's code, the shared code, the locked packages and the policy with its packs and rates."""
+    """Changes with the service's code, the shared code, the locked packages, the policy with its packs and rates, and
+    the senders.
+    """
     digest = hashlib.sha256()
     folders = (ROOT / "shared" / "src", ROOT / "services" / kind.name / "src")
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
@@ -87,6 +90,8 @@ def _revision(kind: ServiceKind, own: Mapping[str, str]) -> str:
         beside = [path for name in ("packs", "rates") for path in sorted((file.parent / name).glob("*.yaml"))]
         for path in (file, *beside):
             digest.update(_content(path))
+    if senders := own.get(_SENDERS):
+        digest.update(_content(ROOT / senders))
     return digest.hexdigest()
 
 

@@ -16,6 +16,7 @@ from sandbox.faults import FaultMiddleware
 from sandbox.pages.desk import page_routes
 from sandbox.play import play_routes
 from sandbox.recorder import Recorder
+from sandbox.twilio.api import twilio_routes
 from sandbox.whatsapp.api import whatsapp_routes
 from sandbox.whatsapp.management import management_routes
 from sandbox.world import Clock, World, utc_now
@@ -48,6 +49,7 @@ def create_app(http: httpx.AsyncClient | None = None, clock: Clock = utc_now) ->
             *login_routes(),
             *identity_routes(),
             *accounting_routes(),
+            *twilio_routes(),
             *management_routes(),
             *whatsapp_routes(),
         ],

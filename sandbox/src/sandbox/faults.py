@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox.twilio.messages import refusal
 from sandbox.whatsapp.graph import graph_error
 
 Effect = Literal[
@@ -133,6 +134,9 @@ def _refusal(fault: Fault, scope: Scope) -> Response:
     whatsapp = scope["sandbox.kind"].startswith("whatsapp.")
     if fault.effect == "html":
         return HTMLResponse("<html><body><h1>502 Bad Gateway</h1></body></html>", 502)
+    if scope["sandbox.kind"].startswith("twilio."):
+        twilio = {"status429": (20429, 429), "status500": (20500, 500), "status503": (20503, 503)}
+        return refusal(*twilio.get(fault.effect, (fault.code, fault.status or 400)))
     if whatsapp:
         codes = {"status429": 130429, "status500": 131000, "status503": 131016}
         status = {"status429": 429, "status500": 500, "status503": 503}.get(fault.effect, fault.status)

@@ -147,7 +147,7 @@ class SendOrder(Order):
 class StatusOrder(Order):
     """A message's next status; `error` (at least `code`) belongs to `failed`; `deliver` posts it now."""
 
-    status: Literal["sent", "delivered", "read", "failed", "played"]
+    status: Literal["queued", "sent", "delivered", "read", "failed", "undelivered", "played"]
     error: dict[str, Any] | None = None
     at: datetime | None = None
     copies: int = Field(1, ge=1, le=100)
@@ -176,6 +176,7 @@ class InboundOrder(Order):
     context: str | None = None
     copies: int = Field(1, ge=1, le=100)
     forged: bool = False
+    provider: Literal["meta", "twilio"] = "meta"
 
 
 class TemplateOrder(Order):

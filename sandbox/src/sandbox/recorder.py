@@ -14,6 +14,7 @@ KINDS = [
     (re.compile(r"/connect/revocation$"), "xero.revocation"),
     (re.compile(r"/[Cc]onnections(/|$)"), "xero.connections"),
     (re.compile(r"/api\.xro/"), "xero.api"),
+    (re.compile(r"/2010-04-01/Accounts/[^/]+/Messages(/[^/]+)?\.json$"), "twilio.message"),
     (re.compile(r"/v[0-9.]+/[^/]+/messages$"), "whatsapp.message"),
     (re.compile(r"/v[0-9.]+/[^/]+/media$"), "whatsapp.media"),
     (re.compile(r"/v[0-9.]+/[^/]+/message_templates$"), "whatsapp.templates"),
@@ -47,7 +48,7 @@ class Recorder:
             nonlocal written
             written = True
             # a message counts as one only when it was accepted
-            default = "whatsapp.refused" if kind == "whatsapp.message" else kind
+            default = kind.replace(".message", ".refused")
             scope["app"].state.world.journal.add(
                 notes.pop("kind", default),
                 method=scope["method"],

@@ -90,6 +90,13 @@ class Settings(BaseModel):
     template_category: Literal["UTILITY", "MARKETING"] | None = None
     manage_templates: bool = True
 
+    twilio_account_sid: str = "AC00000000000000000000000000000001"
+    twilio_auth_token: SecretStr = SecretStr("sandbox-twilio-token")
+    twilio_number: str = "+14155238886"
+    twilio_webhook_url: str | None = None
+    twilio_forward_to: str | None = None
+    twilio_unsubscribed: list[str] = []
+
     def patched(self, changes: Mapping[str, Any]) -> Self:
         """These settings with `changes` applied; raises pydantic's ValidationError on an unknown name or bad value."""
         return self.model_validate({**self.model_dump(), **changes})

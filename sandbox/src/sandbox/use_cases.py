@@ -81,12 +81,21 @@ def fill_book(world: World, order: BookOrder) -> list[dict[str, Any]]:
 async def give_status(world: World, wamid: str, order: StatusOrder) -> list[Answer]:
     """Give a message its next status and deliver it unless the order says not to; KeyError for an unknown wamid."""
     message = world.outbox.messages[wamid]
+    if message.wamid.startswith("SM"):
+        code = (order.error or {}).get("code")
+        told = range(order.copies if order.deliver else 0)
+        return [await world.twilio_webhooks.status(message, order.status, code, forged=order.forged) for _ in told]
     item = world.whatsapp_webhooks.status(message, order.status, order.at or world.clock(), order.error)
     return await _send(world, item, order.copies, forged=order.forged) if order.deliver else []
 
 
 async def customer_writes(world: World, order: InboundOrder) -> tuple[Message, list[Answer]]:
     """A customer writes or taps a button; delivered now, and again in the background after a failure."""
+    if order.provider == "twilio":
+        message, answer = await world.twilio_webhooks.inbound(
+            order.sender, order.text, order.name, order.context, order.payload, forged=order.forged
+        )
+        return message, [answer]
     button = None if order.payload is None else {"payload": order.payload, "text": order.text}
     message, item = world.whatsapp_webhooks.inbound(order.sender, order.text, order.name, order.context, button)
     return message, await _send(world, item, order.copies, forged=order.forged)

@@ -15,6 +15,7 @@ from sandbox.faults import Faults
 from sandbox.journal import Journal
 from sandbox.limits import Limiter
 from sandbox.settings import Settings
+from sandbox.twilio.webhooks import TwilioWebhooks
 from sandbox.whatsapp.outbox import Outbox
 from sandbox.whatsapp.templates import Templates
 from sandbox.whatsapp.webhooks import WhatsAppWebhooks
@@ -56,6 +57,7 @@ class World:
         self.outbox = Outbox(self.clock)
         self.xero_webhooks = XeroWebhooks(self)
         self.whatsapp_webhooks = WhatsAppWebhooks(self)
+        self.twilio_webhooks = TwilioWebhooks(self)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` beside the requests until done, reset or shutdown."""

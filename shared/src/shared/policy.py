@@ -42,6 +42,9 @@ def plain_name(name: str) -> str:
 
 
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+DEFAULT_SENDER = "default"
+"""The sender that the environment's variables describe, and that everybody uses who names no other."""
+SenderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")]
 TemplateName = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")]
 
@@ -111,12 +114,13 @@ _STAGES = (
 class TenantPolicy(_Rules):
     """All rules of one organisation. ``stages`` are in order of offset, ``online_link`` shows Xero's page.
 
-    ``languages`` is by contact. A contact is named by its id or its name, a group likewise, in capitals or not.
-    ``monthly_budget`` is of what WhatsApp bills, in ``billing_currency``; None is no budget. A person who answered gets
-    no reminders for ``reply_pause_days``.
+    ``sender`` is one of the senders file. ``languages`` is by contact. A contact is named by its id or its name, a
+    group likewise, in capitals or not. ``monthly_budget`` is of what WhatsApp bills, in ``billing_currency``; None is
+    no budget. A person who answered gets no reminders for ``reply_pause_days``.
     """
 
     mode: Mode = Mode.LIVE
+    sender: SenderName = DEFAULT_SENDER
     language: Language = "en"
     languages: dict[str, Language] = Field(default_factory=dict)
     alerts: Alerts = Alerts()

@@ -26,6 +26,7 @@ class Message:
     parameters: dict[str, str] = field(default_factory=dict)
     reference: str | None = None
     statuses: list[str] = field(default_factory=list)
+    callback: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For the admin API and the overview page."""

@@ -4,12 +4,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 from pydantic_core import PydanticSerializationError
 
 from shared.contracts import Event
 
 Json = Mapping[str, Any]
+MOST_FIELDS = 1000
+"""Twilio sends about thirty."""
 
 _UNREADABLE = (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError, PydanticSerializationError)
 """What odd values raise on the way: pydantic's and Unicode's errors are ValueErrors."""
@@ -39,6 +42,15 @@ def load_object(body: bytes) -> Json | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def form_of(body: bytes) -> list[tuple[str, str]] | None:
+    """The names and values of a form as they came, or None for anything else."""
+    try:
+        text = body.decode("ascii")
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        return None
 
 
 def objects(value: object) -> Iterator[Json]:

@@ -3,17 +3,17 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ingress.accept import AcceptWebhook
-from ingress.bodies import BodyTooLarge, read_body
+from ingress.bodies import MAX_BODY_BYTES, BodyTooLarge, read_body
 from ingress.metrics import DoorFigures
 from ingress.payloads import Contents, Unreadable
 from ingress.signatures import word_matches
+from ingress.twilio import TWILIO_BYTES, read_twilio
 from ingress.whatsapp import read_whatsapp
 from ingress.xero import read_xero
 from shared.errors import DuebellError
@@ -26,12 +26,18 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Door:
-    """One webhook: who sends it, how its signature is checked, and how its body is read."""
+    """One webhook: who sends it, how its signature is checked, and how its body is read.
+
+    A sender that signs its address, or says something in it, has ``signs_query``: its ``verify`` and ``read`` are given
+    the query as it came after all else.
+    """
 
     sender: str
     signature_header: str
-    verify: Callable[[bytes, str | None], bool]
-    read: Callable[[bytes, datetime], Contents]
+    verify: Callable[..., bool]
+    read: Callable[..., Contents]
+    signs_query: bool = False
+    most_bytes: int = MAX_BODY_BYTES
 
 
 class Webhooks:
@@ -61,14 +67,15 @@ class Webhooks:
     async def _status(self, request: Request, door: Door) -> tuple[int, Contents]:
         nothing = Contents(door.sender)
         try:
-            body = await read_body(request)
+            body = await read_body(request, door.most_bytes)
         except BodyTooLarge:
             return 413, nothing
         except (TimeoutError, ClientDisconnect):
             return 408, nothing
-        if not door.verify(body, request.headers.get(door.signature_header)):
+        query = (request.scope["query_string"].decode("latin-1"),) if door.signs_query else ()
+        if not door.verify(body, request.headers.get(door.signature_header), *query):
             return 401, nothing
-        contents = self._read(door, body)
+        contents = self._read(door, body, *query)
         try:
             await self._accept(contents)
         except* DuebellError as group:
@@ -78,9 +85,9 @@ class Webhooks:
             return_status = 200
         return return_status, contents
 
-    def _read(self, door: Door, body: bytes) -> Contents:
+    def _read(self, door: Door, body: bytes, *query: str) -> Contents:
         try:
-            return door.read(body, self._clock())
+            return door.read(body, self._clock(), *query)
         except RecursionError:
             # Nested more deeply than can be taken apart: kept whole.
             return Contents(door.sender, unreadable=(Unreadable(body, "unreadable_webhook"),))
@@ -96,8 +103,9 @@ def webhook_routes(
     verify_xero: Callable[[bytes, str | None], bool],
     verify_whatsapp: Callable[[bytes, str | None], bool],
     verify_token: str,
+    verify_twilio: Callable[[bytes, str | None, str], bool] | None = None,
 ) -> list[Route]:
-    """``POST /webhooks/xero`` and ``GET|POST /webhooks/whatsapp``."""
+    """``POST /webhooks/xero``, ``GET|POST /webhooks/whatsapp`` and, for who has it, ``POST /webhooks/twilio``."""
     xero = Door("xero", "x-xero-signature", verify_xero, read_xero)
     whatsapp = Door("whatsapp", "x-hub-signature-256", verify_whatsapp, read_whatsapp)
 
@@ -114,8 +122,19 @@ def webhook_routes(
             return PlainTextResponse(asked.get("hub.challenge", ""))
         return Response(status_code=403)
 
+    further = [] if verify_twilio is None else [_twilio_route(webhooks, verify_twilio)]
     return [
         Route("/webhooks/xero", receive_xero, methods=["POST"]),
         Route("/webhooks/whatsapp", receive_whatsapp, methods=["POST"]),
         Route("/webhooks/whatsapp", confirm_whatsapp, methods=["GET"]),
+        *further,
     ]
+
+
+def _twilio_route(webhooks: Webhooks, verify: Callable[[bytes, str | None, str], bool]) -> Route:
+    twilio = Door("twilio", "x-twilio-signature", verify, read_twilio, signs_query=True, most_bytes=TWILIO_BYTES)
+
+    async def receive_twilio(request: Request) -> Response:
+        return await webhooks.receive(request, twilio)
+
+    return Route("/webhooks/twilio", receive_twilio, methods=["POST"])

@@ -2,40 +2,39 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from notifier.adapters.confirmations import SqlConfirmations
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.outbox import SqlOutbox
 from notifier.adapters.spending import SqlHeld
 from notifier.adapters.template_book import SqlTemplateBook
-from notifier.adapters.whatsapp import WhatsAppProvider
-from notifier.adapters.whatsapp_templates import WhatsAppTemplates
 from notifier.budget import WatchBudgets
 from notifier.catalogue import load_catalogue
-from notifier.confirm import ConfirmStops
 from notifier.connections import NoteConnection
 from notifier.handlers import build_router
-from notifier.intake import Intake
-from notifier.last_look import LookLast
+from notifier.intake import AT_ONCE, Intake
 from notifier.learn import Learn
-from notifier.ports import Pace
 from notifier.rates import load_rates
-from notifier.sender import Sender
+from notifier.senders_file import load_senders
 from notifier.settings import NotifierSettings
 from notifier.telemetry import Figures, OutboxLog, SenderLog, TemplateLog
 from notifier.tell import TellChanges
-from notifier.template_examples import check_templates, needed_by
-from notifier.template_watch import WatchTemplates
+from notifier.template_examples import check_templates
+from notifier.wiring import (
+    Surroundings,
+    confirm_stops,
+    default_sender,
+    further_senders,
+    send_all,
+    watch_accounts,
+)
+from shared.policy import DEFAULT_SENDER
 from shared.policy_file import load_policy
 from shared.runtime.database import answers, create_engine, migrate
-from shared.runtime.http import create_http_client
+from shared.runtime.group_commit import GroupCommit
 from shared.runtime.service import Core, Service
-
-DEADLINE_SECONDS = 15.0
-"""For one POST to WhatsApp; well under the time after which its sender counts as gone."""
 
 
 @asynccontextmanager
@@ -44,56 +43,34 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
     policy, catalogue = load_policy(policy_file), load_catalogue(policy_file)
     check_templates(policy, catalogue)
     rates = load_rates(policy_file)
-    account = settings.whatsapp_business_account_id
+    file = load_senders(settings.senders_file)
+    file.check(policy, catalogue, settings.whatsapp_phone_number_id)
     engine = create_engine(settings.notifier_database_url.get_secret_value())
-    client = create_http_client(
-        settings.whatsapp_api_url,
-        timeout_seconds=DEADLINE_SECONDS,
-        headers={"Authorization": f"Bearer {settings.whatsapp_access_token.get_secret_value()}"},
-    )
-    try:
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(engine.dispose)
+        parts = [default_sender(settings), *further_senders(settings, file)]
+        for part in parts:
+            opened.push_async_callback(part.client.aclose)
         await migrate(engine, "notifier")
         figures = Figures(core.registry)
         log = SenderLog(figures)
-        ledger = SqlLedger(engine, pace_of(settings), rates)
         tell = TellChanges(SqlOutbox(engine), core.events, clock=core.clock, log=OutboxLog(figures))
-        path = f"/{settings.whatsapp_api_version}/{settings.whatsapp_phone_number_id}/messages"
-        provider = WhatsAppProvider(client, path=path, deadline_seconds=DEADLINE_SECONDS)
-        sender = Sender(
-            ledger,
-            LookLast(
-                ledger, policy, catalogue, clock=core.clock, new_reference=new_reference, account=account, rates=rates
-            ),
-            provider,
-            core.events,
-            clock=core.clock,
-            log=log,
-            told=tell.wake,
-        )
-        templates = WatchTemplates(
-            account,
-            WhatsAppTemplates(client, version=settings.whatsapp_api_version, account=account or ""),
-            SqlTemplateBook(engine),
-            needed_by(policy, catalogue),
-            clock=core.clock,
-            wake=sender.wake,
-            log=TemplateLog(figures),
-        )
-        confirm = ConfirmStops(
-            SqlConfirmations(engine, pace_of(settings)),
-            provider,
-            policy,
-            rates,
-            clock=core.clock,
-            attempted=log.confirmed,
-        )
-        budgets = WatchBudgets(
-            SqlHeld(engine), ledger, policy, rates, clock=core.clock, wake=sender.wake, log=log.over_budget
-        )
+        around = Surroundings(engine, policy, catalogue, rates, core, log, new_reference, tell.wake)
+        senders, lookers = send_all(parts, around)
+        confirm = confirm_stops(parts, around)
+
+        def wake() -> None:
+            for sender in senders.values():
+                sender.wake()
+
+        templates = watch_accounts(parts, around, SqlTemplateBook(engine), wake, TemplateLog(figures))
+        ledger = SqlLedger(engine, parts[0].pace, rates=rates)
+        budgets = WatchBudgets(SqlHeld(engine), ledger, policy, rates, clock=core.clock, wake=wake, log=log.over_budget)
+        intake = Intake(ledger, policy, clock=core.clock, wake=wake, count=figures.count_decision)
         router = build_router(
-            Intake(ledger, policy, clock=core.clock, wake=sender.wake, count=figures.count_decision),
+            GroupCommit(intake.all_of, most=AT_ONCE),
             Learn(SqlLessons(engine, rates), clock=core.clock, stopped=log.stopped, heard=log.heard),
-            NoteConnection(ledger, clock=core.clock, wake=sender.wake),
+            NoteConnection(ledger, clock=core.clock, wake=wake),
             templates,
             log,
             tell.wake,
@@ -105,7 +82,8 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
         yield Service(
             routers=[router],
             loops={
-                "sender": sender.run,
+                **{f"sender{suffix(name)}": sender.run for name, sender in senders.items()},
+                **{f"look-up{suffix(name)}": looker.run for name, looker in lookers.items()},
                 "templates": templates.run,
                 "changes": tell.run,
                 "confirmations": confirm.run,
@@ -113,18 +91,11 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
             },
             checks={"database": database},
         )
-    finally:
-        await client.aclose()
-        await engine.dispose()
 
 
-def pace_of(settings: NotifierSettings) -> Pace:
-    """What the number may do."""
-    return Pace(
-        settings.whatsapp_phone_number_id,
-        settings.whatsapp_messages_per_second,
-        settings.whatsapp_recipients_per_day or None,
-    )
+def suffix(sender: str) -> str:
+    """What tells a further sender's loop from the default one's."""
+    return "" if sender == DEFAULT_SENDER else f"-{sender}"
 
 
 def new_reference() -> str:

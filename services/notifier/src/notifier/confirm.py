@@ -1,12 +1,13 @@
 """Telling a person once that no more messages come; never late, never twice."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from notifier.confirm_ports import Confirmation, Confirmations, SendsTexts, TextMessage
 from notifier.halts import CHECKED_WITHIN
-from notifier.ports import Outcome, Rejected
+from notifier.ports import Outcome, Pace, Rejected
 from notifier.rates import SERVICE, Rates
 from notifier.sender import SENDER_GONE_AFTER
 from notifier.stages import local_date
@@ -22,21 +23,30 @@ TRIES = 3
 POLL_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sender that free text may go by."""
+
+    pace: Pace
+    provider: SendsTexts
+
+
 class ConfirmStops:
     """Any number may run at once: a claim in the ledger decides who posts."""
 
     def __init__(
         self,
         confirmations: Confirmations,
-        provider: SendsTexts,
+        lines: Mapping[str, Line],
         policy: Policy,
         rates: Rates,
         *,
         clock: Callable[[], datetime],
         attempted: Callable[[str, Outcome], None],
     ) -> None:
+        """``lines`` by the sender's name; who stops messages of a sender without one is not answered."""
         self._confirmations = confirmations
-        self._provider = provider
+        self._lines = lines
         self._policy = policy
         self._rates = rates
         self._clock = clock
@@ -59,13 +69,16 @@ class ConfirmStops:
             return await self._confirmations.give_up(item.reference, "confirm_stop_off", now)
         if now - item.said_at > WINDOW:
             return await self._confirmations.give_up(item.reference, "window_closed", now)
+        line = self._lines.get(rules.sender)
+        if line is None:
+            return await self._confirmations.give_up(item.reference, "no_free_text", now)
         bill = self._rates.bill(item.phone, rules.billing_currency, local_date(now, item.time_zone), SERVICE)
-        if not await self._confirmations.claim(item, bill, now):
+        if not await self._confirmations.claim(item, bill, line.pace, now):
             return None
         language = rules.language_of(item.contact_id, item.contact_name)
         outcome: Outcome = Rejected("claim_too_old", CLAIM_TOO_OLD)
         if self._clock() - now <= CHECKED_WITHIN:
-            outcome = await self._provider.send_text(TextMessage(item.phone, stop_text(language)), item.reference)
+            outcome = await line.provider.send_text(TextMessage(item.phone, stop_text(language)), item.reference)
         self._attempted(item.reference, outcome)
         done_at = self._clock()
         return await self._confirmations.settle(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from notifier.ports import Outcome
+from notifier.ports import Outcome, Pace
 from notifier.rates import Bill
 
 
@@ -41,7 +41,7 @@ class Confirmations(Protocol):
 
     async def due(self, now: datetime, limit: int) -> Sequence[Confirmation]: ...
 
-    async def claim(self, item: Confirmation, bill: Bill, now: datetime) -> bool:
+    async def claim(self, item: Confirmation, bill: Bill, pace: Pace, now: datetime) -> bool:
         """From planned to sending, committed before the socket opens; False when it waits, or was another's."""
 
     async def settle(self, reference: str, outcome: Outcome, now: datetime, retry_at: datetime | None) -> None: ...

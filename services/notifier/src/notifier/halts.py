@@ -4,12 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from notifier.whatsapp_errors import Scope, remedy_of
+from notifier.provider_errors import remedy_of
+from notifier.whatsapp_errors import Scope
+from shared.policy import DEFAULT_SENDER
 
 EVERYTHING = "*"
 """The switch of the whole installation."""
 ACCOUNT = "whatsapp"
-"""The one account that the installation sends with."""
+"""The account of the default sender; another sender's is named as it is."""
+SENDER_MARK = "@"
+"""Between a template and the sender that it is stopped for, where that is not the default one."""
 PROBE_PATIENCE = timedelta(minutes=2)
 """How long a probe may stay without an end before another message tries."""
 START_WITHIN = timedelta(seconds=2)
@@ -22,6 +26,16 @@ SPACING = timedelta(seconds=6)
 """WhatsApp's pace for one recipient."""
 CLAIM_SPACING = SPACING + START_WITHIN
 """Between two claims for one recipient, so that their POSTs are never closer than WhatsApp's pace."""
+
+
+def account_of(sender: str) -> str:
+    """The name under which everything is stopped that the sender's credentials send."""
+    return ACCOUNT if sender == DEFAULT_SENDER else sender
+
+
+def template_of(template: str, sender: str) -> str:
+    """The name under which a template is stopped: of one sender, since another's account has its own."""
+    return template if sender == DEFAULT_SENDER else f"{template}{SENDER_MARK}{sender}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +61,19 @@ class OpenBreaker:
     def lets_probe(self, now: datetime) -> bool:
         return self.probe_at <= now
 
-    def concerns(self, number: str, tenant_id: str, template: str | None) -> bool:
+    def concerns(self, number: str, tenant_id: str, template: str | None, sender: str = DEFAULT_SENDER) -> bool:
         """Whether it stops what this number sends for the organisation, in this template."""
         return self.name == {
-            Scope.ACCOUNT: ACCOUNT,
+            Scope.ACCOUNT: account_of(sender),
             Scope.NUMBER: number,
             Scope.TENANT: tenant_id,
-            Scope.TEMPLATE: template,
+            Scope.TEMPLATE: template and template_of(template, sender),
         }.get(self.scope)
+
+    def is_of_another(self, sender: str) -> bool:
+        """Whether it stops a template that only another sender sends."""
+        own = "" if sender == DEFAULT_SENDER else sender
+        return self.scope is Scope.TEMPLATE and self.name.partition(SENDER_MARK)[2] != own
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +103,9 @@ class Halts:
     def is_paused(self, tenant_id: str) -> bool:
         return self.all_paused or tenant_id in self.paused_tenants
 
-    def of_sender(self, number: str) -> list[OpenBreaker]:
+    def of_sender(self, number: str, sender: str = DEFAULT_SENDER) -> list[OpenBreaker]:
         """The breakers that stop everything the number sends."""
-        senders = {Scope.ACCOUNT: ACCOUNT, Scope.NUMBER: number}
+        senders = {Scope.ACCOUNT: account_of(sender), Scope.NUMBER: number}
         return [item for item in self.breakers if senders.get(item.scope) == item.name]
 
     def of(self, scope: Scope) -> list[OpenBreaker]:

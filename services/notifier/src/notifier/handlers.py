@@ -5,23 +5,24 @@ from collections.abc import Callable, Sequence
 from faststream.rabbit import RabbitRouter
 
 from notifier.connections import NoteConnection
-from notifier.intake import Intake
+from notifier.intake import Arrival
 from notifier.learn import Learn
 from notifier.telemetry import SenderLog
-from notifier.template_watch import WatchTemplates
+from notifier.template_watch import WatchAccounts
 from shared.contracts.connections import ConnectionEstablishedV1, ConnectionLostV1
 from shared.contracts.invoices import InvoiceEnrichedV1
 from shared.contracts.messages import MessageChangedV1
 from shared.contracts.whatsapp import WhatsAppTemplateChangedV1, WhatsAppUpdateReceivedV1
+from shared.runtime.group_commit import GroupCommit
 from shared.telemetry.correlation import correlation_id
 from shared.topology import queues
 
 
 def build_router(
-    take_in: Intake,
+    take_in: GroupCommit[Arrival, Sequence[MessageChangedV1]],
     learn: Learn,
     connection: NoteConnection,
-    templates: WatchTemplates,
+    templates: WatchAccounts,
     log: SenderLog,
     told: Callable[[], None],
 ) -> RabbitRouter:
@@ -37,7 +38,7 @@ def build_router(
     @router.subscriber(queues.NOTIFIER_INVOICE_ENRICHED.subscription())
     async def on_invoice_enriched(event: InvoiceEnrichedV1) -> None:
         """Decide what is to be said of the invoice."""
-        note(await take_in(event, correlation_id()))
+        note(await take_in(Arrival(event, correlation_id())))
 
     @router.subscriber(queues.NOTIFIER_WHATSAPP_UPDATE_RECEIVED.subscription())
     async def on_whatsapp_update_received(event: WhatsAppUpdateReceivedV1) -> None:

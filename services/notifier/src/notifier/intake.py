@@ -1,6 +1,7 @@
-"""Taking in an invoice: remember it, decide about it, record what is to be said, all in one transaction."""
+"""Taking in invoices: remember each, decide about it, record what is to be said, all in one transaction."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from notifier.decide import decide
@@ -15,6 +16,16 @@ _PLANS = {
     Verdict.HOLD: MessageState.HELD,
     Verdict.SUPPRESS: MessageState.SUPPRESSED,
 }
+
+
+AT_ONCE = 50
+"""How many are taken in by one transaction at most: what else wants to write waits for its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    event: InvoiceEnrichedV1
+    correlation_id: str | None
 
 
 class Intake:
@@ -37,26 +48,38 @@ class Intake:
 
     async def __call__(self, event: InvoiceEnrichedV1, correlation_id: str | None) -> Sequence[MessageChangedV1]:
         """The changes, once they are committed."""
-        now = self._clock()
-        rules = self._policy.for_tenant(event.tenant_id)
-        async with self._ledger.open(event.tenant_id, now) as book:
-            before = await book.snapshot(event.invoice.invoice_id)
-            # A late event still says why the invoice was read; what the invoice is, the newest reading says.
-            snapshot = Snapshot.of(event).after(before)
-            if snapshot != before:
-                await book.save_snapshot(snapshot)
-            history = await book.history(snapshot, now)
-            decisions = decide(before, snapshot, event.cause, rules, now, history)
-            changes = [
-                change
-                for decision in decisions
-                for change in await self._carry_out(book, snapshot, decision, now, correlation_id)
-            ]
-            await book.tell(changes)
-        for decision in decisions:
-            self._count(decision)
-        self._wake()
+        (changes,) = await self.all_of([Arrival(event, correlation_id)])
         return changes
+
+    async def all_of(self, arrivals: Sequence[Arrival]) -> Sequence[Sequence[MessageChangedV1]]:
+        """Take in several, in order, by one transaction: the changes of each, once all are committed."""
+        now = self._clock()
+        async with self._ledger.open_all({arrival.event.tenant_id for arrival in arrivals}, now) as books:
+            taken = [await self._take_in(books[arrival.event.tenant_id], arrival, now) for arrival in arrivals]
+        for decisions, _ in taken:
+            for decision in decisions:
+                self._count(decision)
+        self._wake()
+        return [changes for _, changes in taken]
+
+    async def _take_in(
+        self, book: TenantBook, arrival: Arrival, now: datetime
+    ) -> tuple[Sequence[Decision], Sequence[MessageChangedV1]]:
+        event = arrival.event
+        before = await book.snapshot(event.invoice.invoice_id)
+        # A late event still says why the invoice was read; what the invoice is, the newest reading says.
+        snapshot = Snapshot.of(event).after(before)
+        if snapshot != before:
+            await book.save_snapshot(snapshot)
+        history = await book.history(snapshot, now)
+        decisions = decide(before, snapshot, event.cause, self._policy.for_tenant(event.tenant_id), now, history)
+        changes = [
+            change
+            for decision in decisions
+            for change in await self._carry_out(book, snapshot, decision, now, arrival.correlation_id)
+        ]
+        await book.tell(changes, arrival.correlation_id)
+        return decisions, changes
 
     async def _carry_out(
         self, book: TenantBook, snapshot: Snapshot, decision: Decision, now: datetime, correlation_id: str | None

@@ -98,14 +98,22 @@ class LookLast:
         self._new_reference = new_reference
 
     async def claim(self, due: Due) -> LastLook:
-        async with self._ledger.open(due.tenant_id, self._clock()) as book:
-            look = await self._look(book, due)
-            await book.tell(look.changes)
+        (look,) = await self.claim_all([due])
         return look
 
-    async def _look(self, book: TenantBook, due: Due) -> LastLook:
-        # Read inside and first: waiting for a lock must not age it, and a later pause is later than it.
-        now = self._clock()
+    async def claim_all(self, dues: Sequence[Due]) -> Sequence[LastLook]:
+        """Look at each, in order, in one transaction; nothing is claimed before it is committed."""
+        async with self._ledger.open_all({due.tenant_id for due in dues}, self._clock()) as books:
+            # Read inside and first: waiting for a lock must not age it, and a later pause is later than it.
+            now = self._clock()
+            return [await self._claim(books[due.tenant_id], due, now) for due in dues]
+
+    async def _claim(self, book: TenantBook, due: Due, now: datetime) -> LastLook:
+        look = await self._look(book, due, now)
+        await book.tell(look.changes, due.correlation_id)
+        return look
+
+    async def _look(self, book: TenantBook, due: Due, now: datetime) -> LastLook:
         if await book.is_paused():
             return LastLook()
         intent = await book.intent(due.intent_id)
@@ -179,14 +187,12 @@ class LookLast:
         for tenant_id, dues in groupby(by_tenant, key=lambda due: due.tenant_id):
             async with self._ledger.open(tenant_id, now) as book:
                 wanted: dict[bool, dict[str, str | None]] = {False: {}, True: {}}
-                told: list[MessageChangedV1] = []
                 for due in dues:
                     asked, cancelled = await self._ask_about(book, due, now)
-                    told += cancelled
+                    await book.tell(cancelled, due.correlation_id)
+                    changes += cancelled
                     if asked is not None:
                         wanted[asked.with_link].setdefault(due.invoice_id, due.correlation_id)
-                await book.tell(told)
-            changes += told
             for with_link, waiting in wanted.items():
                 looks += looks_for(tenant_id, waiting, with_link=with_link)
         return looks, changes

@@ -42,11 +42,12 @@ class Learn:
             reference=update.reference,
             provider_message_id=update.provider_message_id,
             state=state,
-            error_code=failure_code(update.raw) if state is MessageState.FAILED else None,
+            error_code=(update.error_code or failure_code(update.raw)) if state is MessageState.FAILED else None,
             person_user_id=update.person_user_id,
             whatsapp_phone=update.person_phone,
             details=failure_details(update.raw) if state is MessageState.FAILED else None,
             pricing=pricing_of(update.raw),
+            provider=update.provider,
         )
         changes = await self._lessons.status(news, now)
         # Accepted first and failed afterwards: without a breaker the whole queue would go the same way.

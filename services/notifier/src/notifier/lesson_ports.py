@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from notifier.provider_errors import META, reason_of
 from notifier.rates import Pricing
 from shared.contracts.messages import MessageChangedV1, MessageState
 
@@ -25,10 +26,11 @@ class StatusNews:
     whatsapp_phone: str | None = None
     details: str | None = None
     pricing: Pricing | None = None
+    provider: str = META
 
     @property
     def reason(self) -> str | None:
-        return None if self.state is not MessageState.FAILED else f"whatsapp_{self.error_code or 'unspecified'}"
+        return None if self.state is not MessageState.FAILED else reason_of(self.error_code, self.provider)
 
     @property
     def as_marketing(self) -> bool:

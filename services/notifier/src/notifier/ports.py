@@ -1,6 +1,6 @@
 """What the notifier needs of the world: a ledger that remembers and a provider that sends."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -11,9 +11,11 @@ from typing import Protocol
 from notifier.account_templates import TemplateState
 from notifier.halts import Halts, OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant
+from notifier.provider_errors import META
 from notifier.rates import Bill
 from notifier.whatsapp_errors import Handling
 from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
+from shared.policy import DEFAULT_SENDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What one sending number may do: messages per second, and different recipients in 24 hours (None: any number)."""
+    """What one sending number may do: messages per second, and different recipients in 24 hours (None: any number).
+
+    ``sender`` is the number's name in the policy, ``provider`` whose network it is on.
+    """
 
     number: str = "default"
     per_second: float = 80
     daily_recipients: int | None = None
+    sender: str = DEFAULT_SENDER
+    provider: str = META
 
 
 class TurnKind(StrEnum):
@@ -158,8 +165,8 @@ class TenantBook(Protocol):
     async def held_for(self, rule: str, limit: int) -> Sequence[tuple[Intent, str | None]]:
         """What a rule holds and nobody has released, with its number; what is due first comes first."""
 
-    async def tell(self, changes: Sequence[MessageChangedV1]) -> None:
-        """Keep what this transaction changes until it is told; after the changes themselves."""
+    async def tell(self, changes: Sequence[MessageChangedV1], correlation_id: str | None) -> None:
+        """Keep what this transaction changes until it is told."""
 
     async def postpone(self, intent: Intent, due_at: datetime, now: datetime) -> None: ...
     async def ask_again(self, intent: Intent, look_after: datetime) -> bool:
@@ -202,6 +209,11 @@ class Ledger(Protocol):
 
     def open(self, tenant_id: str, now: datetime) -> AbstractAsyncContextManager[TenantBook]:
         """A transaction that is committed when the block ends well."""
+
+    def open_all(
+        self, tenant_ids: Collection[str], now: datetime
+    ) -> AbstractAsyncContextManager[Mapping[str, TenantBook]]:
+        """The same for several organisations in one transaction."""
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         """What may leave now, every organisation's first before any one's second; nothing of a lost connection.

@@ -13,12 +13,15 @@ from notifier.telemetry import HaltWatch, SenderLog
 from notifier.whatsapp_errors import CLAIM_TOO_OLD, ErrorClass, retry_after
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.errors import PublishFailed
+from shared.runtime.group_commit import GroupCommit
 from shared.runtime.publisher import Publishes
 from shared.runtime.service import Stop
 from shared.telemetry.correlation import correlated
 
 IN_FLIGHT = 16
 """How many are between their claim and their answer at once: what a crash leaves unknown is never more."""
+CLAIMS = IN_FLIGHT // 2
+"""How many are claimed by one transaction at most: the first of them waits for the last."""
 BATCH = 200
 TURN = 2 * IN_FLIGHT
 """How many are taken before the ledger is asked again, which takes turns between organisations each time."""
@@ -42,10 +45,14 @@ class Sender:
         clock: Callable[[], datetime],
         log: SenderLog,
         told: Callable[[], None],
+        watch: HaltWatch | None = None,
     ) -> None:
-        """``told`` says that the outbox holds something new."""
+        """``told`` says that the outbox holds something new. ``watch`` is shared by senders that run beside each other,
+        so that each halt is told once.
+        """
         self._ledger = ledger
         self._look_last = look_last
+        self._claim = GroupCommit(look_last.claim_all, most=CLAIMS)
         self._provider = provider
         self._events = events
         self._clock = clock
@@ -55,7 +62,7 @@ class Sender:
         self._queue: deque[Due] = deque()
         self._running: dict[asyncio.Task[None], str] = {}
         self._links = LinkRequests()
-        self._watch = HaltWatch(log)
+        self._watch = watch or HaltWatch(log)
         self._abandoned_at: datetime | None = None
         self._not_before: datetime | None = None
 
@@ -135,7 +142,7 @@ class Sender:
 
     async def _deliver(self, due: Due) -> None:
         with correlated(due.correlation_id):
-            look = await self._look_last.claim(due)
+            look = await self._claim(due)
             # Posted before anything else is done: what dies between the claim and the post is never sent.
             if look.claimed is not None:
                 self._log.priced(look.claimed.attempt.bill)

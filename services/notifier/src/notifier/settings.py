@@ -1,6 +1,9 @@
 """The notifier's configuration."""
 
-from pydantic import Field, SecretStr
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
 
 from shared.settings.base import ServiceSettings
 from shared.settings.groups import AmqpSettings, HttpSettings, PolicySettings, TelemetrySettings
@@ -49,3 +52,26 @@ class NotifierSettings(LedgerSettings, TemplateSettings, AmqpSettings, Telemetry
         description="Different people the account may write to in 24 hours (250, 2000, 10000 or 100000, see WhatsApp "
         "Manager); 0: unlimited",
     )
+    senders_file: str | None = Field(
+        default=None, description="The senders beside the one of these variables, see docs/providers.md"
+    )
+    sender_secrets: Annotated[dict[str, SecretStr], NoDecode] = Field(
+        default_factory=dict,
+        description="What the senders of that file send with: name:secret, comma between them (Meta's access token, "
+        "Twilio's auth token or an API key's secret)",
+    )
+    twilio_webhook_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^?#]+$",
+        description="The public address of ingress's /webhooks/twilio, exactly as Twilio is given it",
+    )
+
+    @field_validator("sender_secrets", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().partition(":") for part in value.split(",") if part.strip()]
+        if not all(name and secret for name, _, secret in pairs):
+            raise ValueError("must be name:secret, comma between them")
+        return {name.strip(): secret.strip() for name, _, secret in pairs}

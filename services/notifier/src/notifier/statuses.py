@@ -19,6 +19,8 @@ _PROVIDER_STATES = {
     "read": MessageState.READ,
     "played": MessageState.READ,
     "failed": MessageState.FAILED,
+    **dict.fromkeys(("accepted", "scheduled", "queued", "sending"), MessageState.ACCEPTED),
+    **dict.fromkeys(("undelivered", "canceled"), MessageState.FAILED),
 }
 
 

@@ -82,6 +82,8 @@ attempts = sa.Table(
     sa.Column("heard_at", UtcDateTime),
     sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("number", sa.String(64), nullable=False, server_default=""),
+    sa.Column("sender", sa.String(32), nullable=False, server_default="default"),
+    sa.Column("provider", sa.String(16), nullable=False, server_default="meta"),
     sa.Column("provider_message_id", sa.String(400), index=True),
     sa.Column("error_code", sa.Integer),
     sa.Column("error_class", sa.String(16)),

@@ -9,9 +9,10 @@ from notifier.halts import Halts, OpenBreaker, Switch
 from notifier.model import Decision
 from notifier.outbox_ports import Backlog
 from notifier.ports import Accepted, Outcome, Rejected
+from notifier.provider_errors import is_listed
 from notifier.rates import Bill
 from notifier.replies import InboundKind
-from notifier.whatsapp_errors import ErrorClass, is_listed
+from notifier.whatsapp_errors import ErrorClass
 from shared.contracts.messages import MessageChangedV1
 from shared.telemetry.logging import get_logger
 
@@ -97,7 +98,7 @@ class SenderLog:
             _log.warning("message.unanswered", intent_id=intent_id, reason=outcome.reason)
             return
         error_class = outcome.handling.error_class
-        unlisted = outcome.code is not None and not is_listed(outcome.code)
+        unlisted = outcome.code is not None and not is_listed(outcome.reason)
         log = _log.error if error_class in _LOUD or unlisted else _log.warning
         log("message.rejected", intent_id=intent_id, reason=outcome.reason, error_class=error_class.value)
 

@@ -48,11 +48,12 @@ def check_templates(policy: Policy, catalogue: Catalogue) -> None:
                     raise ConfigurationError(f"templates.yaml: {form}: no message can fill {{{{{parameter}}}}}")
 
 
-def needed_by(policy: Policy, catalogue: Catalogue) -> frozenset[tuple[str, str]]:
-    """Name and language of every template that invoices' messages take under this policy."""
+def needed_by(policy: Policy, catalogue: Catalogue, sender: str | None = None) -> frozenset[tuple[str, str]]:
+    """Name and language of every template that invoices' messages take under this policy, by ``sender`` or by any."""
     return frozenset(
         (form, language)
         for rules in (policy.defaults, *policy.tenants.values())
+        if sender in {None, rules.sender}
         for name in _names_under(rules)
         for language in _languages_under(name, rules, catalogue)
         for form in (name, catalogue.with_link(name, language) if rules.online_link else None)

@@ -1,6 +1,7 @@
 """Keeps what is known of the account's templates up to date, by asking for all of them and by its webhooks."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from notifier.account_templates import language_code, status_after, why_not_usable
@@ -95,6 +96,23 @@ class WatchTemplates:
                 usable.add(change.name)
         if (first or usable) and await self._book.look_again(usable, self._clock()):
             self._wake()
+
+
+class WatchAccounts:
+    """Watches several accounts, each by itself."""
+
+    def __init__(self, accounts: Iterable[WatchTemplates]) -> None:
+        self._accounts = tuple(accounts)
+
+    async def run(self, stop: Stop) -> None:
+        async with asyncio.TaskGroup() as group:
+            for account in self._accounts:
+                group.create_task(account.run(stop))
+
+    async def __call__(self, event: WhatsAppTemplateChangedV1) -> None:
+        """Whichever account the event is of takes it in."""
+        for account in self._accounts:
+            await account(event)
 
 
 def _why_not_now(change: TemplateChange) -> str | None:

@@ -58,12 +58,16 @@ class Breaker:
 
 @dataclass(frozen=True, slots=True)
 class Handling:
-    """``tries`` is how often one message may be tried in all, ``breaker`` what else waits."""
+    """``tries`` is how often one message may be tried in all, ``breaker`` what else waits.
+
+    ``opted_out``: the provider knows that this person wants no messages.
+    """
 
     error_class: ErrorClass
     tries: int = 1
     breaker: Breaker | None = None
     free: bool = False
+    opted_out: bool = False
 
     @property
     def burns(self) -> bool:
@@ -155,20 +159,6 @@ def is_listed(code: int) -> bool:
 def handling(code: int) -> Handling:
     """How to go on after ``code``; one that is not listed is never retried."""
     return HANDLINGS.get(code, _UNLISTED)
-
-
-def is_held(code: int | None) -> bool:
-    """Whether the message failed for no fault of its own: it waits with all that the breaker stops."""
-    return code is not None and handling(code).error_class in {ErrorClass.ACCOUNT, ErrorClass.TEMPLATE}
-
-
-def remedy_of(reason: str) -> str | None:
-    """What a person is to do about a breaker that opened for ``reason``."""
-    if reason == RECATEGORISED_REASON:
-        return RECATEGORISED.remedy
-    code = reason.removeprefix("whatsapp_")
-    found = handling(int(code)).breaker if code.isdecimal() else NOT_REACHED.breaker
-    return found.remedy if found else None
 
 
 def retry_after(tries: int) -> timedelta:

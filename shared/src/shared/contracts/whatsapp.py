@@ -18,6 +18,9 @@ class WhatsAppUpdateReceivedV1(Event):
     status, of theirs for an inbound message. ``reference`` echoes ``biz_opaque_callback_data``; ``reply_to`` is the
     wamid an inbound message answers. ``person_phone`` is E.164 with ``+`` when Meta tells it, ``person_user_id`` the
     business-scoped user id.
+
+    ``provider`` is whose webhook it was. Twilio's has a sid where Meta's has a wamid, our number in
+    ``phone_number_id``, and why a message failed in ``error_code``.
     """
 
     key: ClassVar[str] = "whatsapp.update.received.v1"
@@ -35,6 +38,8 @@ class WhatsAppUpdateReceivedV1(Event):
     text: str | None = None
     button_payload: str | None = None
     reply_to: str | None = None
+    provider: str = "meta"
+    error_code: int | None = None
     raw: dict[str, Any]
 
 

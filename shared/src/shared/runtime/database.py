@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, Connection, Dialect, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared.errors import ConfigurationError
+from shared.runtime.sqlite_driver import BEGIN_READING, BEGIN_WRITING, Driver
 
 _BUSY_SECONDS = 10
 _CONNECT_SECONDS = 5
@@ -45,7 +46,14 @@ def create_engine(url: str) -> AsyncEngine:
         )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(parsed, connect_args={"timeout": _BUSY_SECONDS}, pool_timeout=30, hide_parameters=True)
+    engine = create_async_engine(
+        parsed,
+        module=Driver(),
+        connect_args={"timeout": _BUSY_SECONDS},
+        pool_size=10,
+        pool_timeout=30,
+        hide_parameters=True,
+    )
     sa.event.listen(engine.sync_engine, "connect", _configure_sqlite)
     sa.event.listen(engine.sync_engine, "begin", _begin)
     return engine
@@ -73,7 +81,7 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     reading = connection.get_execution_options().get(_READING)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql(BEGIN_READING if reading else BEGIN_WRITING)
 
 
 def for_reading(engine: AsyncEngine) -> AsyncEngine:
@@ -147,6 +155,13 @@ def _upgrade(connection: Connection, package: str) -> None:
     with EnvironmentContext(config, script, fn=upgrade):
         context.configure(connection=connection, render_as_batch=connection.dialect.name == "sqlite")
         context.run_migrations()
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database was not there to be asked, whatever it was asked for."""
+    if isinstance(error, sa.exc.DBAPIError):
+        return error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+    return isinstance(error, OSError | sa.exc.TimeoutError)  # TimeoutError is an OSError
 
 
 async def answers(engine: AsyncEngine) -> bool:

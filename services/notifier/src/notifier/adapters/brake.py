@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.adapters.sql import to_intent, upsert
+from notifier.adapters import prepared
+from notifier.adapters.prepared import parameter
+from notifier.adapters.sql import to_intent
 from notifier.model import Intent
 from notifier.ports import Wave
 from notifier.tables import attempts, intents, sent_hours, tenants
@@ -21,37 +25,43 @@ _HELD_BACK = (ErrorClass.ACCOUNT.value, ErrorClass.TEMPLATE.value)
 
 async def wave(db: AsyncConnection, tenant_id: str, now: datetime, *, most: int, most_everywhere: int) -> Wave:
     """The organisation's wave as far as it matters: no count goes far beyond its limit, so that it costs little."""
-    waiting = (
-        sa.select(intents.c.intent_id)
-        .where(
-            intents.c.tenant_id == tenant_id,
-            intents.c.state == MessageState.PLANNED.value,
-            intents.c.released_at.is_(None),
-            intents.c.due_at <= now,
-        )
-        .limit(max(most, most_everywhere) + 1)
-    )
-    began = attempts.c.started_at > now - HOUR
-    left = _left(now - HOUR)
-    here = sa.select(sa.func.count()).select_from(attempts).where(left, attempts.c.tenant_id == tenant_id)
-    everywhere = sa.select(sa.func.count()).select_from(attempts).where(began)
-    row = (
-        await db.execute(
-            sa.select(
-                sa.select(sa.func.count()).select_from(waiting.subquery()).scalar_subquery().label("waiting"),
-                here.scalar_subquery().label("here"),
-                everywhere.scalar_subquery().label("everywhere"),
-                tenants.c.braked_at,
-            ).where(tenants.c.tenant_id == tenant_id)
-        )
-    ).one()
+    values = {"tenant": tenant_id, "now": now, "since": now - HOUR, "most": max(most, most_everywhere) + 1}
+    row = (await db.execute(_wave(), values)).one()
     sent_everywhere = row.everywhere
     if row.waiting + sent_everywhere > most_everywhere:
         # Only near the limit it matters which of them really left.
-        counted = sa.select(sa.func.count()).select_from(attempts).where(left)
+        counted = sa.select(sa.func.count()).select_from(attempts).where(_left(now - HOUR))
         sent_everywhere = int(await db.scalar(counted) or 0)
     held_lately = row.braked_at is not None and row.braked_at > now - HOUR
     return Wave(row.waiting, row.here, sent_everywhere, held_lately)
+
+
+@cache
+def _wave() -> sa.Select[Any]:
+    tenant = parameter("tenant")
+    waiting = (
+        sa.select(intents.c.intent_id)
+        .where(
+            intents.c.tenant_id == tenant,
+            intents.c.state == MessageState.PLANNED.value,
+            intents.c.released_at.is_(None),
+            intents.c.due_at <= parameter("now"),
+        )
+        .limit(parameter("most"))
+    )
+    began = attempts.c.started_at > parameter("since")
+    here = (
+        sa.select(sa.func.count())
+        .select_from(attempts)
+        .where(_left(parameter("since")), attempts.c.tenant_id == tenant)
+    )
+    everywhere = sa.select(sa.func.count()).select_from(attempts).where(began)
+    return sa.select(
+        sa.select(sa.func.count()).select_from(waiting.subquery()).scalar_subquery().label("waiting"),
+        here.scalar_subquery().label("here"),
+        everywhere.scalar_subquery().label("everywhere"),
+        tenants.c.braked_at,
+    ).where(tenants.c.tenant_id == tenant)
 
 
 async def sent_since(db: AsyncConnection, tenant_id: str, since: datetime) -> tuple[int, int]:
@@ -60,7 +70,7 @@ async def sent_since(db: AsyncConnection, tenant_id: str, since: datetime) -> tu
     return int(await db.scalar(rows.where(attempts.c.tenant_id == tenant_id)) or 0), int(await db.scalar(rows) or 0)
 
 
-def _left(since: datetime) -> sa.ColumnElement[bool]:
+def _left(since: datetime | sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
     """What a person released is not counted."""
     return sa.and_(
         attempts.c.started_at > since,
@@ -84,9 +94,8 @@ async def busiest_hour(db: AsyncConnection, tenant_id: str, now: datetime) -> in
 
 async def count_in_hour(db: AsyncConnection, tenant_id: str, now: datetime) -> None:
     hour = now.replace(minute=0, second=0, microsecond=0)
-    insert = upsert(db, sent_hours).values(tenant_id=tenant_id, hour=hour, messages=1)
-    one_more = {"messages": sent_hours.c.messages + 1}
-    await db.execute(insert.on_conflict_do_update(index_elements=["tenant_id", "hour"], set_=one_more))
+    counted = {"tenant_id": tenant_id, "hour": hour, "messages": 1}
+    await db.execute(prepared.count_in_hour(db.dialect.name), counted)
 
 
 async def pull_brake(db: AsyncConnection, tenant_id: str, now: datetime) -> tuple[Sequence[Intent], bool]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.sql import upsert
-from notifier.halts import ACCOUNT, PROBE_PATIENCE, OpenBreaker
+from notifier.halts import PROBE_PATIENCE, SENDER_MARK, OpenBreaker, account_of, template_of
 from notifier.ports import Accepted, Outcome, Rejected, Unknown
 from notifier.tables import attempts, breakers, intents
 from notifier.whatsapp_errors import Breaker, ErrorClass, Scope
@@ -17,11 +18,15 @@ _PLAIN = {ErrorClass.RECIPIENT.value, ErrorClass.OURS.value, ErrorClass.OTHER.va
 
 
 async def open_breakers(db: AsyncConnection) -> tuple[OpenBreaker, ...]:
-    rows = await db.execute(sa.select(breakers).order_by(breakers.c.scope, breakers.c.name))
     return tuple(
         OpenBreaker(Scope(row.scope), row.name, row.reason, row.opened_at, row.probe_at, row.probe, row.details)
-        for row in rows
+        for row in await db.execute(_open())
     )
+
+
+@cache
+def _open() -> sa.Select[Any]:
+    return sa.select(breakers).order_by(breakers.c.scope, breakers.c.name)
 
 
 async def trip(
@@ -31,10 +36,10 @@ async def trip(
     if breaker.in_a_row > 1 and not await _failed_in_a_row(db, attempt.tenant_id, breaker.in_a_row):
         return
     names = {
-        Scope.ACCOUNT: ACCOUNT,
+        Scope.ACCOUNT: account_of(attempt.sender),
         Scope.NUMBER: attempt.number,
         Scope.TENANT: attempt.tenant_id,
-        Scope.TEMPLATE: attempt.template,
+        Scope.TEMPLATE: template_of(attempt.template, attempt.sender),
     }
     probe_at = now + breaker.probe_after
     insert = upsert(db, breakers).values(
@@ -110,7 +115,10 @@ async def probe_now(db: AsyncConnection, now: datetime) -> int:
 
 async def probe_templates(db: AsyncConnection, templates: Collection[str], now: datetime) -> list[str]:
     """Let one message through the open breakers of these templates at once. Returns by what key messages wait there."""
-    ours = (breakers.c.scope == Scope.TEMPLATE.value) & breakers.c.name.in_(sorted(templates))
+    of_templates = breakers.c.scope == Scope.TEMPLATE.value
+    names = await db.scalars(sa.select(breakers.c.name).where(of_templates))
+    # Whichever sender's: a probe too many costs nothing, and an account's senders share its templates.
+    ours = of_templates & breakers.c.name.in_([name for name in names if name.partition(SENDER_MARK)[0] in templates])
     sooner = sa.case((breakers.c.probe_at > now, now), else_=breakers.c.probe_at)
     moved = await db.execute(sa.update(breakers).where(ours).values(probe_at=sooner).returning(breakers.c.name))
     return [f"{Scope.TEMPLATE.value}:{name}" for name in moved.scalars()]

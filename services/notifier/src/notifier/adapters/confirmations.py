@@ -9,12 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from notifier.adapters.breakers import open_breakers
 from notifier.adapters.opt_outs import is_opted_out
 from notifier.adapters.pacing import take_turn
 from notifier.adapters.prices import bill_values, price_news
 from notifier.adapters.sql import upsert
-from notifier.adapters.switches import is_paused
+from notifier.adapters.switches import halts
 from notifier.confirm_ports import Confirmation
 from notifier.learning_tables import confirmations
 from notifier.lesson_ports import StatusNews, Wish
@@ -81,11 +80,9 @@ async def note_confirmation(db: AsyncConnection, news: StatusNews, rates: Rates,
 class SqlConfirmations:
     """See :class:`notifier.confirm_ports.Confirmations`."""
 
-    def __init__(self, engine: AsyncEngine, pace: Pace) -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._reading = for_reading(engine)
-        # Who wrote within a day does not count among the day's recipients.
-        self._pace = replace(pace, daily_recipients=None)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Confirmation]:
         at_hand = sa.and_(
@@ -101,16 +98,19 @@ class SqlConfirmations:
             )
             return [_confirmation(row) for row in rows]
 
-    async def claim(self, item: Confirmation, bill: Bill, now: datetime) -> bool:
+    async def claim(self, item: Confirmation, bill: Bill, pace: Pace, now: datetime) -> bool:
+        # Who wrote within a day does not count among the day's recipients.
+        pace = replace(pace, daily_recipients=None)
         async with self._engine.begin() as db:
-            if await is_paused(db, item.tenant_id):
+            stops = await halts(db)
+            if stops.is_paused(item.tenant_id):
                 return False
-            if any(found.concerns(self._pace.number, item.tenant_id, None) for found in await open_breakers(db)):
+            if any(found.concerns(pace.number, item.tenant_id, None, pace.sender) for found in stops.breakers):
                 return False
             if not await is_opted_out(db, [item.phone]):
                 await self._end(db, item.reference, MessageState.CANCELLED, "wanted_again", now)
                 return False
-            turn = await take_turn(db, self._pace, item.phone, now)
+            turn = await take_turn(db, pace, item.phone, now)
             if turn.kind is not TurnKind.GO:
                 await db.execute(_waiting(item.reference).values(due_at=turn.until or now))
                 return False

@@ -1,12 +1,15 @@
-"""What the ledger knows besides the invoice when something is decided about it."""
+"""What the ledger knows besides the invoice when something is decided about it, in one statement."""
 
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.adapters.replies import replied_at
-from notifier.adapters.sql import LEFT_STATES, find_intents
+from notifier.adapters.prepared import parameter
+from notifier.adapters.sql import LEFT_STATES, to_intent
+from notifier.learning_tables import replies
 from notifier.model import MONTH, WEEK, History, Intent, Snapshot, Tenant
 from notifier.tables import decisions, intents, opt_outs
 from shared.contracts.messages import MessageKind, MessageState
@@ -19,41 +22,62 @@ async def history(
     db: AsyncConnection, tenant: Tenant, snapshot: Snapshot, now: datetime, leaving: Intent | None
 ) -> History:
     """See :meth:`notifier.ports.TenantBook.history`."""
-    invoice_id, phone = snapshot.invoice.invoice_id, snapshot.contact.phone
-    judged = await db.scalar(
-        sa.select(decisions.c.rule).where(
-            decisions.c.tenant_id == tenant.tenant_id,
-            decisions.c.invoice_id == invoice_id,
-            decisions.c.kind == MessageKind.ISSUED.value,
-            decisions.c.rule.not_in(_NOT_JUDGED),
-        )
-    )
-    out, replied = False, None
-    if phone is not None:
-        wish = sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == phone).scalar_subquery()
-        reply = replied_at(tenant.tenant_id, [phone]).scalar_subquery()
-        out, replied = (await db.execute(sa.select(wish, reply))).one()
-    planned = (intents.c.state == MessageState.PLANNED.value) & (intents.c.invoice_id != invoice_id)
-    # Each side is written out whole, or SQLite reads every intent of the organisation instead of two indexes.
-    reminder = (intents.c.tenant_id == tenant.tenant_id) & (intents.c.kind == MessageKind.REMINDER.value)
-    person = reminder & (intents.c.contact_id == snapshot.contact.contact_id)
-    if phone is not None:
-        person |= reminder & (intents.c.phone == phone)
-    left = intents.c.state.in_(LEFT_STATES) & (intents.c.claimed_at > now - MONTH)
-    reminders = sa.select(intents.c.claimed_at).where(
-        person,
-        left if leaving else left | planned,
-        intents.c.intent_id != (leaving.intent_id if leaving else ""),
-    )
-    moments = [moment or now for (moment,) in await db.execute(reminders)]
+    values: dict[str, object] = {
+        "tenant": tenant.tenant_id,
+        "invoice": snapshot.invoice.invoice_id,
+        "contact": snapshot.contact.contact_id,
+        "number": snapshot.contact.phone,
+        "month": now - MONTH,
+        "week": now - WEEK,
+    }
+    if leaving:
+        values["leaving"] = leaving.intent_id
+    rows = (await db.execute(_known(leaving=leaving is not None), values)).all()
     return History(
         tenant=tenant,
-        intents=tuple(
-            await find_intents(db, intents.c.tenant_id == tenant.tenant_id, intents.c.invoice_id == invoice_id)
-        ),
-        issue_judged=judged is not None,
-        opted_out=bool(out),
-        replied_at=replied,
-        reminders_this_week=sum(moment > now - WEEK for moment in moments),
-        reminders_this_month=len(moments),
+        intents=tuple(to_intent(row) for row in rows if row.intent_id is not None),
+        issue_judged=bool(rows[0].judged),
+        opted_out=bool(rows[0].opted_out),
+        replied_at=rows[0].replied_at,
+        reminders_this_week=rows[0].this_week,
+        reminders_this_month=rows[0].this_month,
     )
+
+
+@cache
+def _known(*, leaving: bool) -> sa.Select[Any]:
+    """One row for each intent of the invoice, or one without any, with what is known beside them."""
+    tenant, invoice, number = parameter("tenant"), parameter("invoice"), parameter("number")
+    judged = sa.exists().where(
+        decisions.c.tenant_id == tenant,
+        decisions.c.invoice_id == invoice,
+        decisions.c.kind == MessageKind.ISSUED.value,
+        decisions.c.rule.not_in(_NOT_JUDGED),
+    )
+    out = sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == number).scalar_subquery()
+    replied = sa.select(replies.c.replied_at).where(replies.c.tenant_id == tenant, replies.c.phone == number)
+    reminders = _reminders(leaving=leaving)
+    lately = sa.or_(reminders.c.claimed_at.is_(None), reminders.c.claimed_at > parameter("week"))
+    known = sa.select(
+        judged.label("judged"),
+        out.label("opted_out"),
+        replied.scalar_subquery().label("replied_at"),
+        sa.select(sa.func.count()).select_from(reminders).where(lately).scalar_subquery().label("this_week"),
+        sa.select(sa.func.count()).select_from(reminders).scalar_subquery().label("this_month"),
+    ).subquery("known")
+    own = (intents.c.tenant_id == tenant) & (intents.c.invoice_id == invoice)
+    return sa.select(known, intents).select_from(known.outerjoin(intents, own)).order_by(intents.c.due_at)
+
+
+def _reminders(*, leaving: bool) -> sa.Subquery:
+    """The moments of the person's; what has not left, where it counts, has none or an old one."""
+    planned = (intents.c.state == MessageState.PLANNED.value) & (intents.c.invoice_id != parameter("invoice"))
+    # Each side is written out whole, or SQLite reads every intent of the organisation instead of two indexes.
+    reminder = (intents.c.tenant_id == parameter("tenant")) & (intents.c.kind == MessageKind.REMINDER.value)
+    same_contact = reminder & (intents.c.contact_id == parameter("contact"))
+    same_number = reminder & (intents.c.phone == parameter("number"))
+    left = intents.c.state.in_(LEFT_STATES) & (intents.c.claimed_at > parameter("month"))
+    counted = sa.select(intents.c.claimed_at).where(same_contact | same_number, left if leaving else left | planned)
+    if leaving:
+        counted = counted.where(intents.c.intent_id != parameter("leaving"))
+    return counted.subquery("reminders")

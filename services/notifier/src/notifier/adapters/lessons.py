@@ -1,6 +1,6 @@
 """What statuses and replies change in the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,17 +17,20 @@ from notifier.adapters.replies import record_reply
 from notifier.adapters.sql import find_intents, upsert
 from notifier.lesson_ports import Reply, StatusNews, Wish
 from notifier.model import Cost
+from notifier.provider_errors import handling, is_held
 from notifier.rates import Pricing, Rates
 from notifier.statuses import merged
 from notifier.tables import attempts, early_statuses, intents
-from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON, handling, is_held
+from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON
 from shared.contracts.messages import MessageChangedV1, MessageState
+from shared.runtime.database import for_reading
 
 _KEEP_EARLY = timedelta(days=2)
+_NOT_YET_THERE = frozenset({MessageState.ACCEPTED, MessageState.SENT})
 
 
 def _pause(news: StatusNews) -> timedelta:
-    breaker = handling(news.error_code).breaker if news.error_code is not None else None
+    breaker = handling(news.error_code, news.provider).breaker if news.error_code is not None else None
     return breaker.probe_after if breaker else ACCOUNT_PAUSE
 
 
@@ -36,6 +39,7 @@ class SqlLessons:
 
     def __init__(self, engine: AsyncEngine, rates: Rates | None = None) -> None:
         self._engine = engine
+        self._reading = for_reading(engine)
         self._rates = rates or Rates()
 
     async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
@@ -58,7 +62,8 @@ class SqlLessons:
             (attempts.c.provider_message_id, news.provider_message_id),
         ):
             if value:
-                found = sa.select(attempts).where(column == value).limit(1).with_for_update()
+                theirs = attempts.c.provider == news.provider
+                found = sa.select(attempts).where(column == value, theirs).limit(1).with_for_update()
                 row = (await db.execute(found)).one_or_none()
                 if row is not None:
                     return row
@@ -76,7 +81,13 @@ class SqlLessons:
         )
         await db.execute(insert.on_conflict_do_nothing(index_elements=["provider_message_id", "state"]))
 
-    async def early(self, reference: str, provider_message_id: str) -> Sequence[StatusNews]:
+    async def with_early(self, provider_message_ids: Collection[str]) -> Collection[str]:
+        """Those of which statuses came before they were known."""
+        ids = early_statuses.c.provider_message_id
+        async with self._reading.connect() as db:
+            return set(await db.scalars(sa.select(ids).where(ids.in_(provider_message_ids))))
+
+    async def early(self, reference: str, provider_message_id: str, provider: str) -> Sequence[StatusNews]:
         """The statuses that came for this message before it was known; they are forgotten then."""
         async with self._engine.begin() as db:
             rows = await db.execute(
@@ -92,6 +103,7 @@ class SqlLessons:
                     row.error_code,
                     details=row.details,
                     pricing=Pricing(**row.pricing) if row.pricing else None,
+                    provider=provider,
                 )
                 for row in rows
             ]
@@ -114,7 +126,7 @@ class SqlLessons:
     ) -> MessageChangedV1 | None:
         if news.state is MessageState.FAILED and not await self._is_latest(db, attempt):
             return None
-        if news.state is MessageState.SENT and attempt.failed_at is not None:
+        if news.state in _NOT_YET_THERE and attempt.failed_at is not None:
             return None
         while True:
             intent = (await find_intents(db, intents.c.intent_id == attempt.intent_id))[0]
@@ -124,7 +136,7 @@ class SqlLessons:
             reason, values = None, {}
             if state is MessageState.FAILED:
                 reason = news.reason
-                if is_held(news.error_code):
+                if is_held(news.error_code, news.provider):
                     state = MessageState.PLANNED
                     values = {"due_at": now + _pause(news), "tries": max(intent.tries - 1, 0)}
             moved = await db.execute(
@@ -144,7 +156,8 @@ class SqlLessons:
             values["heard_at"] = now
         if news.state is MessageState.FAILED:
             values |= {"failed_at": now, "error_code": news.error_code, "details": news.details or attempt.details}
-            values["error_class"] = None if news.error_code is None else handling(news.error_code).error_class.value
+            said = None if news.error_code is None else handling(news.error_code, news.provider)
+            values["error_class"] = said and said.error_class.value
         if attempt.provider_message_id is None:
             values["provider_message_id"] = news.provider_message_id
         names = []
@@ -165,12 +178,12 @@ class SqlLessons:
         self, db: AsyncConnection, before: sa.Row[Any], attempt: sa.Row[Any], news: StatusNews, now: datetime
     ) -> None:
         """A status opens the breaker of its error, or closes the one that the attempt was to try."""
-        breaker = handling(news.error_code).breaker if news.error_code is not None else None
+        breaker = handling(news.error_code, news.provider).breaker if news.error_code is not None else None
         if news.as_marketing:
             await trip(db, attempt, RECATEGORISED, RECATEGORISED_REASON, now, by_status=True)
         elif breaker is not None and before.failed_at is None:
             await trip(db, attempt, breaker, news.reason or "", now, by_status=True)
-        elif news.state is not MessageState.FAILED:
+        elif news.state not in {MessageState.FAILED, MessageState.ACCEPTED}:
             await close_by_status(db, attempt.reference)
 
     async def _is_latest(self, db: AsyncConnection, attempt: sa.Row[Any]) -> bool:

@@ -17,31 +17,38 @@ from shared.telemetry.correlation import correlation_id
 LEASE = timedelta(seconds=30)
 """After which another replica takes over from one that is gone; far longer than a batch may take."""
 _TURN = "changes"
+_INSERT = sa.insert(untold)
+
+
+class Telling:
+    """What one transaction changes, each with the correlation id of its cause, in the order it happens."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, object]] = []
+
+    def add(self, changes: Iterable[MessageChangedV1], correlation_id: str | None) -> None:
+        self._rows += [
+            {
+                "event_id": uuid4().hex,
+                "intent_id": change.intent_id,
+                "correlation_id": correlation_id,
+                "body": change.model_dump(mode="json"),
+                "changed_at": change.changed_at,
+            }
+            for change in changes
+        ]
+
+    async def record(self, db: AsyncConnection) -> None:
+        """Last in the transaction, in one statement: a message's changes are numbered in the order they happened."""
+        if self._rows:
+            await db.execute(_INSERT, self._rows)
 
 
 async def record_changes(db: AsyncConnection, changes: Iterable[MessageChangedV1]) -> None:
-    """In the transaction that makes them, after them: a message's changes are numbered in the order they happened."""
-    rows = [
-        {
-            "event_id": uuid4().hex,
-            "intent_id": change.intent_id,
-            "correlation_id": correlation_id(),
-            "body": change.model_dump(mode="json"),
-            "changed_at": change.changed_at,
-        }
-        for change in changes
-    ]
-    if rows:
-        await db.execute(sa.insert(untold), rows)
-
-
-class OutboxBook:
-    """The part of :class:`notifier.ports.TenantBook` that keeps what is to be told."""
-
-    _db: AsyncConnection
-
-    async def tell(self, changes: Sequence[MessageChangedV1]) -> None:
-        await record_changes(self._db, changes)
+    """In the transaction that makes them, after them, for the work at hand."""
+    telling = Telling()
+    telling.add(changes, correlation_id())
+    await telling.record(db)
 
 
 class SqlOutbox:

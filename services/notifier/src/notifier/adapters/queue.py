@@ -9,29 +9,59 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.adapters.pacing import DAY, reached
 from notifier.adapters.switches import halts
 from notifier.halts import Halts, OpenBreaker, closed_now
-from notifier.ports import Due, Pace
+from notifier.ports import Due, Pace, Unknown
+from notifier.senders import EVERYTHING_DUE, Share
 from notifier.still_wanted import FRESH_FOR
-from notifier.tables import intents, recipients, snapshots, tenants
+from notifier.tables import attempts, intents, snapshots, tenants
 from notifier.whatsapp_errors import Scope
 from shared.contracts.messages import MessageState
 
 
-async def due(db: AsyncConnection, pace: Pace, now: datetime, limit: int) -> Sequence[Due]:
-    """See :meth:`notifier.ports.Ledger.due`."""
+async def due(
+    db: AsyncConnection, pace: Pace, now: datetime, limit: int, share: Share = EVERYTHING_DUE
+) -> Sequence[Due]:
+    """See :meth:`notifier.ports.Ledger.due`; only the sender's share of it."""
     stops = await halts(db)
-    of_sender = stops.of_sender(pace.number)
+    of_sender = stops.of_sender(pace.number, pace.sender)
     if stops.all_paused or closed_now(of_sender, now):
         return []
     if of_sender:
         limit = 1
-    narrow = [item for item in stops.breakers if item.scope in {Scope.TENANT, Scope.TEMPLATE}]
-    free = [intents.c.tenant_id.not_in(sorted(stops.paused_tenants)), *(sa.not_(_behind(item)) for item in narrow)]
+    narrow = [
+        item
+        for item in stops.breakers
+        if item.scope in {Scope.TENANT, Scope.TEMPLATE} and not item.is_of_another(pace.sender)
+    ]
+    ours = [] if share.is_everything else [_share_of(pace.sender, share)]
+    free = [
+        *ours,
+        intents.c.tenant_id.not_in(sorted(stops.paused_tenants)),
+        *(sa.not_(_behind(item)) for item in narrow),
+    ]
     found = [*await _find(db, pace, now, limit, free)]
     for item in narrow:
         if item.lets_probe(now) and not of_sender:
             paused = intents.c.tenant_id.not_in(sorted(stops.paused_tenants))
-            found += await _find(db, pace, now, 1, [paused, _behind(item), *_behind_others(stops, item, now)])
+            behind = [_behind(item), *_behind_others(stops, item, now)]
+            found += await _find(db, pace, now, 1, [*ours, paused, *behind])
     return found
+
+
+def _share_of(sender: str, share: Share) -> sa.ColumnElement[bool]:
+    """Its organisations' messages, but what may have left by another sender stays that one's until it is settled."""
+    of_us = intents.c.tenant_id.in_(sorted(share.tenants))
+    if share.but:
+        of_us = sa.not_(of_us)
+    unsettled = sa.exists().where(
+        attempts.c.intent_id == intents.c.intent_id,
+        attempts.c.provider_message_id.is_(None),
+        sa.or_(attempts.c.ended_at.is_(None), attempts.c.outcome == Unknown.__name__.lower()),
+    )
+    by_others = unsettled.where(attempts.c.sender.in_(sorted(share.others)))
+    return sa.or_(
+        sa.and_(of_us, sa.or_(intents.c.claimed_at.is_(None), sa.not_(by_others))),
+        sa.and_(intents.c.claimed_at.is_not(None), unsettled.where(attempts.c.sender == sender), sa.not_(by_others)),
+    )
 
 
 def _behind(item: OpenBreaker) -> sa.ColumnElement[bool]:
@@ -50,11 +80,13 @@ async def _find(
     order: list[sa.ColumnElement[object]] = [intents.c.due_at]
     left = None
     if pace.daily_recipients is not None:
-        left = max(pace.daily_recipients - await reached(db, now), 0)
+        left = max(pace.daily_recipients - await reached(db, pace, now), 0)
         order = [sa.func.coalesce(intents.c.weight, 0).desc(), intents.c.due_on, intents.c.due_at]
     first = _candidates(now, order, conditions).limit(limit)
     if left is not None and left < limit:
-        known = sa.exists().where(recipients.c.phone == intents.c.phone, recipients.c.claimed_at > now - DAY)
+        known = sa.exists().where(
+            attempts.c.phone == intents.c.phone, attempts.c.started_at > now - DAY, attempts.c.number == pace.number
+        )
         again = await _read(db, _candidates(now, order, [*conditions, known]).limit(limit), now)
         return [*await _read(db, first.where(sa.not_(known)).limit(left), now), *again] if left else again
     return await _read(db, first, now)

@@ -17,7 +17,11 @@ LEFT_STATES = tuple(sorted(state.value for state in LEFT))
 
 def upsert(connection: AsyncConnection, table: sa.Table) -> Upsert:
     """An INSERT that knows ON CONFLICT."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    return upsert_on(connection.dialect.name, table)
+
+
+def upsert_on(dialect: str, table: sa.Table) -> Upsert:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def to_stage(stage: int | None) -> int:

@@ -1,12 +1,14 @@
 """The kill switch in SQL: who paused or resumed what and when, the newest word on each scope counting."""
 
 from datetime import datetime
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.breakers import open_breakers
-from notifier.halts import EVERYTHING, Halts, Switch
+from notifier.halts import Halts, Switch
 from notifier.tables import switches
 
 
@@ -20,11 +22,13 @@ async def say(db: AsyncConnection, scope: str, *, paused: bool, said_by: str, no
 
 
 async def paused_by(db: AsyncConnection) -> tuple[Switch, ...]:
+    return tuple(Switch(row.scope, row.said_by, row.said_at) for row in await db.execute(_paused()))
+
+
+@cache
+def _paused() -> sa.Select[Any]:
     newest = sa.select(sa.func.max(switches.c.entry)).group_by(switches.c.scope).scalar_subquery()
-    rows = await db.execute(
-        sa.select(switches).where(switches.c.entry.in_(newest), switches.c.paused).order_by(switches.c.scope)
-    )
-    return tuple(Switch(row.scope, row.said_by, row.said_at) for row in rows)
+    return sa.select(switches).where(switches.c.entry.in_(newest), switches.c.paused).order_by(switches.c.scope)
 
 
 async def history(db: AsyncConnection, limit: int) -> list[tuple[Switch, bool]]:
@@ -33,22 +37,25 @@ async def history(db: AsyncConnection, limit: int) -> list[tuple[Switch, bool]]:
     return [(Switch(row.scope, row.said_by, row.said_at), row.paused) for row in rows]
 
 
-async def is_paused(db: AsyncConnection, tenant_id: str) -> bool:
-    """Asked in the transaction of every claim, so that nothing is claimed after a pause was committed."""
-    newest = (
-        sa.select(switches.c.scope, sa.func.max(switches.c.entry).label("entry"))
-        .where(switches.c.scope.in_([EVERYTHING, tenant_id]))
-        .group_by(switches.c.scope)
-        .subquery()
-    )
-    found = await db.scalar(
-        sa.select(sa.literal(1))
-        .select_from(switches.join(newest, switches.c.entry == newest.c.entry))
-        .where(switches.c.paused)
-        .limit(1)
-    )
-    return found is not None
-
-
 async def halts(db: AsyncConnection) -> Halts:
     return Halts(await paused_by(db), await open_breakers(db))
+
+
+class HaltsInside:
+    """The same as a transaction saw it first, however many messages it is about.
+
+    Asked in the transaction of every claim: nothing is claimed later than what is read here, and so none after a pause.
+    """
+
+    def __init__(self, db: AsyncConnection) -> None:
+        self._db = db
+        self._seen: Halts | None = None
+
+    async def __call__(self) -> Halts:
+        if self._seen is None:
+            self._seen = await halts(self._db)
+        return self._seen
+
+    def changed(self) -> None:
+        """By this transaction."""
+        self._seen = None

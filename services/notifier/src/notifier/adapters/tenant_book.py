@@ -9,37 +9,44 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.account_templates import TemplateState
+from notifier.adapters import prepared
 from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wave
-from notifier.adapters.breakers import let_wait, open_breakers, take_probe
+from notifier.adapters.breakers import let_wait, take_probe
 from notifier.adapters.history import history
-from notifier.adapters.outbox import OutboxBook
+from notifier.adapters.outbox import Telling
 from notifier.adapters.pacing import take_turn
 from notifier.adapters.prices import bill_values
 from notifier.adapters.spending import SpendingBook
-from notifier.adapters.sql import find_intents, to_intent, to_stage, upsert
-from notifier.adapters.switches import is_paused
+from notifier.adapters.sql import find_intents, to_intent, to_stage
+from notifier.adapters.switches import HaltsInside
 from notifier.adapters.template_book import known_template
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt, Pace, Turn, Wave
-from notifier.tables import attempts, decisions, intents, opt_outs, snapshots, tenants
-from shared.contracts.messages import MessageKind, MessageState
+from notifier.tables import intents, tenants
+from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
 
 
-class SqlTenantBook(SpendingBook, OutboxBook):
-    """Made with the tenant's row locked; see :class:`notifier.ports.TenantBook`."""
+class SqlTenantBook(SpendingBook):
+    """Made of the tenant's row, which is locked; see :class:`notifier.ports.TenantBook`."""
 
-    def __init__(self, connection: AsyncConnection, tenant_id: str, pace: Pace) -> None:
+    def __init__(
+        self, connection: AsyncConnection, row: sa.Row[Any], pace: Pace, halts: HaltsInside, telling: Telling
+    ) -> None:
         self._db = connection
-        self._tenant_id = tenant_id
+        self._halts = halts
+        self._telling = telling
+        self._tenant_id: str = row.tenant_id
+        self._row = row
         self._pace = pace
+        self._unasked: set[str] = set()
 
     async def tenant(self) -> Tenant:
-        row = await self._tenant_row()
+        row = self._row
         return Tenant(row.tenant_id, row.connected_at, row.announced, lost=row.lost_at is not None)
 
     async def establish(self, connected_at: datetime) -> None:
-        row = await self._tenant_row()
+        row = self._row
         # A reconnection is no new beginning, and older news than the last one changes nothing.
         values: dict[str, object] = {"announced": True, "connected_at": min(row.connected_at, connected_at)}
         if row.heard_at is None or connected_at >= row.heard_at:
@@ -48,39 +55,30 @@ class SqlTenantBook(SpendingBook, OutboxBook):
         await self._update_tenant(values)
 
     async def lose(self, lost_at: datetime) -> None:
-        row = await self._tenant_row()
-        if row.heard_at is None or lost_at > row.heard_at:
+        if self._row.heard_at is None or lost_at > self._row.heard_at:
             await self._update_tenant({"lost_at": lost_at, "heard_at": lost_at})
 
-    async def _tenant_row(self) -> sa.Row[Any]:
-        return (await self._db.execute(sa.select(tenants).where(tenants.c.tenant_id == self._tenant_id))).one()
-
     async def _update_tenant(self, values: dict[str, object]) -> None:
-        await self._db.execute(sa.update(tenants).where(tenants.c.tenant_id == self._tenant_id).values(values))
+        ours = sa.update(tenants).where(tenants.c.tenant_id == self._tenant_id)
+        self._row = (await self._db.execute(ours.values(values).returning(tenants))).one()
 
     async def snapshot(self, invoice_id: str) -> Snapshot | None:
-        body = await self._db.scalar(
-            sa.select(snapshots.c.body).where(
-                snapshots.c.tenant_id == self._tenant_id, snapshots.c.invoice_id == invoice_id
-            )
-        )
-        return None if body is None else Snapshot.model_validate(body)
+        ours = {"tenant": self._tenant_id, "invoice": invoice_id}
+        found = (await self._db.execute(prepared.snapshot_of(), ours)).one()
+        if not found.asked:
+            self._unasked.add(invoice_id)
+        return None if found.body is None else Snapshot.model_validate(found.body)
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
-        insert = upsert(self._db, snapshots).values(
-            tenant_id=self._tenant_id,
-            invoice_id=snapshot.invoice.invoice_id,
-            read_at=snapshot.read_at,
-            body=snapshot.model_dump(mode="json"),
-        )
-        await self._db.execute(
-            insert.on_conflict_do_update(
-                index_elements=["tenant_id", "invoice_id"],
-                set_={"read_at": insert.excluded.read_at, "body": insert.excluded.body},
-                where=snapshots.c.read_at <= insert.excluded.read_at,
-            )
-        )
-        await self._forget_looks(intents.c.invoice_id == snapshot.invoice.invoice_id)
+        values = {
+            "tenant_id": self._tenant_id,
+            "invoice_id": snapshot.invoice.invoice_id,
+            "read_at": snapshot.read_at,
+            "body": snapshot.model_dump(mode="json"),
+        }
+        await self._db.execute(prepared.save_snapshot(self._db.dialect.name), values)
+        if snapshot.invoice.invoice_id not in self._unasked:
+            await self._forget_looks(intents.c.invoice_id == snapshot.invoice.invoice_id)
 
     async def _forget_looks(self, *which: sa.ColumnElement[bool]) -> None:
         asked = sa.update(intents).where(intents.c.tenant_id == self._tenant_id, intents.c.looks > 0, *which)
@@ -99,19 +97,14 @@ class SqlTenantBook(SpendingBook, OutboxBook):
             "due_at": decision.due_at,
             "decided_at": now,
         }
-        insert = upsert(self._db, decisions).values(
-            tenant_id=self._tenant_id,
-            invoice_id=snapshot.invoice.invoice_id,
-            kind=decision.kind.value,
-            stage=to_stage(decision.stage),
-            **values,
-        )
-        key = ["tenant_id", "invoice_id", "kind", "stage"]
-        await self._db.execute(
-            insert.on_conflict_do_nothing(index_elements=key)
-            if decision.weak
-            else insert.on_conflict_do_update(index_elements=key, set_=values)
-        )
+        key = {
+            "tenant_id": self._tenant_id,
+            "invoice_id": snapshot.invoice.invoice_id,
+            "kind": decision.kind.value,
+            "stage": to_stage(decision.stage),
+        }
+        changed = () if decision.weak else tuple(values)
+        await self._db.execute(prepared.record(self._db.dialect.name, changed), {**key, **values})
 
     async def plan(
         self, snapshot: Snapshot, decision: Decision, state: MessageState, now: datetime, correlation_id: str | None
@@ -133,108 +126,96 @@ class SqlTenantBook(SpendingBook, OutboxBook):
             "weight": float(snapshot.invoice.amount_due),
             "correlation_id": correlation_id,
         }
-        insert = upsert(self._db, intents).values(
-            intent_id=uuid4().hex,
-            tenant_id=self._tenant_id,
-            invoice_id=snapshot.invoice.invoice_id,
-            kind=decision.kind.value,
-            stage=to_stage(decision.stage),
-            created_at=now,
-            **values,
-        )
-        revive = insert.on_conflict_do_update(
-            index_elements=["tenant_id", "invoice_id", "kind", "stage"],
-            set_=values,
-            where=sa.and_(
-                intents.c.state == MessageState.CANCELLED.value,
-                intents.c.claimed_at.is_(None),
-                intents.c.kind == MessageKind.REMINDER.value,
-            ),
-        ).returning(intents)
-        row = (await self._db.execute(revive)).one_or_none()
+        new = {
+            "intent_id": uuid4().hex,
+            "tenant_id": self._tenant_id,
+            "invoice_id": snapshot.invoice.invoice_id,
+            "kind": decision.kind.value,
+            "stage": to_stage(decision.stage),
+            "created_at": now,
+        }
+        planned = prepared.plan(self._db.dialect.name, tuple(values))
+        row = (await self._db.execute(planned, {**new, **values})).one_or_none()
         return None if row is None else to_intent(row)
 
     async def intent(self, intent_id: str) -> Intent | None:
-        return await self._find(intents.c.intent_id == intent_id)
+        row = (await self._db.execute(prepared.intent_of(), {"the_intent": intent_id})).one_or_none()
+        return None if row is None or row.tenant_id != self._tenant_id else to_intent(row)
 
     async def intent_about(self, invoice_id: str, kind: MessageKind, stage: int | None) -> Intent | None:
-        return await self._find(
-            intents.c.invoice_id == invoice_id, intents.c.kind == kind.value, intents.c.stage == to_stage(stage)
-        )
-
-    async def _find(self, *conditions: sa.ColumnElement[bool]) -> Intent | None:
-        found = await find_intents(self._db, intents.c.tenant_id == self._tenant_id, *conditions)
+        invoice = (intents.c.tenant_id == self._tenant_id) & (intents.c.invoice_id == invoice_id)
+        found = await find_intents(self._db, invoice, intents.c.kind == kind.value, intents.c.stage == to_stage(stage))
         return found[0] if found else None
 
     async def move(self, intent: Intent, state: MessageState, reason: str | None, now: datetime) -> bool:
         return await self._change(intent, state=state.value, reason=reason, changed_at=now)
 
+    async def tell(self, changes: Sequence[MessageChangedV1], correlation_id: str | None) -> None:
+        self._telling.add(changes, correlation_id)
+
     async def postpone(self, intent: Intent, due_at: datetime, now: datetime) -> None:
         await self._change(intent, due_at=due_at, changed_at=now, looks=0, look_after=None)
 
     async def ask_again(self, intent: Intent, look_after: datetime) -> bool:
+        self._unasked.discard(intent.invoice_id)
         return await self._change(intent, looks=intent.looks + 1, look_after=look_after)
 
     async def await_link(self, intent: Intent, until: datetime) -> bool:
         return await self._change(intent, link_until=until)
 
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
-        claimed = await self._change(
-            intent,
+        values = {
+            "state": MessageState.SENDING.value,
+            "reason": None,
+            "phone": attempt.phone,
+            "claimed_at": now,
+            "changed_at": now,
+            "waits_for": None,
             # Asked once more by the statement itself: a STOP that was committed meanwhile is heard.
-            wants=sa.not_(sa.exists().where(opt_outs.c.person == attempt.phone, opt_outs.c.opted_out)),
-            state=MessageState.SENDING.value,
-            reason=None,
-            phone=attempt.phone,
-            claimed_at=now,
-            changed_at=now,
-            waits_for=None,
-            tries=intents.c.tries + 1,
-        )
+            "the_phone": attempt.phone,
+        }
+        claimed = (await self._db.execute(prepared.one_more_try(), {**_as_known(intent), **values})).rowcount == 1
         if claimed:
-            await self._db.execute(
-                sa.insert(attempts).values(
-                    reference=attempt.reference,
-                    intent_id=attempt.intent_id,
-                    tenant_id=attempt.tenant_id,
-                    phone=attempt.phone,
-                    template=attempt.template,
-                    number=self._pace.number,
-                    released=attempt.released,
-                    started_at=now,
-                    **bill_values(attempt.bill),
-                )
-            )
+            begun = {
+                "reference": attempt.reference,
+                "intent_id": attempt.intent_id,
+                "tenant_id": attempt.tenant_id,
+                "phone": attempt.phone,
+                "template": attempt.template,
+                "number": self._pace.number,
+                "sender": self._pace.sender,
+                "provider": self._pace.provider,
+                "released": attempt.released,
+                "started_at": now,
+                **bill_values(attempt.bill),
+            }
+            await self._db.execute(prepared.begin_attempt(), begun)
             await count_in_hour(self._db, self._tenant_id, now)
         return claimed
 
-    async def _change(self, intent: Intent, *, wants: sa.ColumnElement[bool] | None = None, **values: object) -> bool:
-        """Compare and set on the state: whoever comes second changes nothing. Nor where ``wants`` does not hold."""
-        changed = await self._db.execute(
-            sa.update(intents)
-            .where(
-                intents.c.intent_id == intent.intent_id,
-                intents.c.state == intent.state.value,
-                sa.true() if wants is None else wants,
-            )
-            .values(values)
-        )
+    async def _change(self, intent: Intent, **values: object) -> bool:
+        """Compare and set on the state: whoever comes second changes nothing."""
+        changed = await self._db.execute(prepared.change(), {**_as_known(intent), **values})
         return changed.rowcount == 1
 
     async def template(self, account: str, name: str, language: str) -> TemplateState | None:
         return await known_template(self._db, account, name, language)
 
     async def is_paused(self) -> bool:
-        return await is_paused(self._db, self._tenant_id)
+        return (await self._halts()).is_paused(self._tenant_id)
 
     async def breakers(self, template: str | None) -> Sequence[OpenBreaker]:
-        found = await open_breakers(self._db)
-        return [item for item in found if item.concerns(self._pace.number, self._tenant_id, template)]
+        return [
+            item
+            for item in (await self._halts()).breakers
+            if item.concerns(self._pace.number, self._tenant_id, template, self._pace.sender)
+        ]
 
     async def let_wait(self, intent: Intent, breaker: OpenBreaker) -> None:
         await let_wait(self._db, intent.intent_id, breaker)
 
     async def take_probe(self, breaker: OpenBreaker, reference: str, now: datetime) -> bool:
+        self._halts.changed()
         return await take_probe(self._db, breaker, reference, now)
 
     async def take_turn(self, phone: str, now: datetime) -> Turn:
@@ -248,3 +229,7 @@ class SqlTenantBook(SpendingBook, OutboxBook):
 
     async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
         return await pull_brake(self._db, self._tenant_id, now)
+
+
+def _as_known(intent: Intent) -> dict[str, object]:
+    return {"the_intent": intent.intent_id, "still": intent.state.value}

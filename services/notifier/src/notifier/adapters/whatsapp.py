@@ -1,38 +1,26 @@
 """WhatsApp's Cloud API as a provider: one POST, its answer read strictly."""
 
-import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
 
+from notifier.adapters.one_post import post_once
 from notifier.confirm_ports import TextMessage
 from notifier.halts import CONNECT_SECONDS
 from notifier.ports import Accepted, Outcome, Rejected, TemplateMessage, Unknown
+from notifier.providers import Capabilities, Sought
 from notifier.whatsapp_errors import NOT_REACHED, handling
 
-_WRITING = "send_request_headers.started"
-
-
-class _TooLateToStart(Exception):  # noqa: N818 - no error: the message is only not written any more
-    """Making the connection took so long that what the claim was told may not hold any more."""
-
-
-_NEVER_REACHED = (
-    _TooLateToStart,
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.ProxyError,
-)
 _LONGEST_DETAILS = 500
 _LONGEST_NUMBER = 15
 
 
 class WhatsAppProvider:
-    """See :class:`notifier.ports.SendsMessages`. Nothing is retried here: a second POST is a second message."""
+    """See :class:`notifier.providers.Provider`. Nothing is retried here: a second POST is a second message."""
+
+    capabilities = Capabilities(account_templates=True)
 
     def __init__(
         self,
@@ -58,27 +46,18 @@ class WhatsAppProvider:
         return await self._post(text_body(message, attempt_ref))
 
     async def _post(self, body: dict[str, Any]) -> Outcome:
-        start_by = self._monotonic() + self._connect_seconds
-        connecting = writing = False
+        answer = await post_once(
+            self._client,
+            self._client.build_request("POST", self._path, json=body),
+            not_reached=NOT_REACHED,
+            deadline_seconds=self._deadline_seconds,
+            connect_seconds=self._connect_seconds,
+            monotonic=self._monotonic,
+        )
+        return read_answer(answer) if isinstance(answer, httpx.Response) else answer
 
-        async def watch(event: str, _: object) -> None:
-            nonlocal connecting, writing
-            if event.endswith(_WRITING):
-                if self._monotonic() > start_by:
-                    raise _TooLateToStart
-                writing = True
-            connecting = connecting or event.startswith("connection.")
-
-        try:
-            async with asyncio.timeout(self._deadline_seconds):
-                response = await self._client.post(self._path, json=body, extensions={"trace": watch})
-        except _NEVER_REACHED as error:
-            return Rejected(f"not_reached_{type(error).__name__.lstrip('_')}", NOT_REACHED)
-        except (httpx.HTTPError, TimeoutError) as error:
-            if connecting and not writing:
-                return Rejected(f"not_reached_{type(error).__name__}", NOT_REACHED)
-            return Unknown(f"no_answer_{type(error).__name__}")
-        return read_answer(response)
+    async def look_up(self, sought: Sought) -> Sequence[str]:  # noqa: ARG002 - Meta has nothing to look in
+        return ()
 
 
 def request_body(message: TemplateMessage, attempt_ref: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from alembic import op
 from shared.runtime.database import Millionths, UtcDateTime
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,1 @@
+"""The double of Twilio's Messages API for WhatsApp senders: sends, list, status callbacks and inbound messages."""
