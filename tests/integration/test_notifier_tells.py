@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from notifier import answers
 from notifier.adapters.outbox import LEASE, SqlOutbox, Telling
@@ -187,3 +188,24 @@ async def test_what_cannot_be_kept_for_telling_does_not_happen(
         monkeypatch.undo()
         assert await notifier.states() == before
         assert await notifier.told() == ["accepted"]
+
+
+async def test_answers_of_one_transaction_are_kept_together_each_with_the_id_of_its_own_cause(
+    database_url: str,
+) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        causes = {f"invoice-{number}": f"cause-{number}" for number in range(6)}
+        for number, (invoice_id, cause) in enumerate(causes.items()):
+            contact = {"contact_id": invoice_id, "phone": f"+91987654321{number}"}
+            await notifier.take_in(invoice={"invoice_id": invoice_id}, contact=contact, correlation_id=cause)
+        writes: list[str] = []
+
+        def see(_: Any, __: Any, statement: str, *___: Any) -> None:
+            if statement.startswith("INSERT INTO untold"):
+                writes.append(statement)
+
+        sa.event.listen(notifier.engine.sync_engine, "before_cursor_execute", see)
+        await notifier.sender.run_once()
+        kept = await notifier.rows(untold)
+        assert {row.body["invoice_id"]: row.correlation_id for row in kept} == causes
+        assert len(kept) == len(causes) > len(writes) > 0

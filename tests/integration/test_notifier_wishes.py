@@ -109,6 +109,16 @@ async def test_it_can_be_switched_off(database_url: str) -> None:
         assert await confirmed(notifier) == ["suppressed"]
 
 
+async def test_a_sender_that_has_no_free_text_answers_nobody(database_url: str) -> None:
+    async with world(database_url, ruled(sender="twilio")) as notifier:
+        await send_one(notifier)
+        await say(notifier, "STOP")
+        assert await confirmed(notifier) == ["suppressed"]
+        assert notifier.provider.texts == []
+        (row,) = await notifier.rows(confirmations)
+        assert row.reason == "no_free_text"
+
+
 async def test_a_pause_keeps_it_back_and_a_start_takes_it_away(database_url: str) -> None:
     async with world(database_url, ALWAYS) as notifier:
         await send_one(notifier)

@@ -55,11 +55,6 @@ class LastLook:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    with_link: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Ready:
     """A message that may leave but for its link, its turn and the breakers that let it probe.
 
@@ -98,8 +93,7 @@ class LookLast:
         self._new_reference = new_reference
 
     async def claim(self, due: Due) -> LastLook:
-        (look,) = await self.claim_all([due])
-        return look
+        return (await self.claim_all([due]))[0]
 
     async def claim_all(self, dues: Sequence[Due]) -> Sequence[LastLook]:
         """Look at each, in order, in one transaction; nothing is claimed before it is committed."""
@@ -188,18 +182,19 @@ class LookLast:
             async with self._ledger.open(tenant_id, now) as book:
                 wanted: dict[bool, dict[str, str | None]] = {False: {}, True: {}}
                 for due in dues:
-                    asked, cancelled = await self._ask_about(book, due, now)
+                    with_link, cancelled = await self._ask_about(book, due, now)
                     await book.tell(cancelled, due.correlation_id)
                     changes += cancelled
-                    if asked is not None:
-                        wanted[asked.with_link].setdefault(due.invoice_id, due.correlation_id)
-            for with_link, waiting in wanted.items():
-                looks += looks_for(tenant_id, waiting, with_link=with_link)
+                    if with_link is not None:
+                        wanted[with_link].setdefault(due.invoice_id, due.correlation_id)
+            for with_links, waiting in wanted.items():
+                looks += looks_for(tenant_id, waiting, with_link=with_links)
         return looks, changes
 
     async def _ask_about(
         self, book: TenantBook, due: Due, now: datetime
-    ) -> tuple[_Asked | None, Sequence[MessageChangedV1]]:
+    ) -> tuple[bool | None, Sequence[MessageChangedV1]]:
+        """Whether a fresh snapshot is asked for with links, None when none is; and what time has ended."""
         intent, snapshot = await book.intent(due.intent_id), await book.snapshot(due.invoice_id)
         if intent is None or snapshot is None or intent.state is not MessageState.PLANNED:
             return None, []
@@ -222,7 +217,7 @@ class LookLast:
         pause = max(patience(intent.looks), LINK_PATIENCE) if with_link else patience(intent.looks)
         if with_link:
             await book.await_link(intent, now + LINK_PATIENCE)
-        return (_Asked(with_link) if await book.ask_again(intent, now + pause) else None), []
+        return (with_link if await book.ask_again(intent, now + pause) else None), []
 
 
 async def _put_aside(

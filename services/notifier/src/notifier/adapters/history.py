@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.prepared import parameter
+from notifier.adapters.replies import replied_at
 from notifier.adapters.sql import LEFT_STATES, to_intent
-from notifier.learning_tables import replies
 from notifier.model import MONTH, WEEK, History, Intent, Snapshot, Tenant
 from notifier.tables import decisions, intents, opt_outs
 from shared.contracts.messages import MessageKind, MessageState
@@ -55,13 +55,12 @@ def _known(*, leaving: bool) -> sa.Select[Any]:
         decisions.c.rule.not_in(_NOT_JUDGED),
     )
     out = sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == number).scalar_subquery()
-    replied = sa.select(replies.c.replied_at).where(replies.c.tenant_id == tenant, replies.c.phone == number)
     reminders = _reminders(leaving=leaving)
     lately = sa.or_(reminders.c.claimed_at.is_(None), reminders.c.claimed_at > parameter("week"))
     known = sa.select(
         judged.label("judged"),
         out.label("opted_out"),
-        replied.scalar_subquery().label("replied_at"),
+        replied_at(tenant, number).scalar_subquery().label("replied_at"),
         sa.select(sa.func.count()).select_from(reminders).where(lately).scalar_subquery().label("this_week"),
         sa.select(sa.func.count()).select_from(reminders).scalar_subquery().label("this_month"),
     ).subquery("known")

@@ -1,7 +1,7 @@
 """When a person last answered an organisation, and that somebody here has dealt with it."""
 
-from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -58,11 +58,9 @@ async def end_pause(engine: AsyncEngine, tenant_id: str, contact: str, now: date
     return ended.rowcount
 
 
-def replied_at(tenant_id: str, phones: Sequence[str]) -> sa.Select[tuple[datetime]]:
-    """When one of the numbers answered last, unless that was dealt with."""
-    return sa.select(sa.func.max(replies.c.replied_at)).where(
-        replies.c.tenant_id == tenant_id, replies.c.phone.in_(phones), _not_ended()
-    )
+def replied_at(tenant: sa.BindParameter[Any], number: sa.BindParameter[Any]) -> sa.Select[tuple[datetime]]:
+    """When the number answered last, unless that was dealt with."""
+    return sa.select(replies.c.replied_at).where(replies.c.tenant_id == tenant, replies.c.phone == number, _not_ended())
 
 
 def _not_ended() -> sa.ColumnElement[bool]:
