@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check test bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why plan erase release reject resolve templates-push templates-status pause resume stops
+.PHONY: help setup check test bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why plan erase release reject resolve templates-push templates-status pause resume stops costs answered
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -119,6 +119,14 @@ resume: setup ## let them go on; TENANT=… for one organisation, BY=‹who›
 
 stops: setup ## what keeps messages back, and what to do; ARGS=--probe lets one message try each breaker
 	$(DEPLOY) stops $(ARGS)
+
+costs: setup ## messages and what they cost, by month, kind and category; TENANT=… for one organisation, ARGS=--json
+	$(DEPLOY) costs $(if $(TENANT),--tenant "$(TENANT)") $(ARGS)
+
+answered: setup ## somebody has read a contact's reply, its reminders go on; TENANT=… CONTACT=‹contact or invoice›
+	$(call need,TENANT)
+	$(call need,CONTACT)
+	$(DEPLOY) answered "$(TENANT)" "$(CONTACT)"
 
 templates-push: setup ## make and change templates on the WhatsApp Business Account; what it has already stays
 	$(DEPLOY) templates-push

@@ -120,4 +120,4 @@ async def test_a_wave_of_invoices_due_at_once_is_held_whole(tmp_path: Path) -> N
         await asyncio.gather(notifier.sender.run_once(), notifier.another_sender().run_once())
         assert notifier.provider.posts == []
         assert await notifier.states() == ["held"] * wave
-        assert notifier.events.states() == ["held"] * wave
+        assert await notifier.told() == ["held"] * wave

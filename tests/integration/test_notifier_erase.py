@@ -32,7 +32,8 @@ NAME = "Asha Traders"
 def knows_the_erased(notifier: World) -> World:
     notifier.ledger = SqlLedger(notifier.engine, UNHURRIED, persons=KEY)
     notifier.sender = notifier.another_sender()
-    notifier.learn = Learn(SqlLessons(notifier.engine, KEY), clock=notifier.clock, stopped=notifier.stops.append)
+    lessons = SqlLessons(notifier.engine, persons=KEY)
+    notifier.learn = Learn(lessons, clock=notifier.clock, stopped=notifier.stops.append, heard=lambda _: None)
     return notifier
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import sender
 from notifier.adapters.ledger import SqlLedger
+from notifier.adapters.outbox import SqlOutbox
 from notifier.adapters.whatsapp import WhatsAppProvider
 from notifier.app import new_reference
 from notifier.catalogue import Catalogue, load_catalogue
@@ -28,7 +29,8 @@ from notifier.last_look import LookLast
 from notifier.model import Snapshot
 from notifier.rendering import render
 from notifier.sender import Sender
-from notifier.telemetry import Figures, SenderLog
+from notifier.telemetry import Figures, OutboxLog, SenderLog
+from notifier.tell import TellChanges
 from notifier.wiring import DEADLINE_SECONDS
 from shared.contracts import Event
 from shared.contracts.messages import MessageChangedV1, MessageKind
@@ -115,9 +117,9 @@ class DyingLedger:
         return getattr(self._inner, name)
 
     @asynccontextmanager
-    async def open(self, tenant_id: str, now: datetime) -> AsyncIterator[Any]:
-        async with self._inner.open(tenant_id, now) as book:
-            yield DyingBook(book, self._fate)
+    async def open_all(self, tenant_ids: Collection[str], now: datetime) -> AsyncIterator[Any]:
+        async with self._inner.open_all(tenant_ids, now) as books:
+            yield {tenant_id: DyingBook(book, self._fate) for tenant_id, book in books.items()}
         if self._fate.commits_as:
             self._fate.commits_as = None
             self._fate.reach("claimed")
@@ -158,7 +160,7 @@ class DyingEvents:
     def __init__(self, fate: Fate) -> None:
         self._fate = fate
 
-    async def publish(self, event: Event, *, deadline: float | None = None) -> None:
+    async def publish(self, event: Event, *, deadline: float | None = None, message_id: str | None = None) -> None:
         if isinstance(event, MessageChangedV1) and event.intent_id == self._fate.in_hand:
             self._fate.reach("before_telling")
             self._fate.reach("told")
@@ -201,23 +203,27 @@ async def _live(life: Life, catalogue: Catalogue) -> None:
 
     bearer = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(base_url=life.whatsapp_url, headers=bearer, transport=DyingWire(fate)) as client:
-        sends = _sender(engine, fate, client, catalogue, clock)
+        figures = Figures(CollectorRegistry())
+        tells = TellChanges(SqlOutbox(engine), DyingEvents(fate), clock=clock, log=OutboxLog(figures))
+        sends = _sender(engine, fate, client, catalogue, clock, SenderLog(figures), tells.wake)
         for _ in range(_TURNS):
             await sends.run_once()
+            await tells.tell_once()
             # The first claims of a process may be too slow to be posted; they are made again.
             ahead += CLAIM_SPACING
     await engine.dispose()
 
 
 def _sender(
-    engine: AsyncEngine, fate: Fate, client: httpx.AsyncClient, catalogue: Catalogue, clock: Callable[[], datetime]
+    engine: AsyncEngine,
+    fate: Fate,
+    client: httpx.AsyncClient,
+    catalogue: Catalogue,
+    clock: Callable[[], datetime],
+    log: SenderLog,
+    told: Callable[[], None],
 ) -> Sender:
     ledger: Any = DyingLedger(SqlLedger(engine, UNHURRIED), fate)
-    return Sender(
-        ledger,
-        LookLast(ledger, UNBRAKED, catalogue, clock=clock, new_reference=new_reference),
-        WhatsAppProvider(client, path=PATH, deadline_seconds=DEADLINE_SECONDS),
-        DyingEvents(fate),
-        clock=clock,
-        log=SenderLog(Figures(CollectorRegistry())),
-    )
+    look_last = LookLast(ledger, UNBRAKED, catalogue, clock=clock, new_reference=new_reference)
+    provider = WhatsAppProvider(client, path=PATH, deadline_seconds=DEADLINE_SECONDS)
+    return Sender(ledger, look_last, provider, DyingEvents(fate), clock=clock, log=log, told=told)

@@ -32,9 +32,9 @@ def create_cli() -> typer.Typer:
     """All commands; a failure is one line on standard error, with what explains it below, and exit code 1."""
     cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, disconnect, rotate_keys]
-    plain += [invoice_pdf, dlq_list, dlq_replay, templates_push]
+    plain += [invoice_pdf, dlq_list, dlq_replay, templates_push, answered]
     forwarding: list[Callable[..., None]] = [connections, revoke, budget, schedule, why, release, resolve]
-    forwarding += [pause, resume, stops, templates_status, demo, plan, erase, reject]
+    forwarding += [pause, resume, stops, costs, templates_status, demo, plan, erase, reject]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -214,6 +214,20 @@ def resume(context: typer.Context, folder: Folder = FOLDER) -> None:
 def stops(context: typer.Context, folder: Folder = FOLDER) -> None:
     """Show what keeps messages back; --probe lets one message through every open breaker."""
     _in_service(folder, "notifier", "notifier.stops", list(context.args))
+
+
+def costs(context: typer.Context, folder: Folder = FOLDER) -> None:
+    """Messages and what they cost, by month, kind and category; --tenant for one organisation, --json for machines."""
+    _in_service(folder, "notifier", "notifier.costs", list(context.args))
+
+
+def answered(
+    tenant: Tenant,
+    contact: Annotated[str, typer.Argument(help="The contact's id, or an invoice's id or number.")],
+    folder: Folder = FOLDER,
+) -> None:
+    """Somebody has read a contact's reply: its reminders go on."""
+    _in_service(folder, "notifier", "notifier.answered", [tenant, contact])
 
 
 def demo(context: typer.Context) -> None:

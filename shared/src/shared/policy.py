@@ -41,6 +41,7 @@ def plain_name(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 DEFAULT_SENDER = "default"
 """The sender that the environment's variables describe, and that everybody uses who names no other."""
 SenderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")]
@@ -125,7 +126,8 @@ class TenantPolicy(_Rules):
     ``sender`` is one of the senders file. ``languages`` is by contact. A contact is named by its id or its name, a
     group likewise, in capitals or not. ``group_by_contact`` makes one statement of a contact's overdue invoices that
     would be reminded of at the same time. ``resend_unsettled_alerts``: a first alert whose end nobody knows is sent
-    once more, when statuses of later messages say that its own should have come.
+    once more, when statuses of later messages say that its own should have come. ``monthly_budget`` is of what WhatsApp
+    bills, in ``billing_currency``; None is no budget. A person who answered gets no reminders for ``reply_pause_days``.
     """
 
     mode: Mode = Mode.LIVE
@@ -147,6 +149,10 @@ class TenantPolicy(_Rules):
     resend_unsettled_alerts: bool = False
     brake: Brake = Brake()
     retention: Retention = Retention()
+    monthly_budget: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
+    billing_currency: Currency = "INR"
+    reply_pause_days: int = Field(default=0, ge=0, le=365)
+    confirm_stop: bool = True
 
     @field_validator("stages")
     @classmethod

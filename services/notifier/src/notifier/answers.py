@@ -3,16 +3,18 @@
 import re
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from notifier.adapters.outbox import record_changes
 from notifier.adapters.sql import from_stage, in_order, to_intent
 from notifier.adapters.unsettled_book import copies
 from notifier.approvals import Which, let_go
 from notifier.model import CLOSED_BY_PERSON, LEFT, Intent
-from notifier.tables import decisions, intents, snapshots
+from notifier.tables import attempts, decisions, intents, snapshots
 from shared.contracts.messages import MessageState
 
 WENT = frozenset(state.value for state in LEFT | {MessageState.FAILED})
@@ -45,15 +47,42 @@ class Answer:
     statement_of: int | None = None
     resent_at: datetime | None = None
     copies: int = 0
+    cost: Decimal | None = None
+    currency: str | None = None
+    error: str | None = None
+    """All that WhatsApp says of why its last attempt failed."""
 
     def as_json(self) -> dict[str, Any]:
-        """Stable keys; times and dates as ISO 8601."""
-        return {key: value.isoformat() if isinstance(value, date) else value for key, value in asdict(self).items()}
+        """Stable keys; times and dates as ISO 8601, money as text."""
+        return {key: _as_json(value) for key, value in asdict(self).items()}
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
 
 
 async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -> list[Answer]:
     """Every candidate of the organisation, or of one invoice by its id or number; the newest decision last."""
     same = [decisions.c[name] == intents.c[name] for name in ("tenant_id", "invoice_id", "kind", "stage")]
+    paid = (
+        sa.select(
+            attempts.c.intent_id,
+            sa.func.sum(attempts.c.cost).label("cost"),
+            sa.func.max(attempts.c.currency).label("currency"),
+        )
+        .where(attempts.c.tenant_id == tenant_id)
+        .group_by(attempts.c.intent_id)
+        .subquery()
+    )
+    last = (
+        sa.select(attempts.c.details)
+        .where(attempts.c.intent_id == intents.c.intent_id)
+        .order_by(attempts.c.started_at.desc())
+        .limit(1)
+        .correlate(intents)
+    )
     question = (
         sa.select(
             decisions,
@@ -65,12 +94,16 @@ async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -
             intents.c.resent_at,
             copies().label("copies"),
             snapshots.c.body,
+            paid.c.cost,
+            paid.c.currency,
+            last.scalar_subquery().label("error"),
         )
         .outerjoin(intents, sa.and_(*same))
         .outerjoin(
             snapshots,
             sa.and_(snapshots.c.tenant_id == decisions.c.tenant_id, snapshots.c.invoice_id == decisions.c.invoice_id),
         )
+        .outerjoin(paid, paid.c.intent_id == intents.c.intent_id)
         .where(decisions.c.tenant_id == tenant_id)
         .order_by(decisions.c.decided_at, decisions.c.invoice_number, decisions.c.stage)
     )
@@ -97,6 +130,9 @@ async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -
             statement_of=row.statement_of if row.state in WENT else None,
             resent_at=row.resent_at,
             copies=row.copies,
+            cost=row.cost,
+            currency=row.currency,
+            error=without_numbers(row.error) if row.error else None,
         )
         for row in rows
     ]
@@ -128,18 +164,20 @@ async def resend(engine: AsyncEngine, tenant_id: str, now: datetime, invoice: st
 
     A status of the first attempt that comes meanwhile still settles it. It is never sent again by itself afterwards.
     """
-    again = {"due_at": now, "released_at": now, "resent_at": now, "changed_at": now}
-    return await _settle_unknown(engine, tenant_id, invoice, state=MessageState.PLANNED.value, **again)
+    again = {"due_at": now, "released_at": now, "resent_at": now}
+    return await _settle_unknown(engine, tenant_id, now, invoice, state=MessageState.PLANNED.value, **again)
 
 
 async def close(engine: AsyncEngine, tenant_id: str, now: datetime, invoice: str | None = None) -> list[Intent]:
     """Give unknown messages up; a delivery that is reported later is still believed."""
     return await _settle_unknown(
-        engine, tenant_id, invoice, state=MessageState.FAILED.value, reason=CLOSED_BY_PERSON, changed_at=now
+        engine, tenant_id, now, invoice, state=MessageState.FAILED.value, reason=CLOSED_BY_PERSON
     )
 
 
-async def _settle_unknown(engine: AsyncEngine, tenant_id: str, invoice: str | None, **values: object) -> list[Intent]:
+async def _settle_unknown(
+    engine: AsyncEngine, tenant_id: str, now: datetime, invoice: str | None, **values: object
+) -> list[Intent]:
     which = [intents.c.tenant_id == tenant_id, intents.c.state == MessageState.UNKNOWN.value]
     if invoice is not None:
         named = sa.or_(intents.c.invoice_id == invoice, intents.c.invoice_number == invoice)
@@ -147,5 +185,7 @@ async def _settle_unknown(engine: AsyncEngine, tenant_id: str, invoice: str | No
         together = sa.select(intents.c.statement).where(*which, named, intents.c.statement.is_not(None))
         which.append(sa.or_(named, intents.c.statement.in_(together)))
     async with engine.begin() as db:
-        rows = await db.execute(sa.update(intents).where(in_order(*which)).values(values).returning(intents))
-        return sorted((to_intent(row) for row in rows), key=lambda intent: intent.invoice_number)
+        chosen = sa.update(intents).where(in_order(*which)).values(changed_at=now, **values).returning(intents)
+        settled = [to_intent(row) for row in await db.execute(chosen)]
+        await record_changes(db, [intent.changed(intent.state, intent.reason, now) for intent in settled])
+    return sorted(settled, key=lambda intent: intent.invoice_number)

@@ -7,6 +7,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from notifier.adapters.outbox import record_changes
+from notifier.adapters.sql import to_intent
 from notifier.model import REJECTED
 from notifier.tables import approvals, decisions, intents, snapshots, tenants
 from shared.contracts.messages import MessageState
@@ -76,7 +78,12 @@ async def _say(
             refused = sa.exists().where(held, *same)
             news = {"verdict": "cancel", "rule": REJECTED, "decided_at": now}
             await db.execute(sa.update(decisions).where(refused).values(news))
-        return (await db.execute(sa.update(intents).where(held).values(values))).rowcount
+        moved = [
+            to_intent(row) for row in await db.execute(sa.update(intents).where(held).values(values).returning(intents))
+        ]
+        if not released:
+            await record_changes(db, [intent.changed(intent.state, REJECTED, now) for intent in moved])
+        return len(moved)
 
 
 def _held(which: Which) -> list[sa.ColumnElement[bool]]:

@@ -80,6 +80,7 @@ class Intake:
             for decision in decisions
             for change in await self._carry_out(book, snapshot, decision, now, arrival.correlation_id)
         ]
+        await book.tell(changes, arrival.correlation_id)
         return decisions, changes
 
     async def _carry_out(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from shared.contracts.base import Contract, Identifier, UtcTime
@@ -88,6 +89,14 @@ class Tenant:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What one message came to."""
+
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """One message that is to be said once; ``due_on`` is the due date it was planned for, ``due_at`` when it may leave.
 
@@ -134,7 +143,9 @@ class Intent:
         cancelled = self.state is MessageState.CANCELLED and self.reason != REJECTED
         return self.kind is MessageKind.REMINDER and cancelled and self.claimed_at is None
 
-    def changed(self, state: MessageState, reason: str | None, at: datetime) -> MessageChangedV1:
+    def changed(
+        self, state: MessageState, reason: str | None, at: datetime, cost: Cost | None = None
+    ) -> MessageChangedV1:
         """The fact that this intent reached ``state``."""
         return MessageChangedV1(
             intent_id=self.intent_id,
@@ -146,6 +157,8 @@ class Intent:
             state=state,
             reason=reason,
             statement_of=self.statement_of if state in LEFT or state is MessageState.FAILED else None,
+            cost=cost.amount if cost else None,
+            currency=cost.currency if cost else None,
             changed_at=at,
         )
 
@@ -168,6 +181,8 @@ class History:
     reminders_this_week: int = 0
     reminders_this_month: int = 0
     gathers_until: datetime | None = None
+    replied_at: datetime | None = None
+    """When the person last answered this organisation, unless somebody has dealt with it."""
 
     def intent(self, kind: MessageKind, stage: int | None) -> Intent | None:
         return next((intent for intent in self.intents if (intent.kind, intent.stage) == (kind, stage)), None)

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from notifier.price_columns import price_columns
 from shared.runtime.database import UtcDateTime
 
 metadata = sa.MetaData()
@@ -105,6 +106,7 @@ attempts = sa.Table(
     sa.Column("error_code", sa.Integer),
     sa.Column("error_class", sa.String(16)),
     sa.Column("details", sa.Text),
+    *price_columns(),
     sa.Index("attempts_of_tenant", "tenant_id", "started_at"),
     sa.Index("attempts_to_phone", "phone", "started_at"),
 )
@@ -149,6 +151,8 @@ early_statuses = sa.Table(
     sa.Column("provider_message_id", sa.String(400), primary_key=True),
     sa.Column("state", sa.String(16), primary_key=True),
     sa.Column("error_code", sa.Integer),
+    sa.Column("details", sa.Text),
+    sa.Column("pricing", sa.JSON(none_as_null=True)),
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
 )
 

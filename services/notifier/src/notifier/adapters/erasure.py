@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.opt_outs import user
-from notifier.adapters.sql import upsert
+from notifier.adapters.outbox import record_changes
+from notifier.adapters.sql import to_intent, upsert
+from notifier.learning_tables import confirmations, replies
 from notifier.model import ERASED, PENDING, Snapshot
 from notifier.tables import attempts, breakers, decisions, early_statuses, intents, opt_outs, recipients, snapshots
 from shared.contracts.messages import MessageState
@@ -140,13 +142,26 @@ async def erase_in(db: AsyncConnection, person: Person, tenant_id: str, now: dat
         await db.execute(_refused(db, row, now))
     cancelled = {"state": MessageState.CANCELLED.value, "reason": ERASED, "changed_at": now}
     await db.execute(sa.update(intents).where(waiting).values(cancelled))
+    await record_changes(db, [to_intent(row).changed(MessageState.CANCELLED, ERASED, now) for row in rows])
     nothing = dict.fromkeys(("whatsapp_phone", "person_user_id", "provider_message_id", "details"))
     tried = sa.update(attempts).where(_of_person(person, tenant_id), attempts.c.tenant_id == tenant_id)
     await db.execute(tried.values(phone=ERASED, **nothing))
+    await db.execute(sa.delete(replies).where(replies.c.phone.in_(person.phones), replies.c.tenant_id == tenant_id))
+    await _erase_confirmations(db, person, tenant_id)
     ours = decisions.c.contact_id.in_(person.contacts) & (decisions.c.tenant_id == tenant_id)
     await db.execute(sa.update(decisions).where(ours).values(contact_id=ERASED))
     said = sa.update(intents).where(_is_intent(person), intents.c.tenant_id == tenant_id)
     await db.execute(said.values(contact_id=ERASED, phone=None))
+
+
+async def _erase_confirmations(db: AsyncConnection, person: Person, tenant_id: str) -> None:
+    """What they cost stays countable, each under a name of its own that tells nothing."""
+    table = confirmations
+    theirs = table.c.phone.in_(person.phones) & (table.c.tenant_id == tenant_id)
+    over = sa.case((table.c.state == MessageState.PLANNED.value, MessageState.CANCELLED.value), else_=table.c.state)
+    nobody = sa.literal(f"{ERASED} ") + sa.func.substr(table.c.reference, 4, 12)
+    nothing = {"contact_id": ERASED, "details": None, "provider_message_id": None}
+    await db.execute(sa.update(table).where(theirs).values(phone=nobody, state=over, **nothing))
 
 
 def _refused(db: AsyncConnection, intent: sa.Row[Any], now: datetime) -> sa.Executable:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.prepared import parameter
+from notifier.adapters.replies import replied_at
 from notifier.adapters.sql import LEFT_STATES, to_intent
 from notifier.model import MONTH, WEEK, History, Intent, Snapshot, Tenant
 from notifier.persons import Persons
@@ -48,6 +49,7 @@ async def history(
         issue_judged=bool(rows[0].judged),
         opted_out=bool(rows[0].opted_out),
         erased=bool(rows[0].erased),
+        replied_at=rows[0].replied_at,
         reminders_this_week=rows[0].this_week,
         reminders_this_month=rows[0].this_month,
         gathers_until=rows[0].gathers_until,
@@ -77,6 +79,7 @@ def _known(*, leaving: bool, named: bool) -> sa.Select[Any]:
         judged.label("judged"),
         out.label("opted_out"),
         gone.label("erased"),
+        replied_at(tenant, number).scalar_subquery().label("replied_at"),
         messages.where(lately).scalar_subquery().label("this_week"),
         messages.scalar_subquery().label("this_month"),
         sa.select(sa.func.min(reminders.c.due_at)).where(gathered).scalar_subquery().label("gathers_until"),

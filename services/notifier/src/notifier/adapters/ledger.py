@@ -13,17 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from notifier.adapters import prepared
 from notifier.adapters.breakers import end_probe, open_breakers, trip
 from notifier.adapters.lessons import SqlLessons
-from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish
+from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, names_of, record_wish
+from notifier.adapters.outbox import Telling, record_changes
 from notifier.adapters.queue import due
 from notifier.adapters.sql import in_order, intents_of, to_intent, upsert
 from notifier.adapters.switches import HaltsInside, halts
 from notifier.adapters.tenant_book import SqlTenantBook
 from notifier.catalogue import LINK_SUFFIX
 from notifier.halts import Halts, template_of
-from notifier.lesson_ports import StatusNews, Wish
+from notifier.lesson_ports import Wish
 from notifier.model import Intent
 from notifier.persons import Persons
 from notifier.ports import Accepted, Attempt, Due, Outcome, Pace, Rejected, TenantBook
+from notifier.rates import Rates
 from notifier.senders import EVERYTHING_DUE, Share
 from notifier.statuses import merged
 from notifier.tables import intents, tenants
@@ -31,6 +33,7 @@ from notifier.whatsapp_errors import Scope
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.runtime.database import for_reading
 from shared.runtime.group_commit import GroupCommit
+from shared.telemetry.correlation import correlation_id
 
 AT_ONCE = 50
 """How many answers are recorded by one transaction at most."""
@@ -45,6 +48,7 @@ class _Answer:
     now: datetime
     retry_at: datetime | None
     burns: bool
+    correlation_id: str | None
 
 
 class SqlLedger:
@@ -55,6 +59,8 @@ class SqlLedger:
         engine: AsyncEngine,
         pace: Pace | None = None,
         share: Share = EVERYTHING_DUE,
+        *,
+        rates: Rates | None = None,
         persons: Persons | None = None,
     ) -> None:
         """As the sender of ``pace`` sees it: only its ``share`` of what is due is given to it.
@@ -70,7 +76,7 @@ class SqlLedger:
         self._writer: AbstractAsyncContextManager[None] = (
             asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         )
-        self._lessons = SqlLessons(engine, persons)
+        self._lessons = SqlLessons(engine, rates, persons)
         self._settle = GroupCommit(self._settle_all, most=AT_ONCE)
 
     @asynccontextmanager
@@ -87,11 +93,12 @@ class SqlLedger:
                 seen = upsert(db, tenants).values(tenant_id=tenant_id, connected_at=now, announced=False)
                 await db.execute(seen.on_conflict_do_nothing(index_elements=["tenant_id"]))
                 rows |= await _locked(db, [tenant_id])
-            standing = HaltsInside(db)
+            standing, telling = HaltsInside(db), Telling()
             yield {
-                tenant_id: SqlTenantBook(db, row, self._pace, standing, self._persons)
+                tenant_id: SqlTenantBook(db, row, self._pace, standing, telling, self._persons)
                 for tenant_id, row in rows.items()
             }
+            await telling.record(db)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         async with self._reading.connect() as db:
@@ -104,16 +111,9 @@ class SqlLedger:
     async def settle(
         self, attempt: Attempt, outcome: Outcome, now: datetime, *, retry_at: datetime | None = None, burns: bool = True
     ) -> Sequence[MessageChangedV1]:
-        changes, overtaken = await self._settle(_Answer(attempt, outcome, now, retry_at, burns))
+        changes, overtaken = await self._settle(_Answer(attempt, outcome, now, retry_at, burns, correlation_id()))
         if overtaken and isinstance(outcome, Accepted):
-            for early in await self._lessons.early(outcome.provider_message_id):
-                news = StatusNews(
-                    attempt.reference,
-                    outcome.provider_message_id,
-                    early.state,
-                    early.error_code,
-                    provider=self._pace.provider,
-                )
+            for news in await self._lessons.early(attempt.reference, outcome.provider_message_id, self._pace.provider):
                 changes = [*changes, *await self._lessons.status(news, now)]
         return changes
 
@@ -121,7 +121,10 @@ class SqlLedger:
         """The changes of each, and whether statuses of it came earlier than the answer."""
         async with self._writer, self._engine.begin() as db:
             probes = {item.probe for item in await open_breakers(db)}
-            settled = [await self._settle_one(db, answer, probes) for answer in answers]
+            settled, telling = [await self._settle_one(db, answer, probes) for answer in answers], Telling()
+            for answer, changes in zip(answers, settled, strict=True):
+                telling.add(changes, answer.correlation_id)
+            await telling.record(db)
         # Only after the commit: a status that comes now finds the message, an earlier one is found here.
         accepted = [answer.outcome.provider_message_id for answer in answers if isinstance(answer.outcome, Accepted)]
         early = await self._lessons.with_early(accepted) if accepted else frozenset()
@@ -139,7 +142,7 @@ class SqlLedger:
         changes: list[MessageChangedV1] = []
         if isinstance(answer.outcome, Rejected) and answer.outcome.handling.opted_out:
             said = Wish(answer.attempt.phone, None, None, opted_out=True, said_at=answer.now)
-            stopped = await record_wish(db, said, answer.now)
+            _, stopped = await record_wish(db, said, await names_of(db, said), answer.now)
             changes = [intent.changed(MessageState.CANCELLED, OPTED_OUT, answer.now) for intent in stopped]
         if ended.failed_at is not None and isinstance(answer.outcome, Accepted):
             # A status has said already that it failed: then being accepted is old news.
@@ -214,8 +217,9 @@ class SqlLedger:
                 .values(state=MessageState.UNKNOWN.value, reason=reason, changed_at=now)
                 .returning(intents)
             )
-            gone: list[Intent] = [to_intent(row) for row in rows]
-        return [intent.changed(MessageState.UNKNOWN, reason, now) for intent in gone]
+            changes = [to_intent(row).changed(MessageState.UNKNOWN, reason, now) for row in rows]
+            await record_changes(db, changes)
+        return changes
 
 
 async def _locked(db: AsyncConnection, tenant_ids: Collection[str]) -> dict[str, sa.Row[Any]]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from notifier.adapters.erased import unless_erased
 from notifier.adapters.sql import upsert_on
 from notifier.model import REJECTED
-from notifier.tables import attempts, decisions, intents, numbers, recipients, sent_hours, snapshots
+from notifier.tables import attempts, decisions, intents, numbers, opt_outs, recipients, sent_hours, snapshots
 from shared.contracts.messages import MessageKind, MessageState
 
 
@@ -85,7 +85,9 @@ def change() -> sa.Update:
 
 @cache
 def one_more_try() -> sa.Update:
-    return change().values(tries=intents.c.tries + 1)
+    """For ``the_phone``, unless who has it wants no messages."""
+    stopped = sa.exists().where(opt_outs.c.person == parameter("the_phone"), opt_outs.c.opted_out)
+    return change().where(sa.not_(stopped)).values(tries=intents.c.tries + 1)
 
 
 @cache

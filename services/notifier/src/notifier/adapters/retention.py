@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.adapters.brake import USUAL_DAYS
+from notifier.learning_tables import confirmations, replies
 from notifier.retention import Limits
 from notifier.tables import (
     approvals,
@@ -53,6 +54,8 @@ class SqlRetention:
         "hours",
         "paces",
         "early_statuses",
+        "replies",
+        "confirmations",
     )
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -98,6 +101,8 @@ def _over(limits: Limits, now: datetime) -> dict[str, tuple[sa.Table, sa.ColumnE
         "hours": (sent_hours, sent_hours.c.hour < now - _HOURS),
         "paces": (recipients, recipients.c.claimed_at < now - _PACE),
         "early_statuses": (early_statuses, early_statuses.c.received_at < now - _EARLY),
+        "replies": (replies, replies.c.replied_at < limits.attempts),
+        "confirmations": (confirmations, confirmations.c.changed_at < limits.attempts),
     }
 
 
