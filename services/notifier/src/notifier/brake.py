@@ -17,6 +17,10 @@ def why_held(wave: Wave, brake: Brake, busiest_hour: int) -> str | None:
     return CEILING if everywhere > brake.per_installation_per_hour else None
 
 
+def is_unusual(wave: Wave, brake: Brake, busiest_hour: int) -> bool:
+    return why_held(wave, brake, busiest_hour) is not None
+
+
 def limit(brake: Brake, busiest_hour: int) -> int:
     """How many may leave in an hour without a person: what is usual, never less than the floor, nor over the cap."""
     return min(brake.per_tenant_per_hour, max(brake.usual_floor, brake.usual_times * busiest_hour))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from notifier.catalogue import LINK_SUFFIX
 from notifier.provider_errors import remedy_of
 from notifier.whatsapp_errors import Scope
 from shared.policy import DEFAULT_SENDER
@@ -39,6 +40,11 @@ def in_language(template: str, language: str) -> str:
     return f"{template}{LANGUAGE_MARK}{language}"
 
 
+def is_linked(template: str) -> bool:
+    """Whether the template, in a language or not, is a form with a link."""
+    return template.partition(LANGUAGE_MARK)[0].endswith(LINK_SUFFIX)
+
+
 def template_of(template: str, sender: str) -> str:
     """The name under which a template is stopped: of one sender, since another's account has its own."""
     return template if sender == DEFAULT_SENDER else f"{template}{SENDER_MARK}{sender}"
@@ -65,7 +71,12 @@ class OpenBreaker:
 
     @property
     def remedy(self) -> str | None:
-        return remedy_of(self.reason)
+        return remedy_of(self.reason, self.scope)
+
+    @property
+    def shows_link(self) -> bool:
+        """Whether it stops a form that has another beside it, whichever sender's."""
+        return self.scope is Scope.TEMPLATE and is_linked(self.name.partition(SENDER_MARK)[0])
 
     def lets_probe(self, now: datetime) -> bool:
         return self.probe_at <= now

@@ -25,12 +25,13 @@ CONNECTION_LOST = "connection_lost"
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many messages are in a state for a reason, of one organisation."""
+    """How many messages are in a state for a reason, of one organisation, and since when the oldest is."""
 
     tenant_id: str
     state: str
     reason: str | None
     messages: int
+    oldest_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,10 @@ async def kept(engine: AsyncEngine) -> list[Waiting]:
     """What is planned and kept back by neither a person nor a breaker: by the account's word, the day, or Xero."""
     same = [decisions.c[name] == intents.c[name] for name in ("tenant_id", "invoice_id", "kind", "stage")]
     planned = intents.c.state == MessageState.PLANNED.value
+    oldest = sa.func.min(intents.c.changed_at).label("oldest_at")
     of_template = decisions.c.rule.startswith("template_", autoescape=True)
     by_rule = (
-        sa.select(intents.c.tenant_id, decisions.c.rule, sa.func.count().label("messages"))
+        sa.select(intents.c.tenant_id, decisions.c.rule, sa.func.count().label("messages"), oldest)
         .join(decisions, sa.and_(*same))
         .where(
             planned,
@@ -106,14 +108,16 @@ async def kept(engine: AsyncEngine) -> list[Waiting]:
         .group_by(intents.c.tenant_id, decisions.c.rule)
     )
     of_lost = (
-        sa.select(intents.c.tenant_id, sa.literal(CONNECTION_LOST).label("rule"), sa.func.count().label("messages"))
+        sa.select(
+            intents.c.tenant_id, sa.literal(CONNECTION_LOST).label("rule"), sa.func.count().label("messages"), oldest
+        )
         .join(tenants, tenants.c.tenant_id == intents.c.tenant_id)
         .where(planned, tenants.c.lost_at.is_not(None))
         .group_by(intents.c.tenant_id)
     )
     async with for_reading(engine).connect() as db:
         rows = [*await db.execute(by_rule), *await db.execute(of_lost)]
-    found = [Waiting(row.tenant_id, MessageState.PLANNED.value, row.rule, row.messages) for row in rows]
+    found = [Waiting(row.tenant_id, MessageState.PLANNED.value, row.rule, row.messages, row.oldest_at) for row in rows]
     return sorted(found, key=lambda item: (item.tenant_id, item.reason or ""))
 
 
@@ -131,9 +135,9 @@ async def _waiting(db: AsyncConnection) -> list[Waiting]:
     """What only a person, or a status, can move on."""
     columns = (intents.c.tenant_id, intents.c.state, intents.c.reason)
     rows = await db.execute(
-        sa.select(*columns, sa.func.count().label("messages"))
+        sa.select(*columns, sa.func.count().label("messages"), sa.func.min(intents.c.changed_at).label("oldest_at"))
         .where(intents.c.state.in_([MessageState.HELD.value, MessageState.UNKNOWN.value]))
         .group_by(*columns)
         .order_by(*columns)
     )
-    return [Waiting(row.tenant_id, row.state, row.reason, row.messages) for row in rows]
+    return [Waiting(row.tenant_id, row.state, row.reason, row.messages, row.oldest_at) for row in rows]
