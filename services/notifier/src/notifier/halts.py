@@ -9,6 +9,8 @@ from notifier.provider_errors import remedy_of
 from notifier.whatsapp_errors import Scope
 from shared.policy import DEFAULT_SENDER
 
+DAILY_RECIPIENTS = "daily_recipients"
+"""The rule by which a message waits that would be to one person more than the number may write to in a day."""
 EVERYTHING = "*"
 """The switch of the whole installation."""
 ACCOUNT = "whatsapp"

@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters import breakers, switches
-from notifier.adapters.tier import DAILY_RECIPIENTS
-from notifier.halts import EVERYTHING, Halts, OpenBreaker, Switch
+from notifier.halts import DAILY_RECIPIENTS, EVERYTHING, Halts, OpenBreaker, Switch
 from notifier.model import Verdict
 from notifier.tables import decisions, intents, tenants
 from notifier.whatsapp_errors import Scope

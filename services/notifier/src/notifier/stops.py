@@ -7,9 +7,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import command, orders
-from notifier.adapters.tier import DAILY_RECIPIENTS
 from notifier.budget import MONTHLY_BUDGET
-from notifier.halts import EVERYTHING, Switch
+from notifier.halts import DAILY_RECIPIENTS, EVERYTHING, Switch
 from notifier.orders import CONNECTION_LOST, Standing, Waiting
 from shared.contracts.messages import MessageState
 from shared.runtime.clock import utc_now

@@ -7,13 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.pacing import DAY
 from notifier.adapters.queue import share_of_sender
+from notifier.halts import DAILY_RECIPIENTS
 from notifier.model import Verdict
 from notifier.ports import Pace
 from notifier.senders import Share
 from notifier.tables import attempts, decisions, intents
 from shared.contracts.messages import MessageState
 
-DAILY_RECIPIENTS = "daily_recipients"
 AT_ONCE = 200
 _KEY = ("tenant_id", "invoice_id", "kind", "stage")
 
