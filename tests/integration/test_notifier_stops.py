@@ -112,7 +112,7 @@ async def test_a_paused_template_stops_its_own_messages_alone_and_one_tries(data
             "invoice_overdue_firm",
         ]
         (breaker,) = (await notifier.ledger.halts()).breakers
-        assert (breaker.key, breaker.reason) == ("template:invoice_overdue", "whatsapp_132015")
+        assert (breaker.key, breaker.reason) == ("template:invoice_overdue/en", "whatsapp_132015")
         assert breaker.remedy
         notifier.clock.forward(hours=3)
         looks = len(notifier.events.published)
@@ -205,7 +205,7 @@ async def test_a_template_that_is_billed_as_marketing_is_stopped(database_url: s
         await notifier.sender.run_once()
         assert len(notifier.provider.posts) == 1
         (breaker,) = (await notifier.ledger.halts()).breakers
-        assert (breaker.key, breaker.reason) == ("template:invoice_overdue", "billed_as_marketing")
+        assert (breaker.key, breaker.reason) == ("template:invoice_overdue/en", "billed_as_marketing")
         assert await orders.probe(notifier.engine, notifier.clock.now) == 1
         await notifier.sender.run_once()
         assert len(notifier.provider.posts) == 2

@@ -207,7 +207,7 @@ async def test_many_at_once_that_are_refused_with_a_link_all_leave_without(datab
         assert forms.count(linked) == 1, "the breaker lets one try"
         assert await notifier.states() == ["accepted"] * 16
         (breaker,) = (await notifier.ledger.halts()).breakers
-        assert (breaker.key, breaker.remedy) == (f"template:{linked}", remedy_of("whatsapp_132012", Scope.TEMPLATE))
+        assert (breaker.key, breaker.remedy) == (f"template:{linked}/en", remedy_of("whatsapp_132012", Scope.TEMPLATE))
 
 
 async def test_a_status_that_refuses_the_form_with_a_link_lets_the_plain_one_leave(database_url: str) -> None:

@@ -1,8 +1,8 @@
 """The ledger in memory, for what takes years of virtual time: the same answers as the SQL one, nothing kept."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -203,6 +203,9 @@ class MemoryBook:
     async def let_wait(self, intent: Intent, breaker: OpenBreaker) -> None: ...
 
     async def take_probe(self, breaker: OpenBreaker, reference: str, now: datetime) -> bool:
+        raise AssertionError("no breaker opens here")
+
+    def tentatively(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
         raise AssertionError("no breaker opens here")
 
     async def take_turn(self, phone: str, now: datetime) -> Turn:

@@ -161,3 +161,12 @@ def test_quickened_polls_are_ninety_six_a_day_and_every_fourth_is_an_hourly_one(
     quick = slots(RECONCILE_QUICKENED)
     assert len(quick) in {96, 97}  # a day that does not begin with a moment cuts two of them
     assert len(slots(RECONCILE_EVERY) - quick) <= 1
+
+
+def test_while_the_zone_is_not_known_the_day_of_the_connection_has_no_scan() -> None:
+    joined = datetime(2026, 11, 23, 0, 30, tzinfo=UTC)
+    kolkata = {"t1": ZoneInfo("Asia/Kolkata")}
+    soon = moments_due([connection("t1", joined)], {}, Policy(), joined + timedelta(seconds=5))
+    assert [moment.kind for moment, _ in soon if moment.kind is ScanKind.RECEIVABLES] == []
+    later = moments_due([connection("t1", joined)], kolkata, Policy(), joined + timedelta(hours=4))
+    assert [moment.slot for moment, _ in later if moment.kind is ScanKind.RECEIVABLES] == ["2026-11-23"]

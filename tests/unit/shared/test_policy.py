@@ -1,5 +1,6 @@
 """The policy file: shipped defaults, merging, and one line for every mistake."""
 
+import shutil
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +28,23 @@ def refused(tmp_path: Path, text: str) -> str:
 
 def test_the_shipped_file_says_what_the_code_defaults_to() -> None:
     assert load_policy(SHIPPED) == Policy()
+
+
+def test_a_pack_that_is_uncommented_in_the_shipped_file_says_the_hours_and_caps(tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED.parent / "packs", tmp_path / "packs")
+    text = SHIPPED.read_text(encoding="utf-8")
+    assert "  # pack: india  " in text
+    rules = load(tmp_path, text.replace("  # pack: india  ", "  pack: united_kingdom  ")).defaults
+    assert "sat" not in rules.contact_hours.days
+    assert rules.caps.per_contact_per_week == 2
+
+
+def test_the_commented_lines_of_the_shipped_file_say_the_defaults(tmp_path: Path) -> None:
+    text = SHIPPED.read_text(encoding="utf-8")
+    for key in ("contact_hours", "caps"):
+        assert f"  # {key}: {{" in text
+        text = text.replace(f"  # {key}: {{", f"  {key}: {{")
+    assert load(tmp_path, text) == Policy()
 
 
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:

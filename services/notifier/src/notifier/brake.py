@@ -1,15 +1,24 @@
-"""Whether an organisation's wave is unusual: pure arithmetic on what has left and what waits."""
+"""Whether a wave is unusual: pure arithmetic on what has left and what waits."""
 
 from notifier.ports import Wave
 from shared.policy import Brake
 
+BRAKE = "brake"
+"""The rule by which a wave of one organisation is held."""
+CEILING = "ceiling"
+"""The rule by which each is held while all organisations together have too much to say."""
+
+
+def why_held(wave: Wave, brake: Brake, busiest_hour: int) -> str | None:
+    """``busiest_hour``: the most that left in one hour of the last weeks."""
+    if wave.held_lately or wave.sent + wave.waiting > limit(brake, busiest_hour):
+        return BRAKE
+    everywhere = wave.sent_everywhere + max(wave.waiting, wave.waiting_everywhere)
+    return CEILING if everywhere > brake.per_installation_per_hour else None
+
 
 def is_unusual(wave: Wave, brake: Brake, busiest_hour: int) -> bool:
-    """``busiest_hour``: the most that left in one hour of the last weeks."""
-    if wave.held_lately:
-        return True
-    here = wave.sent + wave.waiting
-    return here > limit(brake, busiest_hour) or wave.sent_everywhere + wave.waiting > brake.per_installation_per_hour
+    return why_held(wave, brake, busiest_hour) is not None
 
 
 def limit(brake: Brake, busiest_hour: int) -> int:

@@ -18,15 +18,15 @@ class Complaint(Exception):  # noqa: N818 - said to a person, and nothing that c
     """Why a command did nothing, in one line."""
 
 
-def run(work: Callable[[AsyncEngine], Awaitable[str]]) -> None:
-    """Do ``work`` on the ledger and print what it says.
+def run(work: Callable[[AsyncEngine], Awaitable[str]], *, migrated: bool = True) -> None:
+    """Do ``work`` on the ledger and print what it says; not ``migrated`` leaves its tables as they are.
 
     One line on standard error and exit code 1 when it complains or the ledger does not answer, 2 for a configuration
     error.
     """
     try:
         settings = load_settings(LedgerSettings)
-        said = asyncio.run(_with_ledger(settings.notifier_database_url.get_secret_value(), work))
+        said = asyncio.run(_with_ledger(settings.notifier_database_url.get_secret_value(), work, migrated))
     except ConfigurationError as error:
         sys.stderr.write(f"notifier: {error}\n")
         sys.exit(2)
@@ -39,10 +39,11 @@ def run(work: Callable[[AsyncEngine], Awaitable[str]]) -> None:
     sys.stdout.write(f"{said}\n")
 
 
-async def _with_ledger(url: str, work: Callable[[AsyncEngine], Awaitable[str]]) -> str:
+async def _with_ledger(url: str, work: Callable[[AsyncEngine], Awaitable[str]], migrated: bool) -> str:
     engine = create_engine(url)
     try:
-        await migrate(engine, "notifier")
+        if migrated:
+            await migrate(engine, "notifier")
         return await work(engine)
     finally:
         await engine.dispose()

@@ -11,7 +11,7 @@ from notifier.contact_hours import recipient_zones
 from notifier.decide import decide
 from notifier.forecast_book import Facts, ForecastBook, Key
 from notifier.foretold import Coming, Forecast, Silent
-from notifier.halts import OpenBreaker
+from notifier.halts import OpenBreaker, in_language
 from notifier.model import Decision, Intent, Snapshot, Verdict
 from notifier.ports import Wave
 from notifier.rendering import template_name
@@ -176,7 +176,9 @@ class _Play:
         template = template_name(kind, stage, self._rules)
         intent = self._book.find(key)
         stops = [held_by] if held_by else []
-        stops += self._stops(template, None if intent is None else self._facts.waits_for.get(intent.intent_id))
+        contact = snapshot.contact
+        form = template and in_language(template, self._rules.language_of(contact.contact_id, contact.name))
+        stops += self._stops(form, None if intent is None else self._facts.waits_for.get(intent.intent_id))
         self._coming[key] = Coming(
             at.astimezone(UTC),
             _zone_of_person(snapshot, at),
@@ -226,7 +228,9 @@ def _zone_of_person(snapshot: Snapshot, at: datetime) -> str:
 def _concerns(item: OpenBreaker, tenant_id: str, template: str | None) -> bool:
     if item.scope in {Scope.ACCOUNT, Scope.NUMBER}:
         return True
-    return item.name == (tenant_id if item.scope is Scope.TENANT else template)
+    if item.scope is Scope.TENANT:
+        return item.name == tenant_id
+    return template is not None and item.stops_template(template)
 
 
 def _by_id(snapshot: Snapshot) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import groupby
 
 from notifier.gathering import Member, gathers
+from notifier.halts import in_language
 from notifier.links import LINK_PATIENCE, lacks_link
 from notifier.looks import LOOKS, Look, looks_for, patience
 from notifier.model import Decision, Verdict
@@ -76,7 +77,8 @@ class AskForLooks:
             return None, []
         forms, _ = await self._templates.forms(book, intent, snapshot.contact, rules, now)
         message = render(snapshot, intent.kind, intent.stage, rules, forms)
-        if await stopped(book, intent, await book.breakers(message.template if message else None), now):
+        template = in_language(message.template, message.language) if message else None
+        if await stopped(book, intent, await book.breakers(template), now):
             return None, []
         if intent.looks >= LOOKS:
             decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, "not_readable")

@@ -9,10 +9,14 @@ from notifier.provider_errors import remedy_of
 from notifier.whatsapp_errors import Scope
 from shared.policy import DEFAULT_SENDER
 
+DAILY_RECIPIENTS = "daily_recipients"
+"""The rule by which a message waits that would be to one person more than the number may write to in a day."""
 EVERYTHING = "*"
 """The switch of the whole installation."""
 ACCOUNT = "whatsapp"
 """The account of the default sender; another sender's is named as it is."""
+LANGUAGE_MARK = "/"
+"""Between a template's name and its language: WhatsApp judges each of them by itself."""
 SENDER_MARK = "@"
 """Between a template and the sender that it is stopped for, where that is not the default one."""
 PROBE_PATIENCE = timedelta(minutes=2)
@@ -34,6 +38,15 @@ def account_of(sender: str) -> str:
     return ACCOUNT if sender == DEFAULT_SENDER else sender
 
 
+def in_language(template: str, language: str) -> str:
+    return f"{template}{LANGUAGE_MARK}{language}"
+
+
+def is_linked(template: str) -> bool:
+    """Whether the template, in a language or not, is a form with a link."""
+    return template.partition(LANGUAGE_MARK)[0].endswith(LINK_SUFFIX)
+
+
 def template_of(template: str, sender: str) -> str:
     """The name under which a template is stopped: of one sender, since another's account has its own."""
     return template if sender == DEFAULT_SENDER else f"{template}{SENDER_MARK}{sender}"
@@ -41,7 +54,10 @@ def template_of(template: str, sender: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OpenBreaker:
-    """``name`` is the account's, number's, organisation's or template's; from ``probe_at`` one message may try."""
+    """``name`` is the account's, number's, organisation's or template's; from ``probe_at`` one message may try.
+
+    A template's without a language stops it in all of them.
+    """
 
     scope: Scope
     name: str
@@ -62,19 +78,22 @@ class OpenBreaker:
     @property
     def shows_link(self) -> bool:
         """Whether it stops a form that has another beside it, whichever sender's."""
-        return self.scope is Scope.TEMPLATE and self.name.partition(SENDER_MARK)[0].endswith(LINK_SUFFIX)
+        return self.scope is Scope.TEMPLATE and is_linked(self.name.partition(SENDER_MARK)[0])
 
     def lets_probe(self, now: datetime) -> bool:
         return self.probe_at <= now
 
     def concerns(self, number: str, tenant_id: str, template: str | None, sender: str = DEFAULT_SENDER) -> bool:
-        """Whether it stops what this number sends for the organisation, in this template."""
-        return self.name == {
-            Scope.ACCOUNT: account_of(sender),
-            Scope.NUMBER: number,
-            Scope.TENANT: tenant_id,
-            Scope.TEMPLATE: template and template_of(template, sender),
-        }.get(self.scope)
+        """Whether it stops what this number sends for the organisation, in this template and language."""
+        if self.scope is Scope.TEMPLATE:
+            return template is not None and self.stops_template(template) and not self.is_of_another(sender)
+        named = {Scope.ACCOUNT: account_of(sender), Scope.NUMBER: number, Scope.TENANT: tenant_id}
+        return self.name == named[self.scope]
+
+    def stops_template(self, template: str) -> bool:
+        """Whether it stops the template, whoever sends it; ``template`` is a name in a language."""
+        stopped = self.name.partition(SENDER_MARK)[0]
+        return self.scope is Scope.TEMPLATE and stopped in {template, template.partition(LANGUAGE_MARK)[0]}
 
     def is_of_another(self, sender: str) -> bool:
         """Whether it stops a template that only another sender sends."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from notifier.decide import decide
-from notifier.model import Decision, Snapshot, Verdict
+from notifier.model import CLOCKS_DIFFER, Decision, Snapshot, Verdict
 from notifier.ports import Ledger, TenantBook
 from shared.contracts.invoices import InvoiceEnrichedV1
 from shared.contracts.messages import MessageChangedV1, MessageState
@@ -68,7 +68,7 @@ class Intake:
         event = arrival.event
         before = await book.snapshot(event.invoice.invoice_id)
         # A late event still says why the invoice was read; what the invoice is, the newest reading says.
-        snapshot = Snapshot.of(event).after(before)
+        snapshot = _newest(Snapshot.of(event), before, now)
         history = await book.history(snapshot, now)
         if history.erased:
             snapshot = snapshot.without_person()
@@ -103,3 +103,11 @@ class Intake:
             return []
         moved = await book.move(intent, MessageState.CANCELLED, decision.rule, now)
         return [intent.changed(MessageState.CANCELLED, decision.rule, now)] if moved else []
+
+
+def _newest(seen: Snapshot, before: Snapshot | None, now: datetime) -> Snapshot:
+    """What was read by a clock that runs ahead must not outlive what is read later."""
+    seen = seen.as_read_by(now)
+    if before is not None and before.read_at > now + CLOCKS_DIFFER:
+        before = before.as_read_by(seen.read_at)
+    return seen.after(before)

@@ -1,15 +1,16 @@
 """Just before a message leaves: look again, decide again, brake, and claim it; each in one transaction."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from notifier.brake import is_unusual
+from notifier.brake import why_held
 from notifier.budget import MONTHLY_BUDGET, is_over_budget
 from notifier.catalogue import Catalogue
 from notifier.fresh_looks import AskForLooks
 from notifier.gathering import Member, gathers
-from notifier.halts import OpenBreaker
+from notifier.halts import OpenBreaker, in_language
 from notifier.links import LINK_PATIENCE, LinkStep, link_step, why_without_link
 from notifier.looks import Look
 from notifier.model import Decision, History, Intent, Snapshot, Verdict
@@ -180,16 +181,16 @@ class LookLast:
             return await _put_all_aside(book, leaving, Verdict.CANCEL, "stage_removed", None, now)
         if rule := await self._templates.why_not(book, message):
             return await _put_all_aside(book, leaving, Verdict.POSTPONE, rule, now + TEMPLATE_PATIENCE, now)
-        breakers = await book.breakers(message.template)
+        breakers = await book.breakers(in_language(message.template, message.language))
         # Every one of them waits for the breaker, or the others would try one by one.
         if any([await stopped(book, each, breakers, now) for each in leaving.intents]):
             return LastLook()
         bill = self._rates.bill(message.to, rules.billing_currency, local_date(now, snapshot.organisation.time_zone))
         if not leaving.released and await is_over_budget(book, intent.kind, rules, bill):
             return await _put_all_aside(book, leaving, Verdict.HOLD, MONTHLY_BUDGET, None, now)
-        if not leaving.released and await _too_many(book, rules.brake, now):
-            held, first = await book.pull_brake(now)
-            changes = [each.changed(MessageState.HELD, "brake", now) for each in held]
+        if not leaving.released and (rule := await _why_held(book, rules.brake, now)):
+            held, first = await book.pull_brake(now, rule)
+            changes = [each.changed(MessageState.HELD, rule, now) for each in held]
             return LastLook(changes=changes, braked=first and bool(held), held=len(held))
         step = link_step(intent, snapshot, rules, forms, now, name)
         without_link = without_link or why_without_link(intent, snapshot, rules, forms, name)
@@ -201,23 +202,29 @@ class LookLast:
             return LastLook(lacks_link=ready.leaving.intent.invoice_id)
         if ready.step is not LinkStep.GO:
             return LastLook()
-        turn = await book.take_turn(ready.message.to, now)
+        # Who may not try one breaker must leave nothing taken: not the probe of another, not the turn.
+        async with book.tentatively() if ready.breakers else nullcontext() as undo:
+            turn = await book.take_turn(ready.message.to, now)
+            look = await self._claim(book, ready, now) if turn.kind is TurnKind.GO else None
+            if look is not None and look.claimed is None and undo is not None:
+                await undo()
+        if look is not None:
+            return look
         if turn.kind is TurnKind.RECIPIENT and turn.until is not None:
             for each in intents:
                 await book.postpone(each, turn.until, now)
-        if turn.kind is not TurnKind.GO:
-            return LastLook(not_before=turn.until if turn.kind is TurnKind.PACE else None)
-        return await self._claim(book, ready, now)
+        return LastLook(not_before=turn.until if turn.kind is TurnKind.PACE else None)
 
     async def _claim(self, book: TenantBook, ready: _Ready, now: datetime) -> LastLook:
         leaving, message = ready.leaving, ready.message
         intent, intents = leaving.intent, leaving.intents
+        template = in_language(message.template, message.language)
         attempt = Attempt(
             self._new_reference(),
             intent.intent_id,
             intent.tenant_id,
             message.to,
-            message.template,
+            template,
             leaving.released,
             ready.bill,
         )
@@ -247,7 +254,7 @@ async def _put_all_aside(
     return LastLook(changes=changes)
 
 
-async def _too_many(book: TenantBook, brake: Brake, now: datetime) -> bool:
+async def _why_held(book: TenantBook, brake: Brake, now: datetime) -> str | None:
     wave = await book.wave(now, most=brake.per_tenant_per_hour, most_everywhere=brake.per_installation_per_hour)
     small = wave.sent + wave.waiting <= brake.usual_floor
-    return is_unusual(wave, brake, 0 if small or not brake.usual_times else await book.busiest_hour(now))
+    return why_held(wave, brake, 0 if small or not brake.usual_times else await book.busiest_hour(now))

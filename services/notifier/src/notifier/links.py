@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from notifier.catalogue import LINK_SUFFIX, Catalogue
+from notifier.catalogue import Catalogue
+from notifier.halts import is_linked
 from notifier.model import Intent, Snapshot
 from notifier.ports import Rejected
 from notifier.provider_errors import handling_of_linked
@@ -57,7 +58,7 @@ def why_without_link(
 
 def refused_with_link(outcome: Rejected, template: str) -> Rejected | None:
     """The refusal as one of the form with a link alone: its message may leave at once without. None for any other."""
-    if not template.endswith(LINK_SUFFIX):
+    if not is_linked(template):
         return None
     found = handling_of_linked(outcome.reason)
     return replace(outcome, handling=found) if found else None

@@ -33,6 +33,10 @@ MONTH = timedelta(days=31)
 """What a cap looks back on: as long as the longest month, so that none holds more."""
 
 
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""How far the machines' clocks may be apart; a moment later than that from now was told by one that ran ahead."""
+
+
 class Snapshot(Contract):
     """One invoice as it was at ``read_at``."""
 
@@ -51,6 +55,10 @@ class Snapshot(Contract):
             organisation=event.organisation,
             read_at=event.read_at,
         )
+
+    def as_read_by(self, moment: datetime) -> "Snapshot":
+        """The same, read no later than ``moment``."""
+        return self if self.read_at <= moment else self.model_copy(update={"read_at": moment})
 
     def without_person(self) -> "Snapshot":
         """The invoice alone: nobody is known by it, and nobody can be written to."""

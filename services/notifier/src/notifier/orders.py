@@ -11,13 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters import breakers, switches
-from notifier.halts import EVERYTHING, Halts, OpenBreaker, Switch
-from notifier.tables import intents
+from notifier.halts import DAILY_RECIPIENTS, EVERYTHING, Halts, OpenBreaker, Switch
+from notifier.model import Verdict
+from notifier.tables import decisions, intents, tenants
 from notifier.whatsapp_errors import Scope
 from shared.contracts.messages import MessageState
 from shared.runtime.database import for_reading
 
 _LATEST = 10
+CONNECTION_LOST = "connection_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,15 @@ async def resume(engine: AsyncEngine, tenant_id: str | None, said_by: str, now: 
         return await switches.say(db, tenant_id or EVERYTHING, paused=False, said_by=said_by, now=now)
 
 
+async def still_paused(engine: AsyncEngine, tenant_id: str | None) -> list[str]:
+    """What other pauses stand that concern what was resumed, each with what lifts it."""
+    async with for_reading(engine).connect() as db:
+        scopes = [switch.scope for switch in await switches.paused_by(db)]
+    if tenant_id is None:
+        return [f"{scope} (make resume TENANT={scope}) is" for scope in scopes if scope != EVERYTHING]
+    return ["everything (make resume) is"] if EVERYTHING in scopes else []
+
+
 async def probe(engine: AsyncEngine, now: datetime) -> int:
     """Let one message through each open breaker now. Returns through how many."""
     async with engine.begin() as db:
@@ -77,6 +88,36 @@ async def standing(engine: AsyncEngine) -> Standing:
             await _waiting(db),
             await switches.history(db, _LATEST),
         )
+
+
+async def kept(engine: AsyncEngine) -> list[Waiting]:
+    """What is planned and kept back by neither a person nor a breaker: by the account's word, the day, or Xero."""
+    same = [decisions.c[name] == intents.c[name] for name in ("tenant_id", "invoice_id", "kind", "stage")]
+    planned = intents.c.state == MessageState.PLANNED.value
+    oldest = sa.func.min(intents.c.changed_at).label("oldest_at")
+    of_template = decisions.c.rule.startswith("template_", autoescape=True)
+    by_rule = (
+        sa.select(intents.c.tenant_id, decisions.c.rule, sa.func.count().label("messages"), oldest)
+        .join(decisions, sa.and_(*same))
+        .where(
+            planned,
+            decisions.c.verdict == Verdict.POSTPONE.value,
+            sa.or_(of_template, decisions.c.rule == DAILY_RECIPIENTS),
+        )
+        .group_by(intents.c.tenant_id, decisions.c.rule)
+    )
+    of_lost = (
+        sa.select(
+            intents.c.tenant_id, sa.literal(CONNECTION_LOST).label("rule"), sa.func.count().label("messages"), oldest
+        )
+        .join(tenants, tenants.c.tenant_id == intents.c.tenant_id)
+        .where(planned, tenants.c.lost_at.is_not(None))
+        .group_by(intents.c.tenant_id)
+    )
+    async with for_reading(engine).connect() as db:
+        rows = [*await db.execute(by_rule), *await db.execute(of_lost)]
+    found = [Waiting(row.tenant_id, MessageState.PLANNED.value, row.rule, row.messages, row.oldest_at) for row in rows]
+    return sorted(found, key=lambda item: (item.tenant_id, item.reason or ""))
 
 
 async def _behind(db: AsyncConnection, item: OpenBreaker) -> int:

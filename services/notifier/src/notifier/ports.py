@@ -1,6 +1,6 @@
 """What the notifier needs of the world: a ledger that remembers and a provider that sends."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -78,7 +78,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to send an intent."""
+    """One try to send an intent; ``template`` is a name in a language."""
 
     reference: str
     intent_id: str
@@ -114,7 +114,7 @@ class TurnKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Whether a message may leave now by pace; ``until`` when it may not, as far as that is known."""
+    """Whether a message may leave now; ``until`` when it may not, as far as that is known."""
 
     kind: TurnKind
     until: datetime | None = None
@@ -124,13 +124,15 @@ class Turn:
 class Wave:
     """What of an organisation waits to leave, unreleased, and what left within the hour: there and everywhere.
 
-    ``held_lately``: a wave of it was held within the hour and nobody has released it.
+    ``held_lately``: a wave of it was held within the hour and nobody has released it. ``waiting_everywhere``, told only
+    where it matters, is of all that no brake of their own will hold, with what the ceiling held within the hour.
     """
 
     waiting: int
     sent: int
     sent_everywhere: int
     held_lately: bool = False
+    waiting_everywhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +205,16 @@ class TenantBook(Protocol):
         """Whether a person has stopped this organisation's messages, or all."""
 
     async def breakers(self, template: str | None) -> Sequence[OpenBreaker]:
-        """Those that stop this organisation's messages of the template; without one, of any."""
+        """Those that stop this organisation's messages of the template in its language; without one, of any."""
 
     async def let_wait(self, intent: Intent, breaker: OpenBreaker) -> None:
         """Leave the intent out of what is due until the breaker closes or lets it probe."""
 
     async def take_probe(self, breaker: OpenBreaker, reference: str, now: datetime) -> bool:
         """Whether this attempt is the one that may pass an open breaker."""
+
+    def tentatively(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
+        """What is done inside can be undone, before it ends, by what it yields."""
 
     async def take_turn(self, phone: str, now: datetime) -> Turn:
         """Count a message as leaving now, or say why it must not."""
@@ -218,7 +223,7 @@ class TenantBook(Protocol):
     async def busiest_hour(self, now: datetime) -> int:
         """The most messages of this organisation that left in one hour of the last weeks."""
 
-    async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
+    async def pull_brake(self, now: datetime, rule: str = "brake") -> tuple[Sequence[Intent], bool]:
         """Hold everything planned but not released; and whether this is the first time within the hour."""
 
 
@@ -250,6 +255,9 @@ class Ledger(Protocol):
 
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:
         """Call unknown what was claimed so long ago that its sender must be gone."""
+
+    async def note_tier(self, now: datetime) -> int:
+        """Record of what is due that it waits for a new day's recipients. Returns of how many anew."""
 
     async def halts(self) -> Halts:
         """Everything that stands in the way now."""

@@ -14,7 +14,9 @@ def main() -> None:
         await command.must_be_known(engine, options.tenant)
         done = await orders.resume(engine, options.tenant, options.by, utc_now())
         what = options.tenant or "everything"
-        return f"{what} goes on, says {options.by}" if done else f"{what} was not paused"
+        said = f"{what} goes on, says {options.by}" if done else f"{what} was not paused"
+        still = await orders.still_paused(engine, options.tenant)
+        return "\n".join([said, *(f"{each} still paused" for each in still)])
 
     command.run(go_on)
 

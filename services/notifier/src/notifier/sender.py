@@ -106,6 +106,8 @@ class Sender:
             self._abandoned_at = now
             self._note(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
             self._watch.see(await self._ledger.halts())
+            if waiting := await self._ledger.note_tier(now):
+                self._log.tier_spent(waiting)
         if self._queue:
             return
         due = await self._ledger.due(now, BATCH)
@@ -152,7 +154,8 @@ class Sender:
                 await self._settle(look.claimed, await self._post(look.claimed))
             if look.not_before is not None:
                 self._queue.appendleft(due)
-                self._not_before = look.not_before
+                soon = self._clock() + timedelta(seconds=POLL_SECONDS)
+                self._not_before = min(look.not_before, soon)
             if look.lacks_link is not None:
                 self._links.add(replace(due, invoice_id=look.lacks_link), self._clock())
             for request in look.looks:

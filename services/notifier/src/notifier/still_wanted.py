@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from notifier import judge
-from notifier.model import Decision, History, Intent, Snapshot, Verdict
+from notifier.model import CLOCKS_DIFFER, Decision, History, Intent, Snapshot, Verdict
 from notifier.stages import latest_stage, local_date, too_late
 from shared.contracts.messages import MessageKind
 from shared.policy import Mode, TenantPolicy
@@ -13,7 +13,8 @@ FRESH_FOR = timedelta(minutes=10)
 
 
 def is_fresh(snapshot: Snapshot, now: datetime) -> bool:
-    return now - snapshot.read_at <= FRESH_FOR
+    """One from the future is of no known age."""
+    return -CLOCKS_DIFFER <= now - snapshot.read_at <= FRESH_FOR
 
 
 def still_wanted(intent: Intent, snapshot: Snapshot, rules: TenantPolicy, now: datetime, history: History) -> Decision:

@@ -1,20 +1,26 @@
 """``python -m notifier.stops [--probe|--brief]``: what keeps messages back, and what to do about it."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import command, orders
 from notifier.budget import MONTHLY_BUDGET
-from notifier.halts import EVERYTHING, Switch
-from notifier.orders import Standing
+from notifier.halts import DAILY_RECIPIENTS, EVERYTHING, Switch
+from notifier.orders import CONNECTION_LOST, Standing, Waiting
 from shared.contracts.messages import MessageState
 from shared.runtime.clock import utc_now
 
 _TIME = "%Y-%m-%d %H:%M:%S UTC"
 _RELEASED_BY = {MessageState.HELD.value: "make release", MessageState.UNKNOWN.value: "make resolve"}
+
+_REMEDIES = {
+    DAILY_RECIPIENTS: "nothing, it goes on as the day's recipients free up; WhatsApp alone can allow more of them",
+    CONNECTION_LOST: "connect the organisation again (make connect-link); what is pointless by then is cancelled",
+}
+_OF_TEMPLATE = "make templates-status says why; it goes on by itself once the template is usable"
 
 
 def main() -> None:
@@ -28,14 +34,16 @@ def main() -> None:
         if options.probe:
             return f"{await orders.probe(engine, utc_now())} breakers let one message through now"
         standing = await orders.standing(engine)
-        return brief(standing) if options.brief else report(standing)
+        return brief(standing) if options.brief else report(standing, await orders.kept(engine))
 
-    command.run(show)
+    command.run(show, migrated=not options.brief)
 
 
-def report(standing: Standing) -> str:
-    lines = [*_pauses(standing), *_breakers(standing), *_waiting(standing), *_words(standing)]
-    return "\n".join(lines) if lines else "Nothing is in the way."
+def report(standing: Standing, kept: Sequence[Waiting] = ()) -> str:
+    lines = [*_pauses(standing), *_breakers(standing), *_waiting(standing), *_kept(kept)] or ["Nothing is in the way."]
+    if words := list(_words(standing)):
+        lines += ["", "The latest words of persons:", *words]
+    return "\n".join(lines)
 
 
 def brief(standing: Standing) -> str:
@@ -72,6 +80,12 @@ def _waiting(standing: Standing) -> Iterator[str]:
         yield f"{item.messages} {item.state}{reason} of {item.tenant_id}, the oldest since {_at(item.oldest_at)}"
         other = " (or raise monthly_budget, or wait for the next month)" if item.reason == MONTHLY_BUDGET else ""
         yield f"        do: {_RELEASED_BY[item.state]} TENANT={item.tenant_id}{other}"
+
+
+def _kept(kept: Sequence[Waiting]) -> Iterator[str]:
+    for item in kept:
+        yield f"{item.messages} {item.state} ({item.reason}) of {item.tenant_id}"
+        yield f"        do: {_REMEDIES.get(item.reason or '', _OF_TEMPLATE)}"
 
 
 def _words(standing: Standing) -> Iterator[str]:

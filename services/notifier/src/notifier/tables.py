@@ -10,6 +10,9 @@ metadata = sa.MetaData()
 NO_STAGE = -32768
 """Stands for "no stage" in keys, because SQL holds two NULLs for different."""
 
+WAITS_UNRELEASED = sa.text("state = 'planned' AND released_at IS NULL")
+HELD_BY_CEILING = sa.text("state = 'held' AND reason = 'ceiling'")
+"""Conditions on intents that an index is made of, and so written out wherever it is to be used."""
 TRIED_AGAIN = sa.text("(tries > 1 OR resent_at IS NOT NULL)")
 """Of an intent: what alone may have arrived more than once. Literal, so that the index over it is used."""
 
@@ -70,6 +73,8 @@ intents = sa.Table(
     sa.Index("intents_of_phone", "phone", "state"),
     sa.Index("intents_of_number", "tenant_id", "phone", "kind"),
     sa.Index("intents_of_tenant", "tenant_id", "state", "released_at", "due_at"),
+    sa.Index("intents_waiting", "due_at", postgresql_where=WAITS_UNRELEASED, sqlite_where=WAITS_UNRELEASED),
+    sa.Index("intents_ceiling", "changed_at", postgresql_where=HELD_BY_CEILING, sqlite_where=HELD_BY_CEILING),
     sa.Index(
         "intents_gathering",
         "tenant_id",
@@ -100,6 +105,7 @@ attempts = sa.Table(
     sa.Column("heard_at", UtcDateTime),
     sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("number", sa.String(64), nullable=False, server_default=""),
+    sa.Column("as_marketing", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("sender", sa.String(32), nullable=False, server_default="default"),
     sa.Column("provider", sa.String(16), nullable=False, server_default="meta"),
     sa.Column("provider_message_id", sa.String(400), index=True),
@@ -204,7 +210,7 @@ sent_hours = sa.Table(
     sa.Column("hour", UtcDateTime, primary_key=True),
     sa.Column("messages", sa.Integer, nullable=False),
 )
-"""How many messages of an organisation were claimed in each hour, by which its usual is known."""
+"""How many messages of an organisation left, or may have, in each hour, by which its usual is known."""
 
 account_templates = sa.Table(
     "account_templates",

@@ -36,6 +36,9 @@ class Figures:
             "duebell_notifier_messages", "Messages that reached a state", ["state"], registry=registry
         )
         self.brakes = Counter("duebell_notifier_brakes", "Waves that were held", registry=registry)
+        self.tier_waits = Counter(
+            "duebell_notifier_tier_waits", "Messages that had to wait for a new day's recipients", registry=registry
+        )
         self.breakers = Gauge(
             "duebell_notifier_breakers_open", "Breakers that are open", ["scope", "reason"], registry=registry
         )
@@ -154,6 +157,10 @@ class SenderLog:
     def braked(self, tenant_id: str, held: int) -> None:
         self._figures.brakes.inc()
         _log.error("wave.held", tenant_id=tenant_id, held=held, remedy=f"python -m notifier.release {tenant_id}")
+
+    def tier_spent(self, waiting: int) -> None:
+        self._figures.tier_waits.inc(waiting)
+        _log.warning("recipients.spent", waiting=waiting, effect="the rest leaves as the day's recipients free up")
 
     def stopped(self, reason: str, intent_id: str | None = None) -> None:
         self._figures.stops.inc()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from notifier.account_templates import TemplateState, why_not_usable
 from notifier.catalogue import Catalogue
-from notifier.halts import OpenBreaker, closed_now
+from notifier.halts import OpenBreaker, closed_now, in_language
 from notifier.model import Intent
 from notifier.ports import TemplateMessage
 from notifier.rendering import language_of, linked_form, template_name
@@ -55,7 +55,9 @@ class TemplateCheck:
         language = language_of(plain, contact, rules, self._catalogue)
         rule = await self._why_not(book, linked, language, self._catalogue.parameters(linked))
         if rule is None:
-            stops = [item for item in await book.breakers(linked) if item.scope is Scope.TEMPLATE]
+            stops = [
+                item for item in await book.breakers(in_language(linked, language)) if item.scope is Scope.TEMPLATE
+            ]
             rule = next((item.reason for item in closed_now(stops, now)), None)
         return (self._catalogue.without_links(), f"without_link_{rule}") if rule else (self._catalogue, None)
 

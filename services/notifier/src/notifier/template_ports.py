@@ -73,5 +73,5 @@ class TemplateBook(Protocol):
     async def look_again(self, usable: Collection[str], now: datetime) -> int:
         """Let the messages that wait for a template be looked at now; how many.
 
-        What stopped the ``usable`` templates, by name, lets one message try.
+        What stopped the ``usable`` templates, each a name in a language, lets one message try.
         """

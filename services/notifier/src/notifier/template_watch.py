@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from notifier.account_templates import language_code, status_after, why_not_usable
+from notifier.halts import in_language
+from notifier.model import CLOCKS_DIFFER
 from notifier.telemetry import TemplateLog
 from notifier.template_ports import ManagementError, ManagesTemplates, TemplateBook, TemplateChange, TemplateNews
 from shared.contracts.whatsapp import WhatsAppTemplateChangedV1
@@ -50,7 +52,7 @@ class WatchTemplates:
             return True
         now = self._clock()
         last = await self._book.listed_at(self._account)
-        if last is not None and now - last < ASK_EVERY / 2:
+        if last is not None and -CLOCKS_DIFFER <= now - last < ASK_EVERY / 2:
             return True
         try:
             templates = await self._management.list()
@@ -93,7 +95,7 @@ class WatchTemplates:
             if before != now and (change.name, change.language) in self._needed:
                 self._log.changed(change.name, change.language, now)
             if now is None and change.before != change.now:
-                usable.add(change.name)
+                usable.add(in_language(change.name, change.language))
         if (first or usable) and await self._book.look_again(usable, self._clock()):
             self._wake()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from notifier.gathering import MOST_TOGETHER, Group, GroupStep, Member, group
+from notifier.halts import in_language
 from notifier.looks import LOOKS, Look, looks_for, patience
 from notifier.model import History, Intent
 from notifier.ports import Sibling, TenantBook
@@ -35,7 +36,7 @@ async def gather(book: TenantBook, lead: Member, history: History, rules: Tenant
     ]
     if found.step is GroupStep.LEAVE:
         return Gathered(found.together, (), changes)
-    return Gathered((), await _look_first(book, found, now), changes)
+    return Gathered((), await _look_first(book, found, rules, now), changes)
 
 
 async def ask_for_siblings(book: TenantBook, lead: Member, now: datetime) -> dict[str, str | None] | None:
@@ -64,8 +65,10 @@ def _judged(sibling: Sibling, history: History, rules: TenantPolicy, now: dateti
     return Member(intent, snapshot, still_wanted(intent, snapshot, rules, now, own))
 
 
-async def _look_first(book: TenantBook, found: Group, now: datetime) -> Sequence[Look]:
-    breakers = await book.breakers(STATEMENT)
+async def _look_first(book: TenantBook, found: Group, rules: TenantPolicy, now: datetime) -> Sequence[Look]:
+    contact = found.together[0].snapshot.contact
+    language = rules.language_of(contact.contact_id, contact.name)
+    breakers = await book.breakers(in_language(STATEMENT, language))
     if any([await stopped(book, intent, breakers, now) for intent in _intents([*found.together, *found.stale])]):
         return ()
     if found.step is GroupStep.WAIT:

@@ -6,7 +6,7 @@ Those from 63000 on are of its WhatsApp channel and come by status callback as w
 from collections.abc import Mapping
 from datetime import timedelta
 
-from notifier.whatsapp_errors import RECATEGORISED, Breaker, ErrorClass, Handling, Scope
+from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, Breaker, ErrorClass, Handling, Scope
 
 _SOON = timedelta(seconds=2)
 _MINUTE = timedelta(minutes=1)
@@ -26,7 +26,10 @@ def _away(probe_after: timedelta, scope: Scope) -> Handling:
 
 
 NOT_REACHED = Handling(
-    ErrorClass.RETRY, breaker=Breaker(Scope.ACCOUNT, "if it lasts: is api.twilio.com reachable from here?", _SOON)
+    ErrorClass.RETRY,
+    breaker=Breaker(
+        Scope.ACCOUNT, "if it lasts: is api.twilio.com reachable from here?", _SOON, patience=ACCOUNT_PAUSE
+    ),
 )
 """The connection was never made."""
 _RECIPIENT = Handling(ErrorClass.RECIPIENT)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -47,13 +47,21 @@ class Breaker:
     """What opens after an error: all of ``scope`` waits and burns no try; after ``probe_after`` one message tries.
 
     ``remedy`` tells a person what to do; None where nothing is to be done but wait. ``in_a_row`` is how many messages
-    must have failed one after the other for faults of their own.
+    must have failed one after the other for faults of their own. With ``patience`` a breaker that stays open is tried
+    ever less often, after as long as it has been open, but no less often than that.
     """
 
     scope: Scope
     remedy: str | None = None
     probe_after: timedelta = ACCOUNT_PAUSE
     in_a_row: int = 1
+    patience: timedelta | None = None
+
+    def next_probe(self, opened_at: datetime | None, now: datetime) -> datetime:
+        """``opened_at`` is None for one that opens now."""
+        if self.patience is None or opened_at is None:
+            return now + self.probe_after
+        return now + max(self.probe_after, min(now - opened_at, self.patience))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,13 @@ def _away(probe_after: timedelta, scope: Scope = Scope.NUMBER) -> Handling:
 
 
 NOT_REACHED = Handling(
-    ErrorClass.RETRY, breaker=Breaker(Scope.ACCOUNT, "if it lasts: is graph.facebook.com reachable from here?", _SOON)
+    ErrorClass.RETRY,
+    breaker=Breaker(
+        Scope.ACCOUNT,
+        "if it lasts: is graph.facebook.com reachable from here?",
+        _SOON,
+        patience=ACCOUNT_PAUSE,
+    ),
 )
 """The connection was never made."""
 CLAIM_TOO_OLD = Handling(ErrorClass.RETRY, free=True)

@@ -27,7 +27,8 @@ class DailyScans:
         """When (UTC) the scan of that local day is due; None when it is none's.
 
         The spread ends with the local day. A day that never shows ``scan_at`` has no scan, nor has one before the
-        tenant was connected; on the day of the connection it is due at once when its time has passed.
+        tenant was connected; on the day of the connection it is due at once when its time has passed. Where no zone is
+        known nobody knows which day that is, or whether its time has passed.
         """
         due = daily_scan(self.connection.tenant_id, day, self.zone, self.rules)
         if due is None:
@@ -35,6 +36,8 @@ class DailyScans:
         connected_at = self.connection.connected_at
         if connected_at <= due:
             return due
+        if self.zone is UNKNOWN_ZONE:
+            return None
         return connected_at.astimezone(UTC) if connected_at.astimezone(self.zone).date() == day else None
 
     def newest(self, now: datetime) -> tuple[date, datetime] | None:

@@ -1,6 +1,7 @@
 """How large an organisation's wave is beside what is usual for it, and holding it whole."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -11,15 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.adapters import prepared
 from notifier.adapters.prepared import parameter
 from notifier.adapters.sql import to_intent
-from notifier.model import Intent
+from notifier.model import CLOCKS_DIFFER, Intent
 from notifier.ports import Wave
-from notifier.tables import attempts, intents, sent_hours, tenants
+from notifier.tables import HELD_BY_CEILING, WAITS_UNRELEASED, attempts, intents, sent_hours, tenants
 from notifier.whatsapp_errors import ErrorClass
 from shared.contracts.messages import MessageState
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 USUAL_DAYS = 28
+_MANY_TIMES = 4
+"""Beyond so many ceilings no more is counted: how much too much it is makes no difference."""
 _HELD_BACK = (ErrorClass.ACCOUNT.value, ErrorClass.TEMPLATE.value)
 
 
@@ -28,12 +31,64 @@ async def wave(db: AsyncConnection, tenant_id: str, now: datetime, *, most: int,
     values = {"tenant": tenant_id, "now": now, "since": now - HOUR, "most": max(most, most_everywhere) + 1}
     row = (await db.execute(_wave(), values)).one()
     sent_everywhere = row.everywhere
-    if row.waiting + sent_everywhere > most_everywhere:
+    waiting_everywhere = await _waiting_everywhere(db, now, most, most_everywhere, sent_everywhere)
+    if max(row.waiting, waiting_everywhere) + sent_everywhere > most_everywhere:
         # Only near the limit it matters which of them really left.
         counted = sa.select(sa.func.count()).select_from(attempts).where(_left(now - HOUR))
         sent_everywhere = int(await db.scalar(counted) or 0)
-    held_lately = row.braked_at is not None and row.braked_at > now - HOUR
-    return Wave(row.waiting, row.here, sent_everywhere, held_lately)
+    held_lately = row.braked_at is not None and now - HOUR < row.braked_at <= now + CLOCKS_DIFFER
+    return Wave(row.waiting, row.here, sent_everywhere, held_lately, waiting_everywhere)
+
+
+async def _waiting_everywhere(
+    db: AsyncConnection, now: datetime, most: int, most_everywhere: int, sent_everywhere: int
+) -> int:
+    """What waits of all organisations, with what was held for it lately; 0 while that is far from too much.
+
+    A wave that its organisation's own brake will hold is left out: it is no reason to hold the others' messages.
+    """
+    room = max(most_everywhere - sent_everywhere, 0)
+    values = {"now": now, "since": now - HOUR, "ahead": now + CLOCKS_DIFFER}
+    if await db.scalar(_beyond(), {**values, "room": room, "most_of_all": room + 1}) is None:
+        return 0
+    counted = await db.scalar(
+        _all_waves(), {**values, "most": most, "most_of_all": _MANY_TIMES * (most_everywhere + 1)}
+    )
+    return int(counted or 0)
+
+
+@cache
+def _beyond() -> sa.Select[Any]:
+    """A row when more than ``room`` wait."""
+    waits = sa.union_all(*(sa.select(part.c.intent_id) for part in _everywhere()))
+    return sa.select(sa.literal(1)).select_from(waits.subquery()).limit(1).offset(parameter("room"))
+
+
+@cache
+def _all_waves() -> sa.Select[Any]:
+    own, held = _everywhere()
+    message = sa.case(
+        (own.c.gathers, own.c.contact_id + "/" + sa.func.coalesce(own.c.phone, "")), else_=own.c.intent_id
+    )
+    waves = (
+        sa.select(sa.func.count(message.distinct()).label("messages"))
+        .group_by(own.c.tenant_id)
+        .having(sa.func.count(message.distinct()) <= parameter("most"))
+        .subquery()
+    )
+    total = sa.func.coalesce(sa.select(sa.func.sum(waves.c.messages)).scalar_subquery(), 0)
+    return sa.select(total + sa.select(sa.func.count()).select_from(held).scalar_subquery())
+
+
+def _everywhere() -> tuple[sa.Subquery, sa.Subquery]:
+    """What waits and what was held for the ceiling, no more of each than ``most_of_all``."""
+    columns = (intents.c.intent_id, intents.c.tenant_id, intents.c.contact_id, intents.c.phone, intents.c.gathers)
+    waits = sa.select(*columns).where(WAITS_UNRELEASED, intents.c.due_at <= parameter("now"))
+    held = sa.select(*columns).where(
+        HELD_BY_CEILING, intents.c.changed_at > parameter("since"), intents.c.changed_at <= parameter("ahead")
+    )
+    most = parameter("most_of_all")
+    return waits.limit(most).subquery("own"), held.limit(most).subquery("held")
 
 
 @cache
@@ -95,13 +150,16 @@ async def busiest_hour(db: AsyncConnection, tenant_id: str, now: datetime) -> in
     return int(most or 0)
 
 
-async def count_in_hour(db: AsyncConnection, tenant_id: str, now: datetime) -> None:
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    counted = {"tenant_id": tenant_id, "hour": hour, "messages": 1}
-    await db.execute(prepared.count_in_hour(db.dialect.name), counted)
+async def count_in_hours(db: AsyncConnection, left: Iterable[tuple[str, datetime]]) -> None:
+    """Messages by organisation and moment that left, or may have; what was refused is nobody's usual."""
+    hours = Counter((tenant_id, at.replace(minute=0, second=0, microsecond=0)) for tenant_id, at in left)
+    # In order, so that two who count never wait for each other.
+    for (tenant_id, hour), messages in sorted(hours.items()):
+        counted = {"tenant_id": tenant_id, "hour": hour, "messages": messages}
+        await db.execute(prepared.count_in_hour(db.dialect.name), counted)
 
 
-async def pull_brake(db: AsyncConnection, tenant_id: str, now: datetime) -> tuple[Sequence[Intent], bool]:
+async def pull_brake(db: AsyncConnection, tenant_id: str, now: datetime, rule: str) -> tuple[Sequence[Intent], bool]:
     """The intents that are held now, and whether it is the first time within the hour."""
     held = await db.execute(
         sa.update(intents)
@@ -110,14 +168,19 @@ async def pull_brake(db: AsyncConnection, tenant_id: str, now: datetime) -> tupl
             intents.c.state == MessageState.PLANNED.value,
             intents.c.released_at.is_(None),
         )
-        .values(state=MessageState.HELD.value, reason="brake", changed_at=now)
+        .values(state=MessageState.HELD.value, reason=rule, changed_at=now)
         .returning(intents)
     )
     stopped = [to_intent(row) for row in held]
     first = await db.execute(
         sa.update(tenants)
         .where(
-            tenants.c.tenant_id == tenant_id, sa.or_(tenants.c.braked_at.is_(None), tenants.c.braked_at <= now - HOUR)
+            tenants.c.tenant_id == tenant_id,
+            sa.or_(
+                tenants.c.braked_at.is_(None),
+                tenants.c.braked_at <= now - HOUR,
+                tenants.c.braked_at > now + CLOCKS_DIFFER,
+            ),
         )
         .values(braked_at=now)
     )

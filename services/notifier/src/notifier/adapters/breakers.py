@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.sql import upsert
-from notifier.halts import PROBE_PATIENCE, SENDER_MARK, OpenBreaker, account_of, template_of
+from notifier.halts import PROBE_PATIENCE, OpenBreaker, account_of, template_of
 from notifier.ports import Accepted, Outcome, Rejected, Unknown
 from notifier.tables import attempts, breakers, intents
 from notifier.whatsapp_errors import Breaker, ErrorClass, Scope
+from shared.contracts.messages import MessageState
 
 _PLAIN = {ErrorClass.RECIPIENT.value, ErrorClass.OURS.value, ErrorClass.OTHER.value}
 
@@ -35,16 +36,20 @@ async def trip(
     """Open what the error of ``attempt`` stops, unless too few have failed in a row; open already, it stays so."""
     if breaker.in_a_row > 1 and not await _failed_in_a_row(db, attempt.tenant_id, breaker.in_a_row):
         return
+    number = attempt.number or await _number_of(db, attempt.sender)
     names = {
         Scope.ACCOUNT: account_of(attempt.sender),
-        Scope.NUMBER: attempt.number,
+        Scope.NUMBER: number,
         Scope.TENANT: attempt.tenant_id,
         Scope.TEMPLATE: template_of(attempt.template, attempt.sender),
     }
-    probe_at = now + breaker.probe_after
+    # Of an attempt so old that its number is not known, all that its sender sends is stopped.
+    scope = Scope.ACCOUNT if breaker.scope is Scope.NUMBER and not number else breaker.scope
+    name = names[scope]
+    probe_at = breaker.next_probe(await _opened_at(db, scope, name) if breaker.patience else None, now)
     insert = upsert(db, breakers).values(
-        scope=breaker.scope.value,
-        name=names[breaker.scope],
+        scope=scope.value,
+        name=name,
         reason=reason,
         details=attempt.details,
         opened_at=now,
@@ -61,6 +66,21 @@ async def trip(
         "by_status": sa.or_(breakers.c.by_status, sa.literal(by_status)),
     }
     await db.execute(insert.on_conflict_do_update(index_elements=["scope", "name"], set_=again))
+
+
+async def _number_of(db: AsyncConnection, sender: str) -> str | None:
+    """The number that the sender used last."""
+    its = (attempts.c.sender == sender) & (attempts.c.number != "")
+    number: str | None = await db.scalar(
+        sa.select(attempts.c.number).where(its).order_by(attempts.c.started_at.desc()).limit(1)
+    )
+    return number
+
+
+async def _opened_at(db: AsyncConnection, scope: Scope, name: str) -> datetime | None:
+    ours = sa.select(breakers.c.opened_at).where(breakers.c.scope == scope.value, breakers.c.name == name)
+    opened_at: datetime | None = await db.scalar(ours)
+    return opened_at
 
 
 async def _failed_in_a_row(db: AsyncConnection, tenant_id: str, how_many: int) -> bool:
@@ -109,16 +129,32 @@ async def close_by_status(db: AsyncConnection, reference: str) -> None:
 
 async def probe_now(db: AsyncConnection, now: datetime) -> int:
     """Let one message through each open breaker at once, as a person wishes."""
+    for item in await open_breakers(db):
+        await _wake_one(db, item, now)
     moved = await db.execute(sa.update(breakers).where(breakers.c.probe_at > now).values(probe_at=now))
     return moved.rowcount
 
 
+async def _wake_one(db: AsyncConnection, item: OpenBreaker, now: datetime) -> None:
+    """The message whose error opened the breaker may be the only one there is, and wait for a moment of its own."""
+    if item.scope is Scope.TEMPLATE:
+        behind = intents.c.waits_for == item.key
+    elif item.scope is Scope.TENANT:
+        behind = intents.c.tenant_id == item.name
+    else:
+        behind = intents.c.reason == item.reason
+    planned = sa.and_(intents.c.state == MessageState.PLANNED.value, behind)
+    if await db.scalar(sa.select(sa.literal(1)).where(planned, intents.c.due_at <= now).limit(1)) is None:
+        tried = planned & (intents.c.reason == item.reason)
+        first = sa.select(intents.c.intent_id).where(tried).order_by(intents.c.due_at).limit(1).scalar_subquery()
+        await db.execute(sa.update(intents).where(intents.c.intent_id == first).values(due_at=now))
+
+
 async def probe_templates(db: AsyncConnection, templates: Collection[str], now: datetime) -> list[str]:
     """Let one message through the open breakers of these templates at once. Returns by what key messages wait there."""
-    of_templates = breakers.c.scope == Scope.TEMPLATE.value
-    names = await db.scalars(sa.select(breakers.c.name).where(of_templates))
     # Whichever sender's: a probe too many costs nothing, and an account's senders share its templates.
-    ours = of_templates & breakers.c.name.in_([name for name in names if name.partition(SENDER_MARK)[0] in templates])
+    named = [item.name for item in await open_breakers(db) if any(item.stops_template(each) for each in templates)]
+    ours = (breakers.c.scope == Scope.TEMPLATE.value) & breakers.c.name.in_(named)
     sooner = sa.case((breakers.c.probe_at > now, now), else_=breakers.c.probe_at)
     moved = await db.execute(sa.update(breakers).where(ours).values(probe_at=sooner).returning(breakers.c.name))
     return [f"{Scope.TEMPLATE.value}:{name}" for name in moved.scalars()]

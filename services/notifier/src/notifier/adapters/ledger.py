@@ -11,16 +11,18 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters import prepared
+from notifier.adapters.brake import count_in_hours
 from notifier.adapters.breakers import end_probe, open_breakers, trip
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, names_of, record_wish
 from notifier.adapters.outbox import Telling, record_changes
+from notifier.adapters.pacing import reached
 from notifier.adapters.queue import due
 from notifier.adapters.sql import in_order, intents_of, to_intent, upsert
 from notifier.adapters.switches import HaltsInside, halts
 from notifier.adapters.tenant_book import SqlTenantBook
-from notifier.catalogue import LINK_SUFFIX
-from notifier.halts import Halts, template_of
+from notifier.adapters.tier import note_tier
+from notifier.halts import Halts, is_linked, template_of
 from notifier.lesson_ports import Wish
 from notifier.model import Intent
 from notifier.persons import Persons
@@ -104,6 +106,15 @@ class SqlLedger:
         async with self._reading.connect() as db:
             return await due(db, self._pace, now, limit, self._share)
 
+    async def note_tier(self, now: datetime) -> int:
+        if self._pace.daily_recipients is None:
+            return 0
+        async with self._reading.connect() as db:
+            if await reached(db, self._pace, now) < self._pace.daily_recipients:
+                return 0
+        async with self._writer, self._engine.begin() as db:
+            return await note_tier(db, self._pace, now, self._share)
+
     async def halts(self) -> Halts:
         async with self._reading.connect() as db:
             return await halts(db)
@@ -125,6 +136,8 @@ class SqlLedger:
             for answer, changes in zip(answers, settled, strict=True):
                 telling.add(changes, answer.correlation_id)
             await telling.record(db)
+            left = [answer for answer in answers if not isinstance(answer.outcome, Rejected)]
+            await count_in_hours(db, [(answer.attempt.tenant_id, answer.now) for answer in left])
         # Only after the commit: a status that comes now finds the message, an earlier one is found here.
         accepted = [answer.outcome.provider_message_id for answer in answers if isinstance(answer.outcome, Accepted)]
         early = await self._lessons.with_early(accepted) if accepted else frozenset()
@@ -193,7 +206,7 @@ class SqlLedger:
             values = {"due_at": answer.retry_at or intent.due_at, "tries": tries}
             breaker = outcome.handling.breaker
             # Nobody waits for a form with a link: the message has another to leave in.
-            if breaker and breaker.scope is Scope.TEMPLATE and not attempt.template.endswith(LINK_SUFFIX):
+            if breaker and breaker.scope is Scope.TEMPLATE and not is_linked(attempt.template):
                 values["waits_for"] = f"{breaker.scope.value}:{template_of(attempt.template, self._pace.sender)}"
         else:
             told = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN

@@ -16,7 +16,7 @@ from notifier.adapters.outbox import record_changes
 from notifier.adapters.prices import price_news
 from notifier.adapters.replies import record_reply
 from notifier.adapters.sql import find_intents, intents_of, upsert
-from notifier.catalogue import LINK_SUFFIX
+from notifier.halts import is_linked
 from notifier.lesson_ports import Reply, StatusNews, Wish
 from notifier.model import ERASED, Cost, Intent
 from notifier.persons import EVERYWHERE, Persons
@@ -42,7 +42,7 @@ def _has_another_form(attempt: sa.Row[Any], news: StatusNews) -> bool:
     if news.error_code is None:
         return False
     of_template = handling(news.error_code, news.provider).error_class is ErrorClass.TEMPLATE
-    return of_template and attempt.template.endswith(LINK_SUFFIX)
+    return of_template and is_linked(attempt.template)
 
 
 class SqlLessons:
@@ -180,6 +180,8 @@ class SqlLessons:
         values, cost = price_news(attempt, news, self._rates, now)
         if attempt.heard_at is None:
             values["heard_at"] = now
+        if news.as_marketing and not attempt.as_marketing:
+            values["as_marketing"] = True
         erased = attempt.phone == ERASED
         if news.state is MessageState.FAILED:
             values |= {"failed_at": now, "error_code": news.error_code}
@@ -218,7 +220,9 @@ class SqlLessons:
     ) -> None:
         """A status opens the breaker of its error, or closes the one that the attempt was to try."""
         breaker = handling(news.error_code, news.provider).breaker if news.error_code is not None else None
-        if news.as_marketing:
+        if news.as_marketing and before.as_marketing:
+            pass  # It was told already, and the breaker may have closed since.
+        elif news.as_marketing:
             await trip(db, attempt, RECATEGORISED, RECATEGORISED_REASON, now, by_status=True)
         elif breaker is not None and before.failed_at is None:
             await trip(db, attempt, breaker, news.reason or "", now, by_status=True)

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.adapters import prepared
 from notifier.adapters.sql import upsert
 from notifier.halts import CLAIM_SPACING
+from notifier.model import CLOCKS_DIFFER
 from notifier.ports import Pace, Turn, TurnKind
 from notifier.tables import attempts, numbers
 
@@ -28,6 +29,9 @@ async def take_turn(db: AsyncConnection, pace: Pace, phone: str, now: datetime) 
         start = upsert(db, numbers).values(number=pace.number, next_at=now)
         await db.execute(start.on_conflict_do_nothing(index_elements=["number"]))
         next_at = await db.scalar(prepared.pace_of(), ours) or now
+    if next_at > now + _AT_ONCE + timedelta(seconds=1 / pace.per_second) + CLOCKS_DIFFER:
+        # No message can have put it so far off: a clock that ran ahead did.
+        next_at = now
     if next_at > now + _AT_ONCE:
         # Not as soon as one may leave, or each would be asked for among many in vain.
         return Turn(TurnKind.PACE, next_at - _AT_ONCE / 2)
@@ -35,7 +39,8 @@ async def take_turn(db: AsyncConnection, pace: Pace, phone: str, now: datetime) 
         return Turn(TurnKind.TIER)
     # By one statement: another sending number may write to the same person now, and its row is no lock for this one's.
     free = await db.execute(
-        prepared.write_to(db.dialect.name), {"phone": phone, "claimed_at": now, "spaced": now - CLAIM_SPACING}
+        prepared.write_to(db.dialect.name),
+        {"phone": phone, "claimed_at": now, "spaced": now - CLAIM_SPACING, "ahead": now + CLOCKS_DIFFER},
     )
     if free.one_or_none() is None:
         last = await db.scalar(prepared.last_to(), {"the_phone": phone})

@@ -30,12 +30,11 @@ def snapshot_of() -> sa.Select[Any]:
 
 @cache
 def save_snapshot(dialect: str) -> sa.Insert:
-    """Unless a newer one is there."""
+    """Whoever writes it has the organisation's row, and with it read which of the two is the newer."""
     insert = upsert_on(dialect, snapshots)
     return insert.on_conflict_do_update(
         index_elements=["tenant_id", "invoice_id"],
         set_={"read_at": insert.excluded.read_at, "body": insert.excluded.body},
-        where=snapshots.c.read_at <= insert.excluded.read_at,
     )
 
 
@@ -55,11 +54,16 @@ def record(dialect: str, changed: tuple[str, ...]) -> sa.Insert:
 
 @cache
 def plan(dialect: str, changed: tuple[str, ...]) -> sa.sql.dml.ReturningInsert[Any]:
-    """An intent; of one that can be revived ``changed`` is set. No row when there is one that cannot."""
+    """An intent; of one that can be revived ``changed`` is set. No row when there is one that cannot.
+
+    What a person released was due on another day then: with a new one it is part of another wave.
+    """
     insert = upsert_on(dialect, intents)
+    moved = intents.c.due_on.is_distinct_from(insert.excluded.due_on)
+    released_at = sa.case((moved, sa.null()), else_=intents.c.released_at)
     return insert.on_conflict_do_update(
         index_elements=_CANDIDATE,
-        set_={name: insert.excluded[name] for name in changed},
+        set_={**{name: insert.excluded[name] for name in changed}, "released_at": released_at},
         where=sa.and_(
             intents.c.state == MessageState.CANCELLED.value,
             intents.c.claimed_at.is_(None),
@@ -117,8 +121,8 @@ def to_end(reference: str, values: Mapping[str, Any]) -> dict[str, Any]:
 @cache
 def count_in_hour(dialect: str) -> sa.Insert:
     insert = upsert_on(dialect, sent_hours)
-    one_more = {"messages": sent_hours.c.messages + 1}
-    return insert.on_conflict_do_update(index_elements=["tenant_id", "hour"], set_=one_more)
+    more = {"messages": sent_hours.c.messages + insert.excluded.messages}
+    return insert.on_conflict_do_update(index_elements=["tenant_id", "hour"], set_=more)
 
 
 @cache
@@ -141,9 +145,13 @@ def last_to() -> sa.Select[Any]:
 
 @cache
 def write_to(dialect: str) -> sa.sql.dml.ReturningInsert[Any]:
-    """Note that a person is written to now; no row when that was done after ``spaced`` already."""
+    """Note that a person is written to now; no row when that was done after ``spaced`` already.
+
+    What was done after ``ahead`` is not known when, since a clock ran ahead then.
+    """
     insert = upsert_on(dialect, recipients)
-    free = recipients.c.claimed_at <= parameter("spaced")
+    last = recipients.c.claimed_at
+    free = sa.or_(last <= parameter("spaced"), last > parameter("ahead"))
     return insert.on_conflict_do_update(
         index_elements=["phone"], set_={"claimed_at": insert.excluded.claimed_at}, where=free
     ).returning(recipients.c.phone)

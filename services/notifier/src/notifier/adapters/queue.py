@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.adapters.pacing import DAY, reached
 from notifier.adapters.switches import halts
 from notifier.halts import Halts, OpenBreaker, closed_now
+from notifier.model import CLOCKS_DIFFER
 from notifier.ports import Due, Pace, Unknown
 from notifier.senders import EVERYTHING_DUE, Share
 from notifier.still_wanted import FRESH_FOR
@@ -26,6 +27,7 @@ async def due(
     of_sender = stops.of_sender(pace.number, pace.sender)
     if stops.all_paused or closed_now(of_sender, now):
         return []
+    found: list[Due] = []
     if of_sender:
         limit = 1
     narrow = [
@@ -33,22 +35,26 @@ async def due(
         for item in stops.breakers
         if item.scope in {Scope.TENANT, Scope.TEMPLATE} and not item.is_of_another(pace.sender)
     ]
-    ours = [] if share.is_everything else [_share_of(pace.sender, share)]
+    ours = [] if share.is_everything else [share_of_sender(pace.sender, share)]
     free = [
         *ours,
         intents.c.tenant_id.not_in(sorted(stops.paused_tenants)),
         *(sa.not_(_behind(item)) for item in narrow),
     ]
-    found = [*await _find(db, pace, now, limit, free)]
+    if of_sender:
+        # To try whether the sender works is no reason to read an invoice anew, if another one has just been read.
+        found = [*await _find(db, pace, now, limit, [*free, _is_fresh(now)])]
+    found = found or [*await _find(db, pace, now, limit, free)]
     for item in narrow:
-        if item.lets_probe(now) and not of_sender:
+        # What tries a breaker of the sender may have to try a narrower one with it, where nothing else is left.
+        if item.lets_probe(now) and not (of_sender and found):
             paused = intents.c.tenant_id.not_in(sorted(stops.paused_tenants))
             behind = [_behind(item), *_behind_others(stops, item, now)]
             found += await _find(db, pace, now, 1, [*ours, paused, *behind])
     return found
 
 
-def _share_of(sender: str, share: Share) -> sa.ColumnElement[bool]:
+def share_of_sender(sender: str, share: Share) -> sa.ColumnElement[bool]:
     """Its organisations' messages, but what may have left by another sender stays that one's until it is settled."""
     of_us = intents.c.tenant_id.in_(sorted(share.tenants))
     if share.but:
@@ -72,7 +78,16 @@ def _behind(item: OpenBreaker) -> sa.ColumnElement[bool]:
 
 
 def _behind_others(stops: Halts, item: OpenBreaker, now: datetime) -> list[sa.ColumnElement[bool]]:
-    return [sa.not_(_behind(other)) for other in closed_now(stops.of(Scope.TENANT), now) if other is not item]
+    narrow = [*stops.of(Scope.TENANT), *stops.of(Scope.TEMPLATE)]
+    return [sa.not_(_behind(other)) for other in closed_now(narrow, now) if other is not item]
+
+
+def _is_fresh(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
+        snapshots.c.tenant_id == intents.c.tenant_id,
+        snapshots.c.invoice_id == intents.c.invoice_id,
+        snapshots.c.read_at.between(now - FRESH_FOR, now + CLOCKS_DIFFER),
+    )
 
 
 async def _find(
@@ -149,7 +164,7 @@ async def _read(db: AsyncConnection, candidates: sa.Select[tuple[str, int]], now
             intents.c.tenant_id,
             intents.c.invoice_id,
             intents.c.correlation_id,
-            (snapshots.c.read_at >= now - FRESH_FOR).label("fresh"),
+            snapshots.c.read_at.between(now - FRESH_FOR, now + CLOCKS_DIFFER).label("fresh"),
         )
         .select_from(chosen)
         .join(intents, intents.c.intent_id == chosen.c.intent_id)

@@ -1,6 +1,7 @@
 """One organisation's part of the ledger inside one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.account_templates import TemplateState
 from notifier.adapters import prepared
-from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wave
+from notifier.adapters.brake import busiest_hour, pull_brake, wave
 from notifier.adapters.breakers import let_wait, take_probe
 from notifier.adapters.history import history
 from notifier.adapters.outbox import Telling
@@ -21,6 +22,7 @@ from notifier.adapters.spending import SpendingBook
 from notifier.adapters.sql import find_intents, to_intent, to_stage
 from notifier.adapters.switches import HaltsInside
 from notifier.adapters.template_book import known_template
+from notifier.brake import BRAKE
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.persons import Persons
@@ -216,7 +218,6 @@ class SqlTenantBook(SpendingBook):
             }
             await self._db.execute(prepared.begin_attempt(), begun)
             await link_together(self._db, attempt, intent, others)
-            await count_in_hour(self._db, self._tenant_id, now)
         return claimed
 
     async def _change(self, intent: Intent, **values: object) -> bool:
@@ -244,6 +245,12 @@ class SqlTenantBook(SpendingBook):
         self._halts.changed()
         return await take_probe(self._db, breaker, reference, now)
 
+    @asynccontextmanager
+    async def tentatively(self) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+        async with self._db.begin_nested() as part:
+            yield part.rollback
+        self._halts.changed()
+
     async def take_turn(self, phone: str, now: datetime) -> Turn:
         return await take_turn(self._db, self._pace, phone, now)
 
@@ -253,8 +260,8 @@ class SqlTenantBook(SpendingBook):
     async def busiest_hour(self, now: datetime) -> int:
         return await busiest_hour(self._db, self._tenant_id, now)
 
-    async def pull_brake(self, now: datetime) -> tuple[Sequence[Intent], bool]:
-        return await pull_brake(self._db, self._tenant_id, now)
+    async def pull_brake(self, now: datetime, rule: str = BRAKE) -> tuple[Sequence[Intent], bool]:
+        return await pull_brake(self._db, self._tenant_id, now, rule)
 
 
 def _as_known(intent: Intent) -> dict[str, object]:

@@ -1,5 +1,8 @@
 """What stops messages: switches, breakers, paces and what is usual."""
 
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -56,6 +59,7 @@ def upgrade() -> None:
         sa.Column("messages", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "hour"),
     )
+    _count_the_hours()
     op.add_column("intents", sa.Column("waits_for", sa.String(length=540)))
     op.add_column("intents", sa.Column("weight", sa.Float()))
     op.add_column("intents", sa.Column("resent_at", UtcDateTime))
@@ -63,3 +67,21 @@ def upgrade() -> None:
     op.add_column("attempts", sa.Column("heard_at", UtcDateTime))
     op.add_column("attempts", sa.Column("released", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("attempts", sa.Column("number", sa.String(length=64), nullable=False, server_default=""))
+
+
+def _count_the_hours() -> None:
+    """What is usual is known at once from what left in the last weeks."""
+    tried = sa.table("attempts", sa.column("tenant_id"), sa.column("started_at", UtcDateTime), sa.column("outcome"))
+    hours = sa.table("sent_hours", sa.column("tenant_id"), sa.column("hour", UtcDateTime), sa.column("messages"))
+    lately = sa.select(tried.c.tenant_id, tried.c.started_at).where(
+        tried.c.started_at > datetime.now(UTC) - timedelta(days=28),
+        sa.func.coalesce(tried.c.outcome, "") != "rejected",
+    )
+    left = Counter(
+        (row.tenant_id, row.started_at.replace(minute=0, second=0, microsecond=0))
+        for row in op.get_bind().execute(lately)
+    )
+    if left:
+        op.bulk_insert(
+            hours, [{"tenant_id": tenant, "hour": hour, "messages": count} for (tenant, hour), count in left.items()]
+        )
