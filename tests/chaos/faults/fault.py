@@ -1,0 +1,32 @@
+"""What a fault is: something that takes hold of a scene, lasts, and lets go."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from random import Random
+
+from chaos.scene import Scene
+
+
+class Missed(Exception):  # noqa: N818 - what happened
+    """The fault did not take hold: nothing was proven."""
+
+
+Inflict = Callable[[Scene, Random], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Entering ``inflict`` breaks something, leaving it mends it; whoever waits for recovery is the runner.
+
+    ``seconds``: how long it lasts, for a process that is killed 0. ``kills``: processes that SIGKILL ended.
+    ``loses_answers``: an answer of the identity service may never arrive, so that showing a token again is right and
+    the provider has to be the lenient one. ``short``: it has a place in the short run.
+    """
+
+    name: str
+    inflict: Inflict
+    seconds: float = 0.0
+    kills: int = 0
+    loses_answers: bool = False
+    short: bool = False

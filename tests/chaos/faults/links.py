@@ -1,0 +1,53 @@
+"""Every link to RabbitMQ, Redis, Xero and WhatsApp, broken in each way that a network breaks."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from random import Random
+
+from chaos.faults.fault import Fault, Missed
+from chaos.proxy import Toxic
+from chaos.scene import Scene
+
+_WORDS = {
+    Toxic.BLACK_HOLE: "black-hole",
+    Toxic.RESET: "reset",
+    Toxic.CUT: "cut",
+    Toxic.SLOW: "slow",
+    Toxic.ANSWERS_LOST: "answers-lost",
+}
+_SHORT = {("rabbitmq", Toxic.ANSWERS_LOST), ("whatsapp", Toxic.RESET), ("xero", Toxic.CUT), ("redis", Toxic.RESET)}
+_SECONDS = 12.0
+_LONGEST = {Toxic.BLACK_HOLE: 30.0, Toxic.ANSWERS_LOST: 30.0}
+"""RabbitMQ's heartbeats notice only after twenty seconds that nothing comes any more."""
+
+
+@asynccontextmanager
+async def broken(scene: Scene, dice: Random, *, pattern: str, toxic: Toxic) -> AsyncIterator[None]:
+    """All links whose name matches."""
+    links = list(scene.links.matching(pattern))
+    before = sum(link.struck for link in links)
+    if pattern.endswith(">xero"):
+        await scene.sandbox.expire_tokens()
+    try:
+        for link in links:
+            link.poison(toxic)
+        yield
+    finally:
+        for link in links:
+            link.poison(Toxic.NONE)
+    if sum(link.struck for link in links) == before:
+        raise Missed(f"nothing passed {pattern}")
+
+
+FAULTS = [
+    Fault(
+        f"{server}-{word}",
+        partial(broken, pattern=f"*>{server}", toxic=toxic),
+        _LONGEST.get(toxic, _SECONDS) if server == "rabbitmq" else _SECONDS,
+        loses_answers=server == "xero",
+        short=(server, toxic) in _SHORT,
+    )
+    for server in ("rabbitmq", "redis", "xero", "whatsapp")
+    for toxic, word in _WORDS.items()
+]

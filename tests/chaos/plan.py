@@ -1,0 +1,40 @@
+"""Which faults a run has, in which order, and for how long it may go on; decided by the seed alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+
+from chaos.faults import FAULTS, Fault
+
+_NIGHT_KILLS = 60
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``rate`` is events a second; no fault begins after ``seconds``, and none is waited for longer than ``patience``.
+
+    ``overlapping``: the next fault does not wait until the backlog of the one before is worked off.
+    """
+
+    size: str
+    faults: tuple[Fault, ...]
+    rate: float
+    tenants: int
+    seconds: float
+    patience: float
+    overlapping: bool = False
+
+
+def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
+    """``pr``, ``night``, or the name of one fault; raises KeyError for any other."""
+    dice = Random(f"{seed} plan")
+    if size == "pr":
+        short = [fault for fault in faults.values() if fault.short]
+        dice.shuffle(short)
+        return Plan(size, tuple(short), rate=8, tenants=3, seconds=140, patience=60, overlapping=True)
+    if size == "night":
+        kills = [fault for fault in faults.values() if fault.kills]
+        chosen = [*faults.values(), *(dice.choice(kills) for _ in range(_NIGHT_KILLS))]
+        dice.shuffle(chosen)
+        return Plan(size, tuple(chosen), rate=10, tenants=5, seconds=3 * 3600, patience=240)
+    return Plan(size, (faults[size],), rate=6, tenants=2, seconds=600, patience=120)
