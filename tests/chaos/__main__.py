@@ -45,8 +45,8 @@ def main() -> None:
     if options.size == "list":
         console.print("\n".join(FAULTS))
         return
-    if options.size not in {"pr", "night", *FAULTS}:
-        parser.error(f"there is no fault {options.size}; python -m chaos list names them")
+    if unknown := set(options.size.split(",")) - {"pr", "night", *FAULTS}:
+        parser.error(f"there is no fault {', '.join(sorted(unknown))}; make chaos CHAOS=list names them")
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     out: Path = options.out or ROOT / "var" / "chaos" / f"{options.size}-{seed}"
     try:

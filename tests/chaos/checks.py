@@ -27,6 +27,7 @@ def judged(seen: Seen) -> list[tuple[Input, Outcome]]:
 
 
 def lost(seen: Seen) -> Iterator[Violation]:
+    """Every event that was answered 200 comes to one of the ends that are known."""
     for event, outcome in judged(seen):
         if outcome.end is End.LOST:
             details = f"{event.kind}, accepted at {event.accepted_at:.3f}, {outcome.why or 'no trace of it'}"
@@ -142,11 +143,13 @@ def _disturbed(at: float, ms: float, seen: Seen) -> bool:
 
 
 def token_reuse(seen: Seen) -> Iterator[Violation]:
+    """No refresh token is shown twice, unless the answer to the first time was made to vanish."""
     for line in tokens.reuses(seen.journal["xero.token"], seen.journal["xero.breach"], seen.faults):
         yield Violation("token_reuse", "", line)
 
 
 def limit_breach(seen: Seen) -> Iterator[Violation]:
+    """Per organisation at most 60 calls in any minute and 5 at once, as the double counts and as its journal shows."""
     for line in limits.breaches(seen.journal["xero.api"], seen.journal["xero.breach"]):
         yield Violation("limit_breach", line.partition(":")[0], line.partition(": ")[2])
 

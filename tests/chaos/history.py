@@ -45,7 +45,7 @@ class History:
     def forget(self, until: float) -> None:
         """Drop from ``recent`` what is older than ``until`` and decides nothing any more; the file keeps all."""
         answered = {row["post"] for row in self.recent if row["what"] == "answer" and row["status"] == 200}
-        kept = {"invoice", "change"}
+        kept = {"invoice", "change", "fault", "poison"}
 
         def matters(row: Record) -> bool:
             return row["at"] >= until or row["what"] in kept or (row["what"] == "post" and row["post"] not in answered)

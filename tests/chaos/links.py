@@ -1,8 +1,10 @@
 """The links between services and what they talk to, each through a proxy of its own."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -10,7 +12,7 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from chaos.proxy import HOST, Link
+from chaos.proxy import HOST, Link, Toxic
 
 SERVERS = {
     "DUEBELL_AMQP_URL": "rabbitmq",
@@ -24,12 +26,25 @@ SERVERS = {
 
 @dataclass(frozen=True)
 class Links:
-    """Name → link; a name is ``‹service›>‹server›``, such as ``fetcher>redis``."""
+    """Name → link; a name is ``‹service›>‹server›``, such as ``fetcher>redis``.
+
+    They run in a thread of their own, so that nothing else that the harness does delays what passes.
+    """
 
     all: Mapping[str, Link]
+    loop: asyncio.AbstractEventLoop
 
-    def matching(self, pattern: str) -> Iterator[Link]:
-        return (link for name, link in self.all.items() if fnmatchcase(name, pattern))
+    def matching(self, pattern: str) -> list[Link]:
+        return [link for name, link in self.all.items() if fnmatchcase(name, pattern)]
+
+    async def poison(self, links: Iterable[Link], toxic: Toxic) -> None:
+        """Return when all of ``links`` behave like that."""
+
+        async def change() -> None:
+            for link in links:
+                link.poison(toxic)
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(change(), self.loop))
 
 
 @asynccontextmanager
@@ -42,6 +57,7 @@ async def through_proxies(folder: Path, services: Mapping[str, str], seed: int) 
     """
     links: dict[str, Link] = {}
     async with AsyncExitStack() as closing:
+        loop = closing.enter_context(_loop_of_its_own())
         for process, service in services.items():
             file = folder / "programs" / f"{process}.json"
             launch: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -52,11 +68,26 @@ async def through_proxies(folder: Path, services: Mapping[str, str], seed: int) 
                 name = f"{service}>{server}"
                 if name not in links:
                     port = urlsplit(url).port or 0
-                    links[name] = await Link(name, port, Random(f"{seed} {name}")).start()
-                    closing.push_async_callback(links[name].stop)
+                    link = Link(name, port, Random(f"{seed} {name}"))
+                    links[name] = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(link.start(), loop))
                 launch["environment"][variable] = with_port(url, links[name].port)
             file.write_text(json.dumps(launch), encoding="utf-8")
-        yield Links(links)
+        yield Links(links, loop)
+        for link in links.values():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(link.stop(), loop))
+
+
+@contextmanager
+def _loop_of_its_own() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="links", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=10)
+        loop.close()
 
 
 def with_port(url: str, port: int) -> str:

@@ -26,15 +26,16 @@ class Plan:
 
 
 def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
-    """``pr``, ``night``, or the name of one fault; raises KeyError for any other."""
+    """``pr``, ``night``, or faults by name with commas between; raises KeyError for one that there is not."""
     dice = Random(f"{seed} plan")
     if size == "pr":
         short = [fault for fault in faults.values() if fault.short]
         dice.shuffle(short)
-        return Plan(size, tuple(short), rate=8, tenants=3, seconds=140, patience=60, overlapping=True)
+        return Plan(size, tuple(short), rate=4, tenants=3, seconds=120, patience=75, overlapping=True)
     if size == "night":
         kills = [fault for fault in faults.values() if fault.kills]
         chosen = [*faults.values(), *(dice.choice(kills) for _ in range(_NIGHT_KILLS))]
         dice.shuffle(chosen)
-        return Plan(size, tuple(chosen), rate=10, tenants=5, seconds=3 * 3600, patience=240)
-    return Plan(size, (faults[size],), rate=6, tenants=2, seconds=600, patience=120)
+        return Plan(size, tuple(chosen), rate=4, tenants=4, seconds=3 * 3600, patience=240)
+    named = tuple(faults[name] for name in size.split(","))
+    return Plan(size, named, rate=3, tenants=2, seconds=3600, patience=120)

@@ -48,6 +48,7 @@ class Link:
         self._open: set[asyncio.StreamWriter] = set()
         self._moved = asyncio.Event()
         self._server: asyncio.Server | None = None
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> Self:
         self._server = await asyncio.start_server(self._serve, HOST, self.port)
@@ -57,8 +58,9 @@ class Link:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for writer in list(self._open):
-            writer.transport.abort()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     def poison(self, toxic: Toxic) -> None:
         """From now on; what was held back by a black hole passes when it ends, answers that were lost never do."""
@@ -80,6 +82,9 @@ class Link:
             self.struck += 1
             _reset(writer)
             return
+        if (task := asyncio.current_task()) is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
         self._open.add(writer)
         try:
             await self._through_black_hole()
@@ -119,6 +124,7 @@ class Link:
                     raise ConnectionResetError
             sink.write(data)
             await sink.drain()
+        await self._through_black_hole()
         # One side has said all it has to say; the other may still answer.
         with contextlib.suppress(OSError):
             sink.write_eof()

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +16,7 @@ from chaos.faults import Fault, Missed
 from chaos.history import History
 from chaos.load import Load
 from chaos.plan import Plan
-from chaos.scene import NotInTime, Scene, a_scene
+from chaos.scene import NotInTime, Scene, a_scene, until
 from chaos.watching import Watcher
 from deploy.errors import StackError
 
@@ -23,6 +24,7 @@ _WARM_SECONDS = 90.0
 _PEACE = 3.0
 """Seconds of load before the first fault, between faults, and after the last one."""
 _LOOK_EVERY = 1.0
+_LETTERS_SECONDS = 20.0
 _FAILED = (Missed, NotInTime, StackError, httpx.HTTPError, redis.RedisError, sqlite3.Error, OSError)
 
 Say = Callable[[str], None]
@@ -32,6 +34,7 @@ async def play(plan: Plan, seed: int, folder: Path, history: History, say: Say) 
     """Raises :class:`NotInTime` when the installation does not even start."""
     say("Starting the installation, every link through a proxy ...")
     async with a_scene(folder, history, seed, plan.tenants) as scene:
+        say(f"{len(scene.tenants)} organisations are connected; load on.")
         load = Load(scene, Random(f"{seed} load"), plan.rate)
         await load.prepare()
         await _Run(plan, seed, scene, load, Watcher(scene), say).play()
@@ -55,6 +58,7 @@ class _Run:
             loading = group.create_task(self._load.run())
             began = loop.time()
             await self._warm()
+            self._say("The first messages are out.")
             for number, fault in enumerate(self._plan.faults, start=1):
                 if loop.time() - began > self._plan.seconds:
                     self._say(f"Time is up: {len(self._plan.faults) - number + 1} faults are left out.")
@@ -82,6 +86,16 @@ class _Run:
         await self._scene.ready()
         await self._load.settle(self._plan.patience)
         await self._settled(self._scene.history.now(), self._plan.patience)
+        await self._buried(max((fault.lingers for fault in self._plan.faults), default=0) or _LETTERS_SECONDS)
+
+    async def _buried(self, seconds: float) -> None:
+        """Return when there are as many dead letters as there was poison, or after so many seconds."""
+        poisons = sum(row["what"] == "poison" for row in self._scene.history.recent)
+        with suppress(NotInTime):
+            await until(partial(self._letters, poisons), seconds, "the last dead letter")
+
+    async def _letters(self, wanted: int) -> bool:
+        return not wanted or await self._scene.dead_letters() >= wanted
 
     async def _one(self, number: int, fault: Fault) -> None:
         history = self._scene.history

@@ -26,9 +26,23 @@ from deploy.stack import Stack
 from deploy.supervision import Supervisor, read_json
 from deploy.waiting import wait_until
 from sandbox.client import Sandbox
-from support.town import ALWAYS, Town
+from support.town import Town
 
 READY_SECONDS = 120.0
+POLICY = """
+version: 1
+defaults:
+  alerts: {issued: true, paid: true}
+  contact_hours: {start: "00:00", end: "24:00", days: [mon, tue, wed, thu, fri, sat, sun], holidays: false}
+  scan_at: "23:59"
+  brake:
+    hold_back_book: false
+    usual_times: 0
+    usual_floor: 1000000
+    per_tenant_per_hour: 1000000
+    per_installation_per_hour: 1000000
+"""
+"""Nothing is held and nothing waits for an hour: what is not sent at once is a finding."""
 NOTIFIER = "notifier.db"
 TOKEN_BROKER = "token-broker.db"
 
@@ -131,10 +145,10 @@ class Scene:
         rows: list[dict[str, Any]] = answer.json()
         return rows
 
-    async def depth(self, queue: str) -> int:
-        """Messages in the queue now, by its own count and not by the statistics, which come late."""
+    async def dead_letters(self) -> int:
+        """How many wait now, by the queues' own counts and not by the statistics, which come late."""
         counted = await self.rabbitmqctl("list_queues", "-p", VHOST, "name", "messages", "--formatter", "json")
-        return next((int(row["messages"]) for row in json.loads(counted) if row["name"] == queue), 0)
+        return sum(int(row["messages"]) for row in json.loads(counted) if row["name"].endswith(".dead"))
 
 
 @asynccontextmanager
@@ -169,7 +183,7 @@ async def a_scene(folder: Path, history: History, seed: int, tenants: int) -> As
 def _installation(folder: Path) -> Stack:
     folder.mkdir(parents=True, exist_ok=True)
     policy = folder / "policy.yaml"
-    policy.write_text(ALWAYS, encoding="utf-8")
+    policy.write_text(POLICY, encoding="utf-8")
     return Stack(folder, {"DUEBELL_POLICY_FILE": str(policy)}, None, sandbox=True, tied=True)
 
 

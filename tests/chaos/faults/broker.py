@@ -16,6 +16,8 @@ from shared.topology import exchanges
 from shared.topology.queues import FETCHER_XERO_EVENT_RECEIVED, NOTIFIER_INVOICE_ENRICHED, dead_queue
 
 _markers = itertools.count(1)
+_REPEATED_AFTER = 200.0
+"""A quorum queue tries again after three minutes to forward what no dead-letter queue took."""
 
 
 @asynccontextmanager
@@ -121,5 +123,5 @@ FAULTS = [
     Fault("rabbitmq-disk", disk_alarm, 15),
     Fault("unroutable", unroutable, 6, short=True),
     Fault("poison", poison, short=True),
-    Fault("dead-letters-gone", dead_letters_gone, 6, short=True),
+    Fault("dead-letters-gone", dead_letters_gone, 6, lingers=_REPEATED_AFTER),
 ]

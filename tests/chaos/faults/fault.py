@@ -21,7 +21,8 @@ class Fault:
 
     ``seconds``: how long it lasts, for a process that is killed 0. ``kills``: processes that SIGKILL ended.
     ``loses_answers``: an answer of the identity service may never arrive, so that showing a token again is right and
-    the provider has to be the lenient one. ``short``: it has a place in the short run.
+    the provider has to be the lenient one. ``lingers``: for so long RabbitMQ itself may keep back what it dead-letters.
+    ``short``: it has a place in the short run.
     """
 
     name: str
@@ -29,4 +30,5 @@ class Fault:
     seconds: float = 0.0
     kills: int = 0
     loses_answers: bool = False
+    lingers: float = 0.0
     short: bool = False

@@ -25,17 +25,15 @@ _LONGEST = {Toxic.BLACK_HOLE: 30.0, Toxic.ANSWERS_LOST: 30.0}
 @asynccontextmanager
 async def broken(scene: Scene, dice: Random, *, pattern: str, toxic: Toxic) -> AsyncIterator[None]:
     """All links whose name matches."""
-    links = list(scene.links.matching(pattern))
+    links = scene.links.matching(pattern)
     before = sum(link.struck for link in links)
     if pattern.endswith(">xero"):
         await scene.sandbox.expire_tokens()
     try:
-        for link in links:
-            link.poison(toxic)
+        await scene.links.poison(links, toxic)
         yield
     finally:
-        for link in links:
-            link.poison(Toxic.NONE)
+        await scene.links.poison(links, Toxic.NONE)
     if sum(link.struck for link in links) == before:
         raise Missed(f"nothing passed {pattern}")
 

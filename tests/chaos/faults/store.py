@@ -8,6 +8,8 @@ from signal import Signals
 from chaos.faults.fault import Fault, Missed
 from chaos.scene import Scene
 
+_PAUSE = 15.0
+
 
 @asynccontextmanager
 async def killed(scene: Scene, dice: Random) -> AsyncIterator[None]:
@@ -48,14 +50,10 @@ async def stopped(scene: Scene, dice: Random) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def paused(scene: Scene, dice: Random) -> AsyncIterator[None]:
-    """CLIENT PAUSE: ended early when the fault ends."""
+    """CLIENT PAUSE ends by itself: who is paused cannot be told to go on either."""
     async with scene.redis() as client:
-        await client.client_pause(60_000, all=True)
-    try:
-        yield
-    finally:
-        async with scene.redis() as client:
-            await client.client_unpause()
+        await client.client_pause(int(_PAUSE * 1000), all=True)
+    yield
 
 
 FAULTS = [
@@ -63,5 +61,5 @@ FAULTS = [
     Fault("redis-flush", emptied, short=True),
     Fault("redis-full", full, 15),
     Fault("redis-stopped", stopped, 15),
-    Fault("redis-paused", paused, 15),
+    Fault("redis-paused", paused, _PAUSE),
 ]
