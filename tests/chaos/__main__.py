@@ -6,6 +6,7 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,8 @@ def main() -> None:
     parser.add_argument("--publish", action="store_true", help="also write docs/reliability.md")
     parser.add_argument("--judge", type=Path, default=None, metavar="HISTORY", help="play nothing; judge this history")
     options = parser.parse_args()
+    # Who is asked to stop puts everything away first, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(highlight=False)
     if options.judge is not None:
         sys.exit(_tell(console, options.judge, publish=options.publish))

@@ -8,6 +8,7 @@ from chaos.outcomes import End, Outcome, outcome_of
 from chaos.seen import ISSUED, PAID, REMINDER, Input, Seen
 
 OLDEST_SNAPSHOT = 600.0
+XERO_WAITS = 5000.0
 _SENT = frozenset({"accepted", "sent", "delivered", "read"})
 _SAFE_RULES = frozenset({"paid", "never_owed", "no_longer_paid"})
 
@@ -131,15 +132,17 @@ def server_errors(seen: Seen) -> Iterator[Violation]:
 
 
 def slow_answers(seen: Seen) -> Iterator[Violation]:
-    """Xero waits five seconds. Who is killed cannot answer, and a refused connection is an answer too."""
+    """Xero waits five seconds: whatever is broken behind the door, the door itself answers in time."""
     for row in seen.answers:
-        if row["ms"] > 5000 and not _disturbed(row["at"], row["ms"], seen):
+        if row["ms"] >= XERO_WAITS and not _door_shut(row["at"], row["ms"], seen):
             yield Violation("slow_answers", row["post"], f"{row['ms']:.0f} ms")
 
 
-def _disturbed(at: float, ms: float, seen: Seen) -> bool:
+def _door_shut(at: float, ms: float, seen: Seen) -> bool:
+    """Who is killed or stopped cannot answer."""
     began = at - ms / 1000
-    return any(span.began_at <= at and began <= (span.recovered_at or span.ended_at + 60) for span in seen.faults)
+    shut = (span for span in seen.faults if span.shuts_door)
+    return any(span.began_at <= at and began <= (span.recovered_at or span.ended_at + 60) for span in shut)
 
 
 def token_reuse(seen: Seen) -> Iterator[Violation]:

@@ -46,6 +46,7 @@ class Figures:
     quiet: Sequence[float] = ()
     recoveries: list[Recovery] = field(default_factory=list)
     seconds: float = 0.0
+    left_out: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
 
 
@@ -73,6 +74,7 @@ def figures_of(seen: Seen) -> Figures:
     figures.answers = Counter(str(row["status"] or "none") for row in seen.answers)
     figures.ack = [row["ms"] for row in seen.answers if row["status"] == 200]
     figures.quiet = _delays_in_peace(seen)
+    figures.left_out = Counter(f"{row['name']} ({row['why']})" for row in seen.left_out)
     figures.recoveries = [_recovery(span, seen) for span in seen.faults]
     times = [event.offered_at for event in seen.inputs]
     figures.seconds = max(times) - min(times) if times else 0.0

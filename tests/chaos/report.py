@@ -71,6 +71,7 @@ def markdown(figures: Figures, run: Record) -> str:
         "",
         *_fault_table(figures.recoveries),
         "",
+        *([f"Left out: {', '.join(sorted(figures.left_out))}.", ""] if figures.left_out else []),
         "## Checks",
         "",
         *_checks(figures),

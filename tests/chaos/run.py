@@ -16,7 +16,7 @@ from chaos.faults import Fault, Missed
 from chaos.history import History
 from chaos.load import Load
 from chaos.plan import Plan
-from chaos.scene import NotInTime, Scene, a_scene, until
+from chaos.scene import NOTIFIER, NotInTime, Scene, a_scene, until
 from chaos.watching import Watcher
 from deploy.errors import StackError
 
@@ -33,7 +33,9 @@ Say = Callable[[str], None]
 async def play(plan: Plan, seed: int, folder: Path, history: History, say: Say) -> None:
     """Raises :class:`NotInTime` when the installation does not even start."""
     say("Starting the installation, every link through a proxy ...")
-    async with a_scene(folder, history, seed, plan.tenants) as scene:
+    async with a_scene(
+        folder, history, seed, plan.tenants, on_small_disk=any(fault.small_disk for fault in plan.faults)
+    ) as scene:
         say(f"{len(scene.tenants)} organisations are connected; load on.")
         load = Load(scene, Random(f"{seed} load"), plan.rate)
         await load.prepare()
@@ -60,9 +62,9 @@ class _Run:
             await self._warm()
             self._say("The first messages are out.")
             for number, fault in enumerate(self._plan.faults, start=1):
-                if loop.time() - began > self._plan.seconds:
-                    self._say(f"Time is up: {len(self._plan.faults) - number + 1} faults are left out.")
-                    break
+                if why := self._why_not(fault, loop.time() - began):
+                    self._scene.history.add("left_out", name=fault.name, why=why)
+                    continue
                 if number % 5 == 1:
                     await self._load.scan(self._scene.tenants[number // 5 % len(self._scene.tenants)])
                 await self._one(number, fault)
@@ -72,6 +74,14 @@ class _Run:
             await self._rest()
             following.cancel()
         await self._watcher.conclude()
+
+    def _why_not(self, fault: Fault, gone: float) -> str:
+        """Why a fault is left out; empty when it is not."""
+        if gone > self._plan.seconds:
+            return "no time left"
+        if fault.small_disk and not self._scene.database(NOTIFIER).parent.is_mount():
+            return "no disk of its own could be mounted"
+        return ""
 
     async def _warm(self) -> None:
         """Nothing is broken before everything has worked once."""
@@ -103,7 +113,7 @@ class _Run:
             await self._lenience(+1)
         dice = Random(f"{self._seed} {number} {fault.name}")
         about: dict[str, Any] = {"number": number, "name": fault.name}
-        history.add("fault", phase="begin", loses_answers=fault.loses_answers, **about)
+        history.add("fault", phase="begin", loses_answers=fault.loses_answers, shuts_door=fault.shuts_door, **about)
         began = history.now()
         problem = ""
         try:

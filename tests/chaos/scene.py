@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
@@ -17,6 +17,7 @@ import redis.asyncio
 
 from chaos.history import History
 from chaos.links import Links, through_proxies
+from chaos.small_disk import small_disk
 from deploy.passwords import ADMINISTRATOR, load_passwords
 from deploy.readiness import is_ready
 from deploy.record import Row
@@ -152,8 +153,17 @@ class Scene:
 
 
 @asynccontextmanager
-async def a_scene(folder: Path, history: History, seed: int, tenants: int) -> AsyncIterator[Scene]:
+async def a_scene(
+    folder: Path, history: History, seed: int, tenants: int, *, on_small_disk: bool = False
+) -> AsyncIterator[Scene]:
     """Everything started, every link through a proxy, some organisations connected; stopped afterwards."""
+    with small_disk(folder / "data") if on_small_disk else nullcontext():
+        async with _scene(folder, history, seed, tenants) as scene:
+            yield scene
+
+
+@asynccontextmanager
+async def _scene(folder: Path, history: History, seed: int, tenants: int) -> AsyncIterator[Scene]:
     stack = _installation(folder)
     try:
         stack.up()

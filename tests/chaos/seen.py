@@ -45,6 +45,7 @@ class FaultSpan:
     ended_at: float
     kills: int
     loses_answers: bool
+    shuts_door: bool = False
     recovered_at: float | None = None
     hit: bool = True
 
@@ -74,6 +75,7 @@ class Seen:
     waiting: dict[str, Record] = field(default_factory=dict)
     queues: list[Record] = field(default_factory=list)
     faults: list[FaultSpan] = field(default_factory=list)
+    left_out: list[Record] = field(default_factory=list)
 
     @property
     def accepted(self) -> list[Input]:
@@ -110,6 +112,7 @@ def see(records: Sequence[Record]) -> Seen:
     for row in by_what["waiting"]:
         seen.waiting.update(dict.fromkeys(row["ids"], row))
     seen.queues = by_what["queue"]
+    seen.left_out = by_what["left_out"]
     _see_faults(seen, by_what["fault"])
     return seen
 
@@ -170,7 +173,8 @@ def _see_faults(seen: Seen, rows: Iterable[Record]) -> None:
         match row["phase"]:
             case "begin":
                 kills, loses = row.get("kills", 0), row.get("loses_answers", False)
-                spans[number] = FaultSpan(number, row["name"], row["at"], row["at"], kills, loses)
+                shut = row.get("shuts_door", False)
+                spans[number] = FaultSpan(number, row["name"], row["at"], row["at"], kills, loses, shut)
             case "end":
                 spans[number].ended_at = row["at"]
                 spans[number].kills = row.get("kills", spans[number].kills)

@@ -10,6 +10,7 @@ from random import Random
 
 from chaos.faults.fault import Fault, Missed
 from chaos.scene import NOTIFIER, TOKEN_BROKER, Scene
+from chaos.small_disk import fill
 
 
 @asynccontextmanager
@@ -44,9 +45,23 @@ async def unwritable(scene: Scene, dice: Random, *, service: str) -> AsyncIterat
             resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
+@asynccontextmanager
+async def full(scene: Scene, dice: Random) -> AsyncIterator[None]:
+    """Both databases lie on a disk without a free byte."""
+    data = scene.database(NOTIFIER).parent
+    if not data.is_mount():
+        raise Missed("the databases have no disk of their own")
+    ballast = await asyncio.to_thread(fill, data)
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
 FAULTS = [
     Fault("ledger-locked", partial(locked, database=NOTIFIER), 14, short=True),
     Fault("ledger-unwritable", partial(unwritable, service="notifier"), 10),
     Fault("tokens-locked", partial(locked, database=TOKEN_BROKER), 14, loses_answers=True),
     Fault("tokens-unwritable", partial(unwritable, service="token-broker"), 10, loses_answers=True),
+    Fault("disk-full", full, 15, loses_answers=True, small_disk=True),
 ]

@@ -21,8 +21,8 @@ class Fault:
 
     ``seconds``: how long it lasts, for a process that is killed 0. ``kills``: processes that SIGKILL ended.
     ``loses_answers``: an answer of the identity service may never arrive, so that showing a token again is right and
-    the provider has to be the lenient one. ``lingers``: for so long RabbitMQ itself may keep back what it dead-letters.
-    ``short``: it has a place in the short run.
+    the provider has to be the lenient one. ``shuts_door``: ingress itself cannot answer. ``lingers``: for so long RabbitMQ itself may keep back what it dead-letters.
+    ``small_disk``: the databases must lie on a disk that can be filled. ``short``: it has a place in the short run.
     """
 
     name: str
@@ -30,5 +30,7 @@ class Fault:
     seconds: float = 0.0
     kills: int = 0
     loses_answers: bool = False
+    shuts_door: bool = False
     lingers: float = 0.0
+    small_disk: bool = False
     short: bool = False

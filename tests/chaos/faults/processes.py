@@ -52,13 +52,20 @@ FAULTS = [
             partial(killed, service=service),
             kills=1,
             loses_answers=service == "token-broker",
+            shuts_door=service == "ingress",
             short=True,
         )
         for service in NAMES
     ),
-    Fault("rolling-restart", rolling),
+    Fault("rolling-restart", rolling, shuts_door=True),
     *(
-        Fault(f"stop-{service}", partial(held_still, service=service), 15, loses_answers=service == "token-broker")
+        Fault(
+            f"stop-{service}",
+            partial(held_still, service=service),
+            15,
+            loses_answers=service == "token-broker",
+            shuts_door=service == "ingress",
+        )
         for service in NAMES
     ),
 ]
