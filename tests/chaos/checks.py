@@ -94,7 +94,7 @@ def after_payment(seen: Seen) -> Iterator[Violation]:
             if message.at > paid_at + OLDEST_SNAPSHOT:
                 late = message.at - paid_at
                 yield Violation("after_payment", invoice, f"{kind} {late:.0f} s after the payment")
-            elif known and began > min(known):
+            elif known and began > min(known) and not _clock_moved(paid_at, message.at, seen):
                 yield Violation("after_payment", invoice, f"{kind} {began - min(known):.1f} s after it was known")
 
 
@@ -107,8 +107,15 @@ def order(seen: Seen) -> Iterator[Violation]:
         thanked = min(started.get(one.reference or "", one.at) for one in thanks)
         for other in (ISSUED, REMINDER):
             for message in seen.messages.get((invoice, other), ()):
-                if (began := started.get(message.reference or "", message.at)) > thanked:
+                began = started.get(message.reference or "", message.at)
+                if began > thanked and not _clock_moved(seen.paid_at.get(invoice, 0.0), message.at, seen):
                     yield Violation("order", invoice, f"{other} {began - thanked:.1f} s after the thanks")
+
+
+def _clock_moved(began: float, ended: float, seen: Seen) -> bool:
+    """Whether the ledger's own times may be wrong then."""
+    moved = (span for span in seen.faults if span.moves_clock)
+    return any(span.began_at <= ended and began <= (span.recovered_at or span.ended_at + 60) for span in moved)
 
 
 def forged_accepted(seen: Seen) -> Iterator[Violation]:

@@ -22,6 +22,7 @@ SERVERS = {
     "DUEBELL_WHATSAPP_API_URL": "whatsapp",
 }
 """Variable → what it leads to."""
+_CLOCK = Path(__file__).parent / "clock"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Links:
 async def through_proxies(folder: Path, services: Mapping[str, str], seed: int) -> AsyncIterator[Links]:
     """Start a proxy for every link and write its port into the services' launch files; they use it once restarted.
 
+    From then on their time of day can be moved as well.
+
     Args:
         folder: the stack's.
         services: name of the process → service.
@@ -71,6 +74,7 @@ async def through_proxies(folder: Path, services: Mapping[str, str], seed: int) 
                     link = Link(name, port, Random(f"{seed} {name}"))
                     links[name] = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(link.start(), loop))
                 launch["environment"][variable] = with_port(url, links[name].port)
+            launch["environment"] |= {"PYTHONPATH": str(_CLOCK), "CHAOS_CLOCK": str(clock_file(folder, service))}
             file.write_text(json.dumps(launch), encoding="utf-8")
         yield Links(links, loop)
         for link in links.values():
@@ -88,6 +92,11 @@ def _loop_of_its_own() -> Iterator[asyncio.AbstractEventLoop]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
         loop.close()
+
+
+def clock_file(folder: Path, service: str) -> Path:
+    """Where :mod:`sitecustomize` of the folder ``clock`` looks; none is there while all is right."""
+    return folder / f"clock-{service}"
 
 
 def with_port(url: str, port: int) -> str:

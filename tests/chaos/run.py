@@ -113,7 +113,14 @@ class _Run:
             await self._lenience(+1)
         dice = Random(f"{self._seed} {number} {fault.name}")
         about: dict[str, Any] = {"number": number, "name": fault.name}
-        history.add("fault", phase="begin", loses_answers=fault.loses_answers, shuts_door=fault.shuts_door, **about)
+        history.add(
+            "fault",
+            phase="begin",
+            loses_answers=fault.loses_answers,
+            shuts_door=fault.shuts_door,
+            moves_clock=fault.moves_clock,
+            **about,
+        )
         began = history.now()
         problem = ""
         try:

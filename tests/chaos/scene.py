@@ -16,7 +16,7 @@ import httpx
 import redis.asyncio
 
 from chaos.history import History
-from chaos.links import Links, through_proxies
+from chaos.links import Links, clock_file, through_proxies
 from chaos.small_disk import small_disk
 from deploy.passwords import ADMINISTRATOR, load_passwords
 from deploy.readiness import is_ready
@@ -72,6 +72,10 @@ class Scene:
 
     def database(self, name: str) -> Path:
         return self.stack.folder / "data" / name
+
+    def clock(self, service: str) -> Path:
+        """The file that says by how many seconds the service's time of day is wrong."""
+        return clock_file(self.stack.folder, service)
 
     def pid(self, service: str) -> int:
         """Of the process that runs now, 0 when there is none."""

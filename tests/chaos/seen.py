@@ -46,6 +46,7 @@ class FaultSpan:
     kills: int
     loses_answers: bool
     shuts_door: bool = False
+    moves_clock: bool = False
     recovered_at: float | None = None
     hit: bool = True
 
@@ -174,7 +175,8 @@ def _see_faults(seen: Seen, rows: Iterable[Record]) -> None:
             case "begin":
                 kills, loses = row.get("kills", 0), row.get("loses_answers", False)
                 shut = row.get("shuts_door", False)
-                spans[number] = FaultSpan(number, row["name"], row["at"], row["at"], kills, loses, shut)
+                moved = row.get("moves_clock", False)
+                spans[number] = FaultSpan(number, row["name"], row["at"], row["at"], kills, loses, shut, moved)
             case "end":
                 spans[number].ended_at = row["at"]
                 spans[number].kills = row.get("kills", spans[number].kills)

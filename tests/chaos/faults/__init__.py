@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
-from chaos.faults import broker, databases, doubles, links, processes, store
+from chaos.faults import broker, clocks, databases, doubles, links, processes, store
 from chaos.faults.fault import Fault, Missed
 
 FAULTS: Mapping[str, Fault] = {
-    fault.name: fault for module in (processes, broker, store, databases, links, doubles) for fault in module.FAULTS
+    fault.name: fault
+    for module in (processes, broker, store, databases, links, doubles, clocks)
+    for fault in module.FAULTS
 }
 
 __all__ = ["FAULTS", "Fault", "Missed"]

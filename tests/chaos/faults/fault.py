@@ -19,10 +19,16 @@ Inflict = Callable[[Scene, Random], AbstractAsyncContextManager[None]]
 class Fault:
     """Entering ``inflict`` breaks something, leaving it mends it; whoever waits for recovery is the runner.
 
-    ``seconds``: how long it lasts, for a process that is killed 0. ``kills``: processes that SIGKILL ended.
-    ``loses_answers``: an answer of the identity service may never arrive, so that showing a token again is right and
-    the provider has to be the lenient one. ``shuts_door``: ingress itself cannot answer. ``lingers``: for so long RabbitMQ itself may keep back what it dead-letters.
-    ``small_disk``: the databases must lie on a disk that can be filled. ``short``: it has a place in the short run.
+    Attributes:
+        seconds: how long it lasts; 0 for a process that is killed.
+        kills: processes that SIGKILL ended.
+        loses_answers: an answer of the identity service may never arrive, so that showing a token again is right and
+            the provider has to be the lenient one.
+        shuts_door: ingress itself cannot answer.
+        moves_clock: a service's time of day is wrong, and with it what it writes down.
+        lingers: for so many seconds RabbitMQ itself may keep back what it dead-letters.
+        small_disk: the databases must lie on a disk that can be filled.
+        short: it has a place in the short run.
     """
 
     name: str
@@ -31,6 +37,7 @@ class Fault:
     kills: int = 0
     loses_answers: bool = False
     shuts_door: bool = False
+    moves_clock: bool = False
     lingers: float = 0.0
     small_disk: bool = False
     short: bool = False
