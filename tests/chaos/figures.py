@@ -14,10 +14,14 @@ _CLOSED = frozenset({"accepted", "sent", "delivered", "read", "failed", "cancell
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Of one fault: seconds from its end until the first and the last message of its backlog, None without one."""
+    """Of one fault: seconds from its end until all processes were ready, and its backlog's first and last message.
+
+    ``first`` and ``last`` are None where there was no backlog.
+    """
 
     name: str
     lasted: float
+    ready: float | None
     backlog: int
     first: float | None
     last: float | None
@@ -113,6 +117,7 @@ def _recovery(span: FaultSpan, seen: Seen) -> Recovery:
     return Recovery(
         span.name,
         span.ended_at - span.began_at,
+        span.ready,
         len(backlog),
         None if first is None else first - span.ended_at,
         None if last is None else last - span.ended_at,

@@ -37,7 +37,10 @@ class Message:
 
 @dataclass(slots=True)
 class FaultSpan:
-    """One fault from its begin to its end; ``recovered_at`` is None when the harness waited in vain."""
+    """One fault from its begin to its end; ``recovered_at`` is None when the harness waited in vain.
+
+    ``ready`` is how many seconds after the end every process answered again.
+    """
 
     number: int
     name: str
@@ -48,6 +51,7 @@ class FaultSpan:
     shuts_door: bool = False
     moves_clock: bool = False
     recovered_at: float | None = None
+    ready: float | None = None
     hit: bool = True
 
 
@@ -182,6 +186,7 @@ def _see_faults(seen: Seen, rows: Iterable[Record]) -> None:
                 spans[number].kills = row.get("kills", spans[number].kills)
             case "recovered":
                 spans[number].recovered_at = row["at"]
+                spans[number].ready = row.get("ready")
             case "missed":
                 spans[number].hit = False
     seen.faults = [spans[number] for number in sorted(spans)]

@@ -53,7 +53,13 @@ class Tale:
         return self.add("snapshot", invoice=invoice, status=status, total=total, read_at=self.now)
 
     def attempt(self, invoice: str, reference: str, at: float, outcome: str | None, state: str = "sent") -> "Tale":
-        fields: dict[str, Any] = {"reference": reference, "invoice": invoice, "kind": "issued", "ended_at": None, "error_class": None}
+        fields: dict[str, Any] = {
+            "reference": reference,
+            "invoice": invoice,
+            "kind": "issued",
+            "ended_at": None,
+            "error_class": None,
+        }
         return self.add("attempt", started_at=at, outcome=outcome, state=state, **fields)
 
     def fault(self, name: str, *phases: str, loses_answers: bool = False, kills: int = 0) -> "Tale":
