@@ -11,7 +11,9 @@ _NIGHT_KILLS = 60
 
 @dataclass(frozen=True)
 class Plan:
-    """``rate`` is events a second; no fault begins after ``seconds``, and none is waited for longer than ``patience``.
+    """``rate`` is deliveries a second, of one to three events.
+
+    No fault begins after ``seconds``; recovery is given up when nothing has moved for ``patience`` seconds.
 
     ``overlapping``: the next fault does not wait until the backlog of the one before is worked off.
     """
@@ -31,11 +33,11 @@ def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
     if size == "pr":
         short = [fault for fault in faults.values() if fault.short]
         dice.shuffle(short)
-        return Plan(size, tuple(short), rate=4, tenants=3, seconds=120, patience=75, overlapping=True)
+        return Plan(size, tuple(short), rate=3, tenants=3, seconds=110, patience=75, overlapping=True)
     if size == "night":
         kills = [fault for fault in faults.values() if fault.kills]
         chosen = [*faults.values(), *(dice.choice(kills) for _ in range(_NIGHT_KILLS))]
         dice.shuffle(chosen)
-        return Plan(size, tuple(chosen), rate=4, tenants=4, seconds=3 * 3600, patience=240)
+        return Plan(size, tuple(chosen), rate=3, tenants=4, seconds=3 * 3600, patience=240)
     named = tuple(faults[name] for name in size.split(","))
-    return Plan(size, named, rate=3, tenants=2, seconds=3600, patience=120)
+    return Plan(size, named, rate=2, tenants=2, seconds=3600, patience=120)
