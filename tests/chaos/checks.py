@@ -90,6 +90,8 @@ def after_payment(seen: Seen) -> Iterator[Violation]:
             continue
         known = [row["decided_at"] for row in seen.decisions.get((invoice, PAID), ())]
         for message in messages:
+            if message.at <= paid_at:
+                continue
             began = started.get(message.reference or "", message.at)
             if message.at > paid_at + OLDEST_SNAPSHOT:
                 late = message.at - paid_at
@@ -108,7 +110,8 @@ def order(seen: Seen) -> Iterator[Violation]:
         for other in (ISSUED, REMINDER):
             for message in seen.messages.get((invoice, other), ()):
                 began = started.get(message.reference or "", message.at)
-                if began > thanked and not _clock_moved(seen.paid_at.get(invoice, 0.0), message.at, seen):
+                later = message.at > min(one.at for one in thanks) and began > thanked
+                if later and not _clock_moved(seen.paid_at.get(invoice, 0.0), message.at, seen):
                     yield Violation("order", invoice, f"{other} {began - thanked:.1f} s after the thanks")
 
 

@@ -76,9 +76,11 @@ async def through_proxies(folder: Path, services: Mapping[str, str], seed: int) 
                 launch["environment"][variable] = with_port(url, links[name].port)
             launch["environment"] |= {"PYTHONPATH": str(_CLOCK), "CHAOS_CLOCK": str(clock_file(folder, service))}
             file.write_text(json.dumps(launch), encoding="utf-8")
-        yield Links(links, loop)
-        for link in links.values():
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(link.stop(), loop))
+        try:
+            yield Links(links, loop)
+        finally:
+            for link in links.values():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(link.stop(), loop))
 
 
 @contextmanager
