@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("size", nargs="?", default="pr", help="pr, night, or one fault; list names them")
     parser.add_argument("--seed", type=int, default=None, help="the run's; a random one, which is told, without")
     parser.add_argument("--out", type=Path, default=None, help="where the results go; var/chaos/‹size›-‹seed› without")
+    parser.add_argument("--minutes", type=float, default=None, help="no fault begins later than this")
     parser.add_argument("--publish", action="store_true", help="also write docs/reliability.md")
     parser.add_argument("--judge", type=Path, default=None, metavar="HISTORY", help="play nothing; judge this history")
     options = parser.parse_args()
@@ -53,7 +55,7 @@ def main() -> None:
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     out: Path = options.out or ROOT / "var" / "chaos" / f"{options.size}-{seed}"
     try:
-        history = run(options.size, seed, out, console)
+        history = run(options.size, seed, out, console, options.minutes)
     except (NotInTime, StackError, ExceptionGroup) as error:
         console.print(f"[bold red]The run broke off:[/] {error}")
         for line in (*getattr(error, "details", ()), *map(repr, getattr(error, "exceptions", ()))):
@@ -62,7 +64,7 @@ def main() -> None:
     sys.exit(_tell(console, history, publish=options.publish))
 
 
-def run(size: str, seed: int, out: Path, console: Console) -> Path:
+def run(size: str, seed: int, out: Path, console: Console, minutes: float | None = None) -> Path:
     """Play it; the history's path. The installation lies in a folder of its own, whose logs are kept beside."""
     began = time.monotonic()
     shutil.rmtree(out, ignore_errors=True)
@@ -73,8 +75,11 @@ def run(size: str, seed: int, out: Path, console: Console) -> Path:
         def say(line: str) -> None:
             console.print(f"[dim]{time.monotonic() - began:6.1f} s[/]  {line}")
 
+        plan = plan_of(size, seed)
+        if minutes is not None:
+            plan = replace(plan, seconds=minutes * 60)
         try:
-            asyncio.run(play(plan_of(size, seed), seed, Path(stack), history, say))
+            asyncio.run(play(plan, seed, Path(stack), history, say))
         finally:
             logs = Path(stack) / "log"
             if logs.exists():

@@ -72,7 +72,7 @@ def markdown(figures: Figures, run: Record) -> str:
         "",
         *_fault_table(figures.recoveries),
         "",
-        *([f"Left out: {', '.join(sorted(figures.left_out))}.", ""] if figures.left_out else []),
+        *_left_out(figures),
         "## Checks",
         "",
         *_checks(figures),
@@ -116,6 +116,15 @@ def _fault_table(recoveries: Sequence[Recovery]) -> list[str]:
         slowest = (_s(max(firsts, default=None)), _s(max(lasts, default=None)))
         rows.append((name, str(len(own)), lasted, ready, backlog, *slowest))
     return _table(("fault", "times", "lasted", "ready, at most", "backlog", "first, at most", "last, at most"), rows)
+
+
+def _left_out(figures: Figures) -> list[str]:
+    if not figures.left_out:
+        return []
+    played = set(figures.faults)
+    names = sorted(name for name in figures.left_out if name.partition(" ")[0] not in played)
+    never = f"; never played: {', '.join(names)}" if names else ""
+    return [f"{figures.left_out.total()} faults of the plan were left out{never}.", ""]
 
 
 def _checks(figures: Figures) -> list[str]:

@@ -16,7 +16,7 @@ async def expiries(scene: Scene, dice: Random) -> AsyncIterator[None]:
     """Every access token expires, again and again, under a provider that revokes a grant at the first reuse."""
     for _ in range(_EXPIRIES):
         await scene.sandbox.expire_tokens()
-        await asyncio.sleep(dice.uniform(0.5, 2.0))
+        await asyncio.sleep(dice.uniform(1.0, 3.0))
     yield
 
 

@@ -27,6 +27,7 @@ class Fault:
         shuts_door: ingress itself cannot answer.
         moves_clock: a service's time of day is wrong, and with it what it writes down.
         lingers: for so many seconds RabbitMQ itself may keep back what it dead-letters.
+        silences: no call to Xero for a minute afterwards, as nobody knows which were made before.
         small_disk: the databases must lie on a disk that can be filled.
         short: it has a place in the short run.
     """
@@ -39,5 +40,6 @@ class Fault:
     shuts_door: bool = False
     moves_clock: bool = False
     lingers: float = 0.0
+    silences: bool = False
     small_disk: bool = False
     short: bool = False

@@ -1,13 +1,13 @@
 """Every link to RabbitMQ, Redis, Xero and WhatsApp, broken in each way that a network breaks."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from random import Random
 
 from chaos.faults.fault import Fault, Missed
 from chaos.proxy import Toxic
-from chaos.scene import Scene
+from chaos.scene import NotInTime, Scene, until
 
 _WORDS = {
     Toxic.BLACK_HOLE: "black-hole",
@@ -18,6 +18,7 @@ _WORDS = {
 }
 _SHORT = {("rabbitmq", Toxic.ANSWERS_LOST), ("whatsapp", Toxic.RESET), ("xero", Toxic.CUT), ("redis", Toxic.RESET)}
 _SECONDS = 12.0
+_SILENCE = 90.0
 _LONGEST = {Toxic.BLACK_HOLE: 30.0, Toxic.ANSWERS_LOST: 30.0}
 """RabbitMQ's heartbeats notice only after twenty seconds that nothing comes any more."""
 
@@ -32,6 +33,9 @@ async def broken(scene: Scene, dice: Random, *, pattern: str, toxic: Toxic) -> A
     try:
         await scene.links.poison(links, toxic)
         yield
+        # The fetcher may be silent for a minute, where it knows no longer what it has called.
+        with suppress(NotInTime):
+            await until(lambda: sum(link.struck for link in links) > before, _SILENCE, pattern)
     finally:
         await scene.links.poison(links, Toxic.NONE)
     if sum(link.struck for link in links) == before:

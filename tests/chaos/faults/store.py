@@ -58,7 +58,7 @@ async def paused(scene: Scene, dice: Random) -> AsyncIterator[None]:
 
 FAULTS = [
     Fault("redis-kill", killed, kills=1, short=True),
-    Fault("redis-flush", emptied, short=True),
+    Fault("redis-flush", emptied, silences=True, short=True),
     Fault("redis-full", full, 15),
     Fault("redis-stopped", stopped, 15),
     Fault("redis-paused", paused, _PAUSE),
