@@ -48,7 +48,10 @@ class History:
         kept = {"invoice", "change", "fault", "poison"}
 
         def matters(row: Record) -> bool:
-            return row["at"] >= until or row["what"] in kept or (row["what"] == "post" and row["post"] not in answered)
+            # An event that is repeated long afterwards was settled by the message of the first time.
+            sent = row.get("kind") == "whatsapp.message"
+            waiting = row["what"] == "post" and row["post"] not in answered
+            return row["at"] >= until or row["what"] in kept or sent or waiting
 
         self.recent = [row for row in self.recent if matters(row)]
 
