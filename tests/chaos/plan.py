@@ -42,4 +42,4 @@ def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
         dice.shuffle(chosen)
         return Plan(size, tuple(chosen), rate=3, tenants=4, seconds=3 * 3600, patience=240)
     named = tuple(faults[name] for name in size.split(","))
-    return Plan(size, named, rate=2, tenants=2, seconds=3600, patience=120)
+    return Plan(size, named, rate=2, tenants=2, seconds=3600, patience=200)

@@ -16,7 +16,8 @@ _WORDS = {
     Toxic.SLOW: "slow",
     Toxic.ANSWERS_LOST: "answers-lost",
 }
-_SHORT = {("rabbitmq", Toxic.ANSWERS_LOST), ("whatsapp", Toxic.RESET), ("xero", Toxic.CUT), ("redis", Toxic.RESET)}
+_SHORT = {("rabbitmq", Toxic.ANSWERS_LOST), ("xero", Toxic.CUT), ("redis", Toxic.RESET)}
+"""None of WhatsApp's: who cannot reach it waits two minutes before trying again."""
 _SECONDS = 12.0
 _SILENCE = 90.0
 _LONGEST = {Toxic.BLACK_HOLE: 30.0, Toxic.ANSWERS_LOST: 30.0}
