@@ -20,7 +20,7 @@ from unit.sandbox.playing import BASE, BEARER, Clock, Double, Receiver
 
 GRAPH = "https://graph.facebook.com"
 PATH = "/v25.0/100000000000001/messages"
-TEMPLATES = [f"invoice_{name}" for name in ("issued", "due_soon", "due_today", "overdue", "paid")]
+TEMPLATES = [*(f"invoice_{name}" for name in ("issued", "due_soon", "due_today", "overdue", "paid")), "statement"]
 TEXT = "Sharma & Söhne, ₹ 1,00,000.00"
 
 KNOWN = {

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from notifier.account_templates import TemplateState
 from notifier.halts import CLAIM_SPACING, OpenBreaker
 from notifier.model import MONTH, WEEK, Decision, History, Intent, Snapshot, Tenant, Verdict
-from notifier.ports import Attempt, Turn, TurnKind, Wave
+from notifier.ports import Attempt, Sibling, Turn, TurnKind, Wave
 from shared.contracts.messages import MessageKind, MessageState
 
 Key = tuple[str, MessageKind, int | None]
@@ -25,6 +25,7 @@ class MemoryBook:
         self.phones: dict[str, str | None] = {}
         self.by_id: dict[str, Key] = {}
         self.judged: set[str] = set()
+        self.gathering: set[str] = set()
         self.opted_out: set[str] = set()
         self.rules: Counter[str] = Counter()
         self.newly_planned: list[Intent] = []
@@ -49,17 +50,28 @@ class MemoryBook:
 
     async def save_snapshot(self, snapshot: Snapshot) -> None:
         self.snapshots[snapshot.invoice.invoice_id] = snapshot
+        for intent in [
+            i
+            for i in self.intents.values()
+            if i.invoice_id == snapshot.invoice.invoice_id and (i.looks or i.look_after)
+        ]:
+            self.change(intent, looks=0, look_after=None)
 
     async def history(self, snapshot: Snapshot, now: datetime, *, leaving: Intent | None = None) -> History:
-        invoice_id, moments = snapshot.invoice.invoice_id, []
+        invoice_id, messages, gathered = snapshot.invoice.invoice_id, dict[object, datetime](), []
         for intent in self.intents.values():
             if intent.kind is not MessageKind.REMINDER or not self.same_person(intent, snapshot):
                 continue
             if intent.left and intent.claimed_at and intent.claimed_at > now - MONTH:
                 if leaving is None or intent.intent_id != leaving.intent_id:
-                    moments.append(intent.claimed_at)
+                    messages[intent.statement or intent.intent_id] = intent.claimed_at
             elif leaving is None and intent.state is MessageState.PLANNED and intent.invoice_id != invoice_id:
-                moments.append(intent.claimed_at or now)
+                person = (intent.contact_id, self.phones[intent.intent_id])
+                gathers = intent.intent_id in self.gathering
+                messages[person if gathers else intent.intent_id] = now if gathers else intent.claimed_at or now
+                if gathers and person == (snapshot.contact.contact_id, snapshot.contact.phone):
+                    gathered.append(intent.due_at)
+        moments = messages.values()
         own = sorted((i for i in self.intents.values() if i.invoice_id == invoice_id), key=lambda i: i.due_at)
         return History(
             tenant=self._tenant,
@@ -68,6 +80,7 @@ class MemoryBook:
             opted_out=snapshot.contact.phone in self.opted_out,
             reminders_this_week=sum(moment > now - WEEK for moment in moments),
             reminders_this_month=len(moments),
+            gathers_until=min(gathered, default=None),
         )
 
     async def record(self, snapshot: Snapshot, decision: Decision, now: datetime) -> None:
@@ -102,6 +115,7 @@ class MemoryBook:
         )
         self.intents[key], self.by_id[intent.intent_id] = intent, key
         self.phones[intent.intent_id] = snapshot.contact.phone
+        (self.gathering.add if decision.gathers else self.gathering.discard)(intent.intent_id)
         self.newly_planned.append(intent)
         return intent
 
@@ -123,11 +137,43 @@ class MemoryBook:
     async def await_link(self, intent: Intent, until: datetime) -> bool:
         return self.change(intent, link_until=until)
 
-    async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
+    async def siblings(self, intent: Intent, contact_id: str, now: datetime, limit: int) -> Sequence[Sibling]:
+        found = [
+            each
+            for each in self.intents.values()
+            if (each.contact_id, each.kind, each.state) == (contact_id, MessageKind.REMINDER, MessageState.PLANNED)
+            and (each.stage or 0) > 0
+            and each.due_at <= now
+            and each.intent_id != intent.intent_id
+        ]
+        found.sort(key=lambda each: (each.due_on or now.date(), each.intent_id))
+        return [
+            Sibling(
+                each,
+                self.snapshots[each.invoice_id],
+                tuple(other for other in self.intents.values() if other.invoice_id == each.invoice_id),
+            )
+            for each in found[:limit]
+        ]
+
+    async def hold_off(self, intents: Sequence[Intent], until: datetime) -> None:
+        for intent in intents:
+            self.change(intent, look_after=until)
+
+    async def claim(self, intent: Intent, attempt: Attempt, now: datetime, others: Sequence[Intent] = ()) -> bool:
+        together = (intent, *others)
+        if any(self.intents[self.by_id[each.intent_id]].state is not MessageState.PLANNED for each in together):
+            return False
         self._last_to[attempt.phone] = now
         self._left.append(now)
-        self.phones[intent.intent_id] = attempt.phone
-        return self.change(intent, state=MessageState.SENDING, claimed_at=now, tries=intent.tries + 1)
+        for each in together:
+            self.phones[each.intent_id] = attempt.phone
+            went = {
+                "statement": attempt.reference if others else None,
+                "statement_of": len(together) if others else None,
+            }
+            self.change(each, state=MessageState.SENDING, claimed_at=now, tries=each.tries + 1, **went)
+        return True
 
     def change(self, intent: Intent, **values: object) -> bool:
         key = self.by_id[intent.intent_id]
@@ -157,7 +203,8 @@ class MemoryBook:
     async def wave(self, now: datetime, *, most: int, most_everywhere: int) -> Wave:
         self._left = [moment for moment in self._left if moment > now - timedelta(hours=1)]
         planned = (intent for intent in self.intents.values() if intent.state is MessageState.PLANNED)
-        waiting = sum(intent.due_at <= now and not intent.released for intent in planned)
+        waits = [intent for intent in planned if intent.due_at <= now and not intent.released]
+        waiting = len({i.contact_id if i.intent_id in self.gathering else i.intent_id for i in waits})
         return Wave(waiting, len(self._left), len(self._left))
 
     async def busiest_hour(self, now: datetime) -> int:

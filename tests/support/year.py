@@ -1,11 +1,12 @@
 """A year of one organisation in virtual time: Xero's books, webhooks and scans on one side, the sender on the other."""
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache, partial
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +16,7 @@ from notifier.catalogue import Catalogue, load_catalogue
 from notifier.intake import Intake
 from notifier.last_look import LookLast
 from notifier.model import Intent, Tenant
-from notifier.ports import Due
+from notifier.ports import Due, TemplateMessage
 from shared.contracts.invoices import CauseKind, InvoiceEnrichedV1
 from shared.contracts.messages import MessageState
 from shared.policy import Policy
@@ -28,14 +29,19 @@ FRESH = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Post:
-    """A message that left."""
+    """A message that left, of several ``accounts`` when it is a statement; ``said`` is by parameter."""
 
     at: datetime
-    account: Account
+    accounts: tuple[Account, ...]
     kind: str
-    stage: int | None
+    stages: tuple[int | None, ...]
     to: str
     language: str
+    said: dict[str, str]
+
+    @property
+    def account(self) -> Account:
+        return self.accounts[0]
 
 
 class Year:
@@ -52,9 +58,10 @@ class Year:
         self.book = MemoryBook(Tenant(organisation.tenant_id, START - timedelta(days=900), announced=True, lost=False))
         policy = Policy.model_validate({"tenants": {organisation.tenant_id: organisation.policy}})
         ledger: Any = MemoryLedger(self.book)
+        numbers = count()
         self._intake = Intake(ledger, policy, clock=self._clock, wake=lambda: None, count=lambda _: None)
         self._look = LookLast(
-            ledger, policy, _catalogue(), clock=self._clock, new_reference=lambda: f"ref-{len(self.posts)}"
+            ledger, policy, _catalogue(), clock=self._clock, new_reference=lambda: f"ref-{next(numbers)}"
         )
         self._accounts = {account.invoice_id: account for account in organisation.accounts}
 
@@ -125,27 +132,58 @@ class Year:
         looked = await self._look.claim(
             Due(intent_id, self.organisation.tenant_id, intent.invoice_id, None, stale=False)
         )
+        for look in looked.looks:
+            for invoice_id in look.request.invoice_ids:
+                await self._take_in(self._accounts[invoice_id], {"kind": CauseKind.LOOK})
+        if looked.looks:
+            self._send_later(intent_id, self.now)
+            return
         if looked.claimed is None:
             after = self._intent(intent_id)
             if after.state is MessageState.PLANNED:
                 self._send_later(intent_id, after.due_at)
             return
-        self._answer(intent, looked.claimed.message.to, looked.claimed.message.language)
+        together = [
+            each for each in self.book.intents.values() if each.statement == looked.claimed.attempt.reference
+        ] or [self._intent(intent_id)]
+        self._answer(together, looked.claimed.message)
 
-    def _answer(self, intent: Intent, to: str, language: str) -> None:
-        """What WhatsApp says; a refusal reached nobody."""
-        sending, fate = self._intent(intent.intent_id), self._rng.random()
+    def _answer(self, together: Sequence[Intent], message: TemplateMessage) -> None:
+        """What WhatsApp says, of all that the message told of; a refusal reached nobody."""
+        fate, state = self._rng.random(), MessageState.DELIVERED
         if fate < 0.03:
             later = self.now + timedelta(minutes=self._rng.uniform(1, 600))
-            self.book.change(sending, state=MessageState.PLANNED, due_at=later)
-            self._send_later(intent.intent_id, later)
+            for each in together:
+                self.book.change(each, state=MessageState.PLANNED, due_at=later)
+                self._send_later(each.intent_id, later)
             return
         if fate < 0.05:
-            self.book.change(sending, state=MessageState.FAILED)
+            state = MessageState.FAILED
+        elif fate < 0.08:
+            state = MessageState.UNKNOWN
+        self.settle(together, state)
+        if state is MessageState.FAILED:
             return
-        self.book.change(sending, state=MessageState.UNKNOWN if fate < 0.08 else MessageState.DELIVERED)
-        account = self._accounts[intent.invoice_id]
-        self.posts.append(Post(self.now, account, intent.kind.value, intent.stage, to, language))
+        told = self.told_of(message, together)
+        self.posts.append(
+            Post(
+                self.now,
+                tuple(self._accounts[each.invoice_id] for each in told),
+                told[0].kind.value,
+                tuple(each.stage for each in told),
+                message.to,
+                message.language,
+                dict(message.parameters),
+            )
+        )
+
+    def settle(self, together: Sequence[Intent], state: MessageState) -> None:
+        for each in together:
+            self.book.change(each, state=state)
+
+    def told_of(self, message: TemplateMessage, together: Sequence[Intent]) -> Sequence[Intent]:
+        """The reminders that the customer reads of."""
+        return together
 
     def _intent(self, intent_id: str) -> Intent:
         return self.book.intents[self.book.by_id[intent_id]]
@@ -169,6 +207,7 @@ def _enriched(
             "status": state["status"],
             "total": Decimal(state["total"]),
             "amount_due": Decimal(left),
+            "currency": account.currency,
             "amount_paid": Decimal(state["paid"]),
             "amount_credited": Decimal(state["credited"]),
             "issued_on": state["issued_on"],

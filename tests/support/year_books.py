@@ -64,6 +64,7 @@ class Account:
     person: Person
     since: list[datetime] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
+    currency: str = "INR"
 
     def becomes(self, moment: datetime, **changes: Any) -> None:
         self.since.append(max([moment, *(since + timedelta(seconds=1) for since in self.since[-1:])]))
@@ -107,10 +108,13 @@ def organisation(rng: Random, number: int, zone: str, days: int) -> Organisation
         "languages": {people[0].contact_id: "hi"},
         "scan_at": f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}",
         "brake": {"hold_back_book": False},
+        "group_by_contact": number // 8 % 2 == 1,
     }
     accounts = [
         _account(rng, f"{number}-{index}", rng.choice(people), zone, days, offsets) for index in range(days // 4)
     ]
+    for account in accounts[::3]:
+        account.currency = "USD"
     stops = {people[1].phone: START + timedelta(days=rng.uniform(days / 2, days))} if rng.random() < 0.3 else {}
     return Organisation(f"tenant-{number}", zone, country, policy, accounts, stops)
 

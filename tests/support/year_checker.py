@@ -4,13 +4,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import holidays
+from babel import localedata
+from babel.dates import format_date
 
 from support.year import Post
-from support.year_books import WEEK_DAYS, Organisation
+from support.year_books import WEEK_DAYS, Account, Organisation
 
 BLINK = timedelta(minutes=10)
 """What happened in the books so shortly before a message left could not be known."""
@@ -22,12 +25,54 @@ def breaches(organisation: Organisation, posts: Sequence[Post]) -> Counter[str]:
     found: Counter[str] = Counter()
     found.update(_caps(organisation, reminders))
     found.update(_days(organisation, reminders))
-    found["twice"] += len(posts) - len({(post.account.invoice_id, post.kind, post.stage) for post in posts})
+    said = [(one.invoice_id, post.kind, stage) for post in posts for one, stage in zip(*_told(post), strict=True)]
+    found["twice"] += len(said) - len(set(said))
     for post in posts:
         found.update(_of_person(organisation, post))
     for post in reminders:
-        found.update(_of_invoice(organisation, post))
+        for account, stage in zip(*_told(post), strict=True):
+            found.update(_of_invoice(organisation, post, account, stage))
+        if len(post.accounts) > 1 or "invoice_count" in post.said:
+            found.update(_of_statement(organisation, post))
     return +found
+
+
+def _told(post: Post) -> tuple[Sequence[Account], Sequence[int | None]]:
+    return post.accounts, post.stages
+
+
+def _of_statement(organisation: Organisation, post: Post) -> Iterator[str]:
+    """Only of who wants them, of one customer, of overdue invoices; and what it says is true of exactly those."""
+    if not organisation.policy["group_by_contact"] or any(stage is None or stage <= 0 for stage in post.stages):
+        yield "ungrouped"
+    if len({account.person.contact_id for account in post.accounts}) != 1:
+        yield "two_contacts"
+    if post.said.get("invoice_count") != str(len({account.invoice_id for account in post.accounts})):
+        yield "wrong_count"
+    sums: dict[str, set[int]] = {}
+    oldest = [{state["due_on"] for state in _known(account, post.at)} for account in post.accounts]
+    for account in post.accounts:
+        due = {state["total"] - state["paid"] - state["credited"] for state in _known(account, post.at)}
+        before = sums.get(account.currency, {0})
+        sums[account.currency] = {so_far + amount for so_far in before for amount in due}
+    said = {part[:3]: int(part[4:].replace(",", "").split(".")[0]) for part in post.said.get("totals", "").split(" + ")}
+    if said.keys() != sums.keys() or any(amount not in sums[currency] for currency, amount in said.items()):
+        yield "wrong_total"
+    locale = f"{post.language}_{organisation.country}" if organisation.country != "ZZ" else post.language
+    days = {min(chosen) for chosen in product(*oldest)}
+    if post.said.get("oldest_due_date") not in {format_date(day, "d MMM y", locale=locale_of(locale)) for day in days}:
+        yield "wrong_oldest"
+
+
+def locale_of(name: str) -> str:
+    """The language alone where it is not written in the country."""
+    return name if name in localedata.locale_identifiers() else name.split("_", maxsplit=1)[0]
+
+
+def _known(account: Account, at: datetime) -> list[dict[str, Any]]:
+    """The states that may have been known then."""
+    moments = {at - BLINK, at, *(since for since in account.since if at - BLINK < since < at)}
+    return [state for moment in moments if (state := account.at(moment))]
 
 
 def _caps(organisation: Organisation, reminders: Sequence[Post]) -> Iterator[str]:
@@ -53,10 +98,11 @@ def _days(organisation: Organisation, reminders: Sequence[Post]) -> Iterator[str
         seen: set[tuple[str, date]] = set()
         for post in reminders:
             zone = organisation.zone if clock == "organisation" else _zones(organisation, post)[0]
-            day = (post.account.invoice_id, post.at.astimezone(ZoneInfo(zone)).date())
-            if day in seen:
-                yield "two_stages_on_a_day"
-            seen.add(day)
+            for account in post.accounts:
+                day = (account.invoice_id, post.at.astimezone(ZoneInfo(zone)).date())
+                if day in seen:
+                    yield "two_stages_on_a_day"
+                seen.add(day)
 
 
 def _zones(organisation: Organisation, post: Post) -> tuple[str, ...]:
@@ -91,9 +137,9 @@ def _calendar(country: str) -> holidays.HolidayBase:
     return holidays.country_holidays(country, years=(2025, 2026, 2027))
 
 
-def _of_invoice(organisation: Organisation, post: Post) -> Iterator[str]:
+def _of_invoice(organisation: Organisation, post: Post, account: Account, stage: int | None) -> Iterator[str]:
     """What was so now and ten minutes ago alike was known."""
-    states = [state for at in (post.at - BLINK, post.at) if (state := post.account.at(at))]
+    states = [state for at in (post.at - BLINK, post.at) if (state := account.at(at))]
     today = post.at.astimezone(ZoneInfo(organisation.zone)).date()
     if all(state["status"] == "PAID" for state in states):
         yield "paid_invoice"
@@ -105,7 +151,7 @@ def _of_invoice(organisation: Organisation, post: Post) -> Iterator[str]:
         state["total"] - state["paid"] - state["credited"] < organisation.policy["minimum_amount"] for state in states
     ):
         yield "below_minimum"
-    if not any(post.stage == _stage(organisation.policy["stages"], (today - state["due_on"]).days) for state in states):
+    if not any(stage == _stage(organisation.policy["stages"], (today - state["due_on"]).days) for state in states):
         yield "wrong_day"
 
 

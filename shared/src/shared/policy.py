@@ -113,8 +113,9 @@ _STAGES = (
 class TenantPolicy(_Rules):
     """All rules of one organisation. ``stages`` are in order of offset, ``online_link`` shows Xero's page.
 
-    ``sender`` is one of the senders file. ``languages`` is by contact. A
-    contact is named by its id or its name, a group likewise, in capitals or not.
+    ``sender`` is one of the senders file. ``languages`` is by contact. A contact is named by its id or its name, a
+    group likewise, in capitals or not. ``group_by_contact`` makes one statement of a contact's overdue invoices that
+    would be reminded of at the same time.
     """
 
     mode: Mode = Mode.LIVE
@@ -134,13 +135,6 @@ class TenantPolicy(_Rules):
     scan_spread_minutes: int = Field(default=30, ge=0, le=240)
     scan_catch_up: CatchUp = CatchUp.SAME_DAY
     brake: Brake = Brake()
-
-    @field_validator("group_by_contact")
-    @classmethod
-    def _one_message_per_invoice(cls, grouped: bool) -> bool:
-        if grouped:
-            raise ValueError("statements are not available in this version; leave it false")
-        return grouped
 
     @field_validator("stages")
     @classmethod

@@ -61,7 +61,7 @@ async def test_the_commands_need_only_the_ledger(url: str) -> None:
     )
     assert set(answer) == {
         *("invoice_id", "invoice_number", "contact_id", "contact_name", "kind", "stage", "due_on", "verdict", "rule"),
-        *("decided_at", "state", "reason", "due_at", "changed_at"),
+        *("decided_at", "state", "reason", "due_at", "changed_at", "statement_of"),
     }
     assert "reminder +7" in run("notifier.why", url, TENANT)
     assert run("notifier.release", url, TENANT) == "1 released\n"

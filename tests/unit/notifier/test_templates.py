@@ -8,7 +8,8 @@ import pytest
 
 from notifier.account_templates import TemplateState, language_code, status_after, why_not_usable
 from notifier.catalogue import Catalogue, Template, load_catalogue, parameters_of
-from notifier.template_examples import STATEMENT, check_templates, example_texts, needed_by
+from notifier.statement_text import STATEMENT
+from notifier.template_examples import check_templates, example_texts, needed_by
 from notifier.template_plan import Act, definition_of, plan
 from notifier.template_ports import ManagementError
 from notifier.templates import push, table

@@ -49,13 +49,17 @@ async def play(number: int, zone: str, days: int) -> Year:
 async def test_a_year_of_reminders_breaks_no_promise(batch: int) -> None:
     """200 organisations in the full size, in all kinds of clocks."""
     names, found, left, rules = zones(), Counter[str](), Counter[str](), Counter[str]()
+    statements: list[int] = []
     for number in range(batch, rounds(200, 8 * BATCHES), BATCHES):
         year = await play(number, names[number], DAYS)
         found += breaches(year.organisation, year.posts)
         left.update(post.kind for post in year.posts)
         rules += year.book.rules
+        statements += [len(post.accounts) for post in year.posts if len(post.accounts) > 1]
     assert found == {}
     assert left["reminder"] > 50
+    assert len(statements) > 5
+    assert max(statements) > 2
     assert min(left["issued"], left["paid"]) > 5
     for rule in ("weekly_cap", "promised", "reminded_today", "too_late", "excluded_group", "below_minimum"):
         assert rules[rule] > 0, rule

@@ -123,7 +123,7 @@ def test_stages_are_kept_in_order_of_their_offsets() -> None:
             "    - {offset_days: 1, template: b, lateness_days: 1}\n",
             "policy.yaml:2: defaults.stages: two stages have the same offset_days",
         ),
-        ("defaults:\n  group_by_contact: true\n", "policy.yaml:2: defaults.group_by_contact: statements"),
+        ("defaults:\n  group_by_contact: perhaps\n", "policy.yaml:2: defaults.group_by_contact: "),
         ("tenants:\n  t1:\n    brake:\n      x: 1\n", "policy.yaml:4: tenants.t1.brake.x: unknown key"),
         ("defaults: {}\ntenants: [a]\n", "policy.yaml:2: tenants: must be a mapping"),
         ("tenants:\n  t1: live\n", "policy.yaml:2: tenants.t1: must be a mapping"),

@@ -13,7 +13,7 @@ from fetcher.poll_account import PollAccount
 from fetcher.ports import Clock, Cursors, InvoicePage, UnreadableInvoice, XeroInvoices
 from fetcher.readings import InvoiceReader, unreadable
 from shared.contracts.invoices import Cause, CauseKind, InvoiceEnrichedV1, Organisation
-from shared.contracts.scans import ScanKind, ScanRequestedV1
+from shared.contracts.scans import LONGEST_SCAN, ScanKind, ScanRequestedV1
 from shared.errors import DuebellError, PermanentError, RetryableError
 from shared.telemetry.logging import get_logger
 
@@ -30,7 +30,7 @@ class ScanBounds:
     """How long one delivery may take, how many scans one process runs at once and of one tenant, and how long one waits
     for its place."""
 
-    seconds: float = 600.0
+    seconds: float = LONGEST_SCAN.total_seconds()
     at_once: int = 20
     of_one_tenant: int = 2
     queueing_seconds: float = 60.0

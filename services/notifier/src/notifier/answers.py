@@ -8,17 +8,22 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from notifier.adapters.sql import from_stage, to_intent
-from notifier.model import Intent
+from notifier.adapters.sql import from_stage, in_order, to_intent
+from notifier.model import LEFT, Intent
 from notifier.tables import decisions, intents, snapshots, tenants
 from shared.contracts.messages import MessageState
 
+WENT = frozenset(state.value for state in LEFT | {MessageState.FAILED})
+"""States of a message that was tried and is not to be tried again by itself."""
 _NUMBER = re.compile(r"\+?\d[\d\s().-]{5,}\d")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One candidate message: the last rule that decided, and where its message stands (None: there is none)."""
+    """One candidate message: the last rule that decided, and where its message stands (None: there is none).
+
+    ``statement_of`` is how many invoices its message told of, where that was a statement.
+    """
 
     invoice_id: str
     invoice_number: str
@@ -34,6 +39,7 @@ class Answer:
     reason: str | None
     due_at: datetime | None
     changed_at: datetime | None
+    statement_of: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Stable keys; times and dates as ISO 8601."""
@@ -50,6 +56,7 @@ async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -
             intents.c.reason,
             intents.c.due_at.label("leaves_at"),
             intents.c.changed_at,
+            intents.c.statement_of,
             snapshots.c.body,
         )
         .outerjoin(intents, sa.and_(*same))
@@ -80,6 +87,7 @@ async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -
             reason=row.reason,
             due_at=row.leaves_at,
             changed_at=row.changed_at,
+            statement_of=row.statement_of if row.state in WENT else None,
         )
         for row in rows
     ]
@@ -126,9 +134,12 @@ async def close(engine: AsyncEngine, tenant_id: str, now: datetime, invoice: str
 
 
 async def _settle_unknown(engine: AsyncEngine, tenant_id: str, invoice: str | None, **values: object) -> list[Intent]:
-    chosen = sa.update(intents).where(intents.c.tenant_id == tenant_id, intents.c.state == MessageState.UNKNOWN.value)
+    which = [intents.c.tenant_id == tenant_id, intents.c.state == MessageState.UNKNOWN.value]
     if invoice is not None:
-        chosen = chosen.where(sa.or_(intents.c.invoice_id == invoice, intents.c.invoice_number == invoice))
+        named = sa.or_(intents.c.invoice_id == invoice, intents.c.invoice_number == invoice)
+        # One invoice of a statement stands for all of them: they went in one message.
+        together = sa.select(intents.c.statement).where(*which, named, intents.c.statement.is_not(None))
+        which.append(sa.or_(named, intents.c.statement.in_(together)))
     async with engine.begin() as db:
-        rows = await db.execute(chosen.values(values).returning(intents))
+        rows = await db.execute(sa.update(intents).where(in_order(*which)).values(values).returning(intents))
         return sorted((to_intent(row) for row in rows), key=lambda intent: intent.invoice_number)

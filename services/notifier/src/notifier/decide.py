@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from notifier import judge
+from notifier.gathering import gathered_at, gathers, joining
 from notifier.model import Decision, History, Snapshot, Verdict
 from notifier.stages import latest_stage, local_date, too_late
 from shared.contracts.invoices import Cause, CauseKind
@@ -130,7 +131,8 @@ def _reminder(snapshot: Snapshot, rules: TenantPolicy, now: datetime, history: H
     if said and not said.revivable and not (said.pending and judge.due_date_changed(said, snapshot)):
         return []
     late = "too_late" if too_late(stage, days) else None
-    rule = late or judge.why_not_reminded(snapshot, rules, now, history)
+    past = joining(history) if gathers(rules, kind, stage.offset_days) else history
+    rule = late or judge.why_not_reminded(snapshot, rules, now, past)
     if rule:
         return [Decision(kind, stage.offset_days, Verdict.SKIP, rule)]
     return [_wanted(kind, stage.offset_days, snapshot, rules, now, history)]
@@ -139,10 +141,11 @@ def _reminder(snapshot: Snapshot, rules: TenantPolicy, now: datetime, history: H
 def _wanted(
     kind: MessageKind, stage: int | None, snapshot: Snapshot, rules: TenantPolicy, now: datetime, history: History
 ) -> Decision:
-    due_at = judge.contact_moment(snapshot, rules, now)
+    gathered = gathers(rules, kind, stage)
+    due_at = judge.contact_moment(snapshot, rules, gathered_at(now, history) if gathered else now)
     if rules.mode is Mode.PREVIEW:
         return Decision(kind, stage, Verdict.SUPPRESS, "preview", due_at)
     held = judge.why_held(snapshot, rules, history, reminder=kind is MessageKind.REMINDER)
     if held:
-        return Decision(kind, stage, Verdict.HOLD, held, due_at)
-    return Decision(kind, stage, Verdict.PLAN, "due", due_at)
+        return Decision(kind, stage, Verdict.HOLD, held, due_at, gathers=gathered)
+    return Decision(kind, stage, Verdict.PLAN, "due", due_at, gathers=gathered)

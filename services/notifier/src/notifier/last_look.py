@@ -1,29 +1,26 @@
 """Just before a message leaves: look again, decide again, brake, and claim it; each in one transaction."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby
 
 from notifier.brake import is_unusual
 from notifier.catalogue import Catalogue
-from notifier.halts import OpenBreaker, closed_now
-from notifier.links import LINK_PATIENCE, LinkStep, lacks_link, link_step, why_without_link
-from notifier.looks import LOOKS, Look, looks_for, patience
-from notifier.model import Decision, Intent, Snapshot, Verdict
+from notifier.fresh_looks import AskForLooks
+from notifier.gathering import Member, gathers
+from notifier.halts import OpenBreaker
+from notifier.links import LINK_PATIENCE, LinkStep, link_step, why_without_link
+from notifier.looks import Look
+from notifier.model import Decision, History, Intent, Snapshot, Verdict
 from notifier.ports import Attempt, Due, Ledger, TemplateMessage, TenantBook, TurnKind
+from notifier.put_aside import put_aside, stopped
 from notifier.rendering import render
-from notifier.still_wanted import is_fresh, still_wanted, why_expired
+from notifier.statement_text import STATEMENT, render_statement, with_room
+from notifier.still_wanted import is_fresh, still_wanted
 from notifier.template_check import TEMPLATE_PATIENCE, TemplateCheck
-from notifier.whatsapp_errors import Scope
+from notifier.together import gather
 from shared.contracts.messages import MessageChangedV1, MessageState
-from shared.policy import Brake, Policy
-
-_ENDS = {
-    Verdict.CANCEL: MessageState.CANCELLED,
-    Verdict.SUPPRESS: MessageState.SUPPRESSED,
-    Verdict.HOLD: MessageState.HELD,
-}
+from shared.policy import Brake, Policy, TenantPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +35,50 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class LastLook:
-    """What came of it: a claim, or changes, or neither when the message waits. ``braked`` when a wave was held.
+    """What came of it: a claim, or changes, or neither when the message waits.
 
-    With ``lacks_link`` the message waits for its invoice's online link, which is to be asked for; with ``not_before``
-    nothing that the sending number sends can leave until then.
+    ``braked`` when a wave was held, of ``held`` messages. ``lacks_link`` is the invoice whose online link the message
+    waits for, which is to be asked for; ``looks`` ask for what is to leave with it. With ``not_before`` nothing that
+    the sending number sends can leave until then.
     """
 
     claimed: Claimed | None = None
-    lacks_link: bool = False
+    lacks_link: str | None = None
     changes: Sequence[MessageChangedV1] = ()
     braked: bool = False
+    held: int = 0
+    looks: Sequence[Look] = ()
     not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    with_link: bool
+class _Leaving:
+    """A message that may leave but for its template, the breakers, the brake, its link and its turn.
+
+    It is of one invoice, or a statement of several, the oldest first; ``template`` is a statement's, else the stage's.
+    """
+
+    members: Sequence[Member]
+
+    @property
+    def intent(self) -> Intent:
+        return self.members[0].intent
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.members[0].snapshot
+
+    @property
+    def intents(self) -> Sequence[Intent]:
+        return [member.intent for member in self.members]
+
+    @property
+    def template(self) -> str | None:
+        return STATEMENT if len(self.members) > 1 else None
+
+    @property
+    def released(self) -> bool:
+        return all(intent.released for intent in self.intents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +88,7 @@ class _Ready:
     ``without_link`` is the rule under which it takes the form without, where the policy asks for one.
     """
 
-    intent: Intent
-    snapshot: Snapshot
+    leaving: _Leaving
     message: TemplateMessage
     breakers: Sequence[OpenBreaker]
     step: LinkStep
@@ -87,9 +111,11 @@ class LookLast:
         """``account`` is the WhatsApp Business Account whose templates are known; None checks none."""
         self._ledger = ledger
         self._policy = policy
+        self._catalogue = catalogue
         self._templates = TemplateCheck(catalogue, account)
         self._clock = clock
         self._new_reference = new_reference
+        self._ask_for_looks = AskForLooks(ledger, policy, self._templates, clock=clock)
 
     async def claim(self, due: Due) -> LastLook:
         (look,) = await self.claim_all([due])
@@ -100,9 +126,9 @@ class LookLast:
         async with self._ledger.open_all({due.tenant_id for due in dues}, self._clock()) as books:
             # Read inside and first: waiting for a lock must not age it, and a later pause is later than it.
             now = self._clock()
-            return [await self._claim(books[due.tenant_id], due, now) for due in dues]
+            return [await self._look(books[due.tenant_id], due, now) for due in dues]
 
-    async def _claim(self, book: TenantBook, due: Due, now: datetime) -> LastLook:
+    async def _look(self, book: TenantBook, due: Due, now: datetime) -> LastLook:
         if await book.is_paused():
             return LastLook()
         intent = await book.intent(due.intent_id)
@@ -111,123 +137,93 @@ class LookLast:
             return LastLook()
         if (await book.tenant()).lost or not is_fresh(snapshot, now):
             return LastLook()
+        rules = self._policy.for_tenant(due.tenant_id)
         history = await book.history(snapshot, now, leaving=intent)
-        decision = still_wanted(intent, snapshot, self._policy.for_tenant(due.tenant_id), now, history)
-        if decision.verdict is Verdict.SEND:
-            return await self._send(book, intent, snapshot, now)
-        return LastLook(changes=await _put_aside(book, intent, snapshot, decision, now))
+        decision = still_wanted(intent, snapshot, rules, now, history)
+        if decision.verdict is not Verdict.SEND:
+            return LastLook(changes=await put_aside(book, intent, snapshot, decision, now))
+        lead = Member(intent, snapshot, decision)
+        if not gathers(rules, intent.kind, intent.stage):
+            return await self._send(book, _Leaving([lead]), rules, now)
+        return await self._send_together(book, lead, history, rules, now)
 
-    async def _send(self, book: TenantBook, intent: Intent, snapshot: Snapshot, now: datetime) -> LastLook:
-        rules = self._policy.for_tenant(intent.tenant_id)
-        forms, without_link = await self._templates.forms(book, intent, snapshot.contact, rules, now)
-        message = render(snapshot, intent.kind, intent.stage, rules, forms)
+    async def _send_together(
+        self, book: TenantBook, lead: Member, history: History, rules: TenantPolicy, now: datetime
+    ) -> LastLook:
+        found = await gather(book, lead, history, rules, now)
+        if not found.together:
+            return LastLook(looks=found.looks, changes=found.changes)
+        members = with_room(found.together, rules, self._catalogue)
+        look = await self._send(book, _Leaving(members), rules, now)
+        return replace(look, changes=[*found.changes, *look.changes])
+
+    async def _send(self, book: TenantBook, leaving: _Leaving, rules: TenantPolicy, now: datetime) -> LastLook:
+        intent, snapshot, name = leaving.intent, leaving.snapshot, leaving.template
+        forms, without_link = await self._templates.forms(book, intent, snapshot.contact, rules, now, name=name)
+        if name is None:
+            message = render(snapshot, intent.kind, intent.stage, rules, forms)
+        else:
+            message = render_statement([member.snapshot for member in leaving.members], rules, forms)
         if message is None:
-            gone = Decision(intent.kind, intent.stage, Verdict.CANCEL, "stage_removed")
-            return LastLook(changes=await _put_aside(book, intent, snapshot, gone, now))
+            return await _put_all_aside(book, leaving, Verdict.CANCEL, "stage_removed", None, now)
         if rule := await self._templates.why_not(book, message):
-            waits = Decision(intent.kind, intent.stage, Verdict.POSTPONE, rule, now + TEMPLATE_PATIENCE)
-            return LastLook(changes=await _put_aside(book, intent, snapshot, waits, now))
+            return await _put_all_aside(book, leaving, Verdict.POSTPONE, rule, now + TEMPLATE_PATIENCE, now)
         breakers = await book.breakers(message.template)
-        if await _stopped(book, intent, breakers, now):
+        # Every one of them waits for the breaker, or the others would try one by one.
+        if any([await stopped(book, each, breakers, now) for each in leaving.intents]):
             return LastLook()
-        if not intent.released and await _too_many(book, rules.brake, now):
+        if not leaving.released and await _too_many(book, rules.brake, now):
             held, first = await book.pull_brake(now)
-            changes = [stopped.changed(MessageState.HELD, "brake", now) for stopped in held]
-            return LastLook(changes=changes, braked=first and bool(held))
-        step = link_step(intent, snapshot, rules, forms, now)
-        without_link = without_link or why_without_link(intent, snapshot, rules, forms)
-        return await self._leave(book, _Ready(intent, snapshot, message, breakers, step, without_link), now)
+            changes = [each.changed(MessageState.HELD, "brake", now) for each in held]
+            return LastLook(changes=changes, braked=first and bool(held), held=len(held))
+        step = link_step(intent, snapshot, rules, forms, now, name)
+        without_link = without_link or why_without_link(intent, snapshot, rules, forms, name)
+        return await self._leave(book, _Ready(leaving, message, breakers, step, without_link), now)
 
     async def _leave(self, book: TenantBook, ready: _Ready, now: datetime) -> LastLook:
-        intent, message = ready.intent, ready.message
-        if ready.step is LinkStep.ASK and await book.await_link(intent, now + LINK_PATIENCE):
-            return LastLook(lacks_link=True)
+        intents = ready.leaving.intents
+        if ready.step is LinkStep.ASK and all([await book.await_link(each, now + LINK_PATIENCE) for each in intents]):
+            return LastLook(lacks_link=ready.leaving.intent.invoice_id)
         if ready.step is not LinkStep.GO:
             return LastLook()
-        turn = await book.take_turn(message.to, now)
+        turn = await book.take_turn(ready.message.to, now)
         if turn.kind is TurnKind.RECIPIENT and turn.until is not None:
-            await book.postpone(intent, turn.until, now)
+            for each in intents:
+                await book.postpone(each, turn.until, now)
         if turn.kind is not TurnKind.GO:
             return LastLook(not_before=turn.until if turn.kind is TurnKind.PACE else None)
+        return await self._claim(book, ready, now)
+
+    async def _claim(self, book: TenantBook, ready: _Ready, now: datetime) -> LastLook:
+        leaving, message = ready.leaving, ready.message
+        intent, intents = leaving.intent, leaving.intents
         attempt = Attempt(
-            self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template, intent.released
+            self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template, leaving.released
         )
         for breaker in ready.breakers:
             if not await book.take_probe(breaker, attempt.reference, now):
                 return LastLook()
-        if not await book.claim(intent, attempt, now):
+        if not await book.claim(intent, attempt, now, intents[1:]):
             return LastLook()
         if ready.without_link:
-            decision = Decision(intent.kind, intent.stage, Verdict.SEND, ready.without_link, now)
-            await book.record(ready.snapshot, decision, now)
-        return LastLook(Claimed(attempt, message, intent.tries + 1, now))
+            for member in leaving.members:
+                decision = Decision(intent.kind, member.intent.stage, Verdict.SEND, ready.without_link, now)
+                await book.record(member.snapshot, decision, now)
+        return LastLook(Claimed(attempt, message, max(each.tries for each in intents) + 1, now))
 
     async def ask_again(self, stale: Sequence[Due]) -> tuple[Sequence[Look], Sequence[MessageChangedV1]]:
         """Requests for fresh snapshots, and the cancellations of what time alone has made pointless."""
-        now = self._clock()
-        looks: list[Look] = []
-        changes: list[MessageChangedV1] = []
-        by_tenant = sorted(stale, key=lambda due: due.tenant_id)
-        for tenant_id, dues in groupby(by_tenant, key=lambda due: due.tenant_id):
-            async with self._ledger.open(tenant_id, now) as book:
-                wanted: dict[bool, dict[str, str | None]] = {False: {}, True: {}}
-                for due in dues:
-                    asked, cancelled = await self._ask_about(book, due, now)
-                    changes += cancelled
-                    if asked is not None:
-                        wanted[asked.with_link].setdefault(due.invoice_id, due.correlation_id)
-            for with_link, waiting in wanted.items():
-                looks += looks_for(tenant_id, waiting, with_link=with_link)
-        return looks, changes
-
-    async def _ask_about(
-        self, book: TenantBook, due: Due, now: datetime
-    ) -> tuple[_Asked | None, Sequence[MessageChangedV1]]:
-        intent, snapshot = await book.intent(due.intent_id), await book.snapshot(due.invoice_id)
-        if intent is None or snapshot is None or intent.state is not MessageState.PLANNED:
-            return None, []
-        rules = self._policy.for_tenant(due.tenant_id)
-        rule = why_expired(intent, snapshot, rules, now)
-        if rule in {"too_late", "too_old"}:
-            decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, rule)
-            return None, await _put_aside(book, intent, snapshot, decision, now)
-        if intent.look_after is not None and intent.look_after > now:
-            return None, []
-        forms, _ = await self._templates.forms(book, intent, snapshot.contact, rules, now)
-        message = render(snapshot, intent.kind, intent.stage, rules, forms)
-        if await _stopped(book, intent, await book.breakers(message.template if message else None), now):
-            return None, []
-        if intent.looks >= LOOKS:
-            decision = Decision(intent.kind, intent.stage, Verdict.CANCEL, "not_readable")
-            return None, await _put_aside(book, intent, snapshot, decision, now)
-        with_link = lacks_link(intent, snapshot, rules, forms)
-        # An answer that brings links takes longer; asking meanwhile would only read the invoice again.
-        pause = max(patience(intent.looks), LINK_PATIENCE) if with_link else patience(intent.looks)
-        if with_link:
-            await book.await_link(intent, now + LINK_PATIENCE)
-        return (_Asked(with_link) if await book.ask_again(intent, now + pause) else None), []
+        return await self._ask_for_looks(stale)
 
 
-async def _put_aside(
-    book: TenantBook, intent: Intent, snapshot: Snapshot, decision: Decision, now: datetime
-) -> Sequence[MessageChangedV1]:
-    await book.record(snapshot, decision, now)
-    if decision.verdict is Verdict.POSTPONE:
-        await book.postpone(intent, decision.due_at or now, now)
-        return []
-    state = _ENDS[decision.verdict]
-    moved = await book.move(intent, state, decision.rule, now)
-    return [intent.changed(state, decision.rule, now)] if moved else []
-
-
-async def _stopped(book: TenantBook, intent: Intent, breakers: Sequence[OpenBreaker], now: datetime) -> bool:
-    """Whether a breaker stops the message, which then waits for it; through an open one only a probe may go."""
-    closed = closed_now(breakers, now)
-    for breaker in breakers:
-        if breaker.scope is Scope.TEMPLATE:
-            # A probe too: should it end in vain, the ledger knows by this what to try the breaker with next.
-            await book.let_wait(intent, breaker)
-    return bool(closed)
+async def _put_all_aside(
+    book: TenantBook, leaving: _Leaving, verdict: Verdict, rule: str, due_at: datetime | None, now: datetime
+) -> LastLook:
+    changes: list[MessageChangedV1] = []
+    for member in leaving.members:
+        decision = Decision(member.intent.kind, member.intent.stage, verdict, rule, due_at)
+        changes += await put_aside(book, member.intent, member.snapshot, decision, now)
+    return LastLook(changes=changes)
 
 
 async def _too_many(book: TenantBook, brake: Brake, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from notifier.catalogue import Catalogue
 from notifier.model import Intent, Snapshot
-from notifier.rendering import linked_template
+from notifier.rendering import linked_form, template_name
 from shared.policy import TenantPolicy
 
 LINK_PATIENCE = timedelta(minutes=5)
@@ -18,23 +18,35 @@ class LinkStep(StrEnum):
     GO = "go"
 
 
-def lacks_link(intent: Intent, snapshot: Snapshot, rules: TenantPolicy, catalogue: Catalogue) -> bool:
-    """Whether the message would show a link and none is known."""
-    shows = linked_template(intent.kind, intent.stage, snapshot.contact, rules, catalogue) is not None
+def lacks_link(
+    intent: Intent, snapshot: Snapshot, rules: TenantPolicy, catalogue: Catalogue, name: str | None = None
+) -> bool:
+    """Whether the message would show a link and none is known; ``name`` is its template, else its stage's."""
+    plain = name or template_name(intent.kind, intent.stage, rules)
+    shows = plain is not None and linked_form(plain, snapshot.contact, rules, catalogue) is not None
     return shows and snapshot.invoice.online_url is None
 
 
-def link_step(intent: Intent, snapshot: Snapshot, rules: TenantPolicy, catalogue: Catalogue, now: datetime) -> LinkStep:
+def link_step(
+    intent: Intent,
+    snapshot: Snapshot,
+    rules: TenantPolicy,
+    catalogue: Catalogue,
+    now: datetime,
+    name: str | None = None,
+) -> LinkStep:
     """What comes next for a message that may leave now. A request in vain is not made again while it is recent."""
-    if not lacks_link(intent, snapshot, rules, catalogue) or snapshot.invoice.no_link_reason:
+    if not lacks_link(intent, snapshot, rules, catalogue, name) or snapshot.invoice.no_link_reason:
         return LinkStep.GO
     if intent.link_until is None or now >= intent.link_until + LINK_PATIENCE:
         return LinkStep.ASK
     return LinkStep.WAIT if now < intent.link_until else LinkStep.GO
 
 
-def why_without_link(intent: Intent, snapshot: Snapshot, rules: TenantPolicy, catalogue: Catalogue) -> str | None:
+def why_without_link(
+    intent: Intent, snapshot: Snapshot, rules: TenantPolicy, catalogue: Catalogue, name: str | None = None
+) -> str | None:
     """The rule under which a message leaves in its form without link although the policy asks for one."""
-    if not lacks_link(intent, snapshot, rules, catalogue):
+    if not lacks_link(intent, snapshot, rules, catalogue, name):
         return None
     return f"without_link_{snapshot.invoice.no_link_reason or 'unanswered'}"

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
+from types import MappingProxyType
 
 from shared.contracts.scans import InvoiceLookRequestedV1
 
 LOOKS_AT_ONCE = 50
 LOOKS = 5
 """Requests for a fresh snapshot that may stay unanswered; then Xero does not show the invoice any more."""
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,20 @@ def patience(looks: int) -> timedelta:
     return timedelta(minutes=6**looks)
 
 
-def looks_for(tenant_id: str, waiting: Mapping[str, str | None], *, with_link: bool) -> Sequence[Look]:
-    """As few requests as hold all of ``waiting``: invoice id → the correlation id of the message that waits."""
-    ids = list(waiting)
-    batches = [tuple(ids[start : start + LOOKS_AT_ONCE]) for start in range(0, len(ids), LOOKS_AT_ONCE)]
+def looks_for(
+    tenant_id: str, waiting: Mapping[str, str | None], *, with_link: bool, whole: Mapping[str, str] = _NONE
+) -> Sequence[Look]:
+    """As few requests as hold all of ``waiting``: invoice id → the correlation id of the message that waits.
+
+    ``whole`` names the invoice that others leave with, and follow in ``waiting``: they are asked for together.
+    """
+    batches: list[tuple[str, ...]] = []
+    for _, invoices in groupby(waiting, key=lambda invoice_id: whole.get(invoice_id, invoice_id)):
+        together = tuple(invoices)
+        if batches and len(batches[-1]) + len(together) <= LOOKS_AT_ONCE:
+            batches[-1] += together
+        else:
+            batches += [together[start : start + LOOKS_AT_ONCE] for start in range(0, len(together), LOOKS_AT_ONCE)]
     return [
         Look(
             InvoiceLookRequestedV1(

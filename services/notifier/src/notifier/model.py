@@ -78,7 +78,8 @@ class Intent:
 
     ``stage`` is a reminder's offset in days. ``claimed_at`` is when it was last about to be sent. ``looks`` counts the
     unanswered requests for a fresh snapshot, the next of which may be made at ``look_after``. Until ``link_until`` the
-    message waits for the online link that was asked for last.
+    message waits for the online link that was asked for last. ``statement`` is the attempt in which it left last
+    together with others, ``statement_of`` how many they were.
     """
 
     intent_id: str
@@ -100,6 +101,8 @@ class Intent:
     looks: int = 0
     look_after: datetime | None = None
     link_until: datetime | None = None
+    statement: str | None = None
+    statement_of: int | None = None
 
     @property
     def pending(self) -> bool:
@@ -125,6 +128,7 @@ class Intent:
             stage=self.stage,
             state=state,
             reason=reason,
+            statement_of=self.statement_of if state in LEFT or state is MessageState.FAILED else None,
             changed_at=at,
         )
 
@@ -134,7 +138,9 @@ class History:
     """What the ledger knows besides the invoice.
 
     The counts are of the person's reminders from this organisation within the last ``WEEK`` and ``MONTH``, over all
-    invoices: of the Xero contact, whatever its number was, and of every contact that was written to at its number.
+    invoices: of the Xero contact, whatever its number was, and of every contact that was written to at its number. What
+    left in one statement counts once, and so does what is gathered for one. ``gathers_until`` is when the reminders are
+    due that are gathered now for this contact at this number.
     """
 
     tenant: Tenant
@@ -143,6 +149,7 @@ class History:
     opted_out: bool = False
     reminders_this_week: int = 0
     reminders_this_month: int = 0
+    gathers_until: datetime | None = None
 
     def intent(self, kind: MessageKind, stage: int | None) -> Intent | None:
         return next((intent for intent in self.intents if (intent.kind, intent.stage) == (kind, stage)), None)
@@ -162,7 +169,8 @@ class Verdict(StrEnum):
 class Decision:
     """What to do about one candidate message and the rule that said so.
 
-    ``weak`` marks an answer that must not replace an earlier one about the same candidate.
+    ``weak`` marks an answer that must not replace an earlier one about the same candidate, ``gathers`` a reminder that
+    is to leave together with others of its contact.
     """
 
     kind: MessageKind
@@ -171,3 +179,4 @@ class Decision:
     rule: str
     due_at: datetime | None = None
     weak: bool = False
+    gathers: bool = False

@@ -130,6 +130,15 @@ class Wave:
     held_lately: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """Another due reminder of a contact, with what is known of its invoice and all that was said of that."""
+
+    intent: Intent
+    snapshot: Snapshot
+    of_invoice: tuple[Intent, ...]
+
+
 class TenantBook(Protocol):
     """The ledger of one organisation inside one transaction; nobody else writes to it meanwhile."""
 
@@ -163,8 +172,17 @@ class TenantBook(Protocol):
     async def await_link(self, intent: Intent, until: datetime) -> bool:
         """Note that the invoice's online link is asked for; until then the message leaves only with an answer."""
 
-    async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
-        """From planned to sending, with its attempt; False when another sender was first."""
+    async def siblings(self, intent: Intent, contact_id: str, now: datetime, limit: int) -> Sequence[Sibling]:
+        """The other due planned reminders of the contact's overdue invoices, those that are due longest first."""
+
+    async def hold_off(self, intents: Sequence[Intent], until: datetime) -> None:
+        """Leave them out of what is due until then: one they leave with is being read."""
+
+    async def claim(self, intent: Intent, attempt: Attempt, now: datetime, others: Sequence[Intent] = ()) -> bool:
+        """From planned to sending, with its attempt; False when another sender was first.
+
+        ``others`` leave in the same attempt: all or none.
+        """
 
     async def template(self, account: str, name: str, language: str) -> TemplateState | None:
         """What the business account is known to say of a template; None when that is not known."""

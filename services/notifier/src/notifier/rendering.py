@@ -46,8 +46,13 @@ def linked_template(
     kind: MessageKind, stage: int | None, contact: Contact, rules: TenantPolicy, catalogue: Catalogue
 ) -> str | None:
     """The form of the message that shows a link; None when the policy wants none or there is no such form."""
-    name = template_name(kind, stage, rules) if rules.online_link else None
-    return catalogue.with_link(name, language_of(name, contact, rules, catalogue)) if name else None
+    name = template_name(kind, stage, rules)
+    return linked_form(name, contact, rules, catalogue) if name else None
+
+
+def linked_form(name: str, contact: Contact, rules: TenantPolicy, catalogue: Catalogue) -> str | None:
+    """The form of a template that shows a link; None when the policy wants none or there is no such form."""
+    return catalogue.with_link(name, language_of(name, contact, rules, catalogue)) if rules.online_link else None
 
 
 def language_of(template: str, contact: Contact, rules: TenantPolicy, catalogue: Catalogue) -> str:

@@ -3,11 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from notifier.halts import CHECKED_WITHIN
 from notifier.last_look import Claimed, LookLast
 from notifier.link_requests import LinkRequests
+from notifier.looks import Look
 from notifier.ports import Due, Ledger, Outcome, Rejected, SendsMessages
 from notifier.telemetry import HaltWatch, SenderLog
 from notifier.whatsapp_errors import CLAIM_TOO_OLD, ErrorClass, retry_after
@@ -145,10 +147,12 @@ class Sender:
             if look.not_before is not None:
                 self._queue.appendleft(due)
                 self._not_before = look.not_before
-            if look.lacks_link:
-                self._links.add(due, self._clock())
+            if look.lacks_link is not None:
+                self._links.add(replace(due, invoice_id=look.lacks_link), self._clock())
+            for request in look.looks:
+                await self._ask(request)
             if look.braked:
-                self._log.braked(due.tenant_id, len(look.changes))
+                self._log.braked(due.tenant_id, look.held)
             await self._tell(look.changes)
 
     async def _ask_for_links(self, *, idle: bool) -> None:
@@ -159,6 +163,14 @@ class Sender:
                 except PublishFailed:
                     # The messages have their time to wait in the ledger, and leave without.
                     self._log.links_not_asked(look.request.tenant_id, len(look.request.invoice_ids))
+
+    async def _ask(self, look: Look) -> None:
+        """For a fresh look at what is to leave with a message; the ledger knows when to ask again, if in vain."""
+        with correlated(look.correlation_id):
+            try:
+                await self._events.publish(look.request, deadline=_PUBLISH_SECONDS)
+            except PublishFailed:
+                self._log.looks_not_asked(look.request.tenant_id, len(look.request.invoice_ids))
 
     async def _post(self, claimed: Claimed) -> Outcome:
         if self._clock() - claimed.at > CHECKED_WITHIN:

@@ -56,13 +56,26 @@ intents = sa.Table(
     sa.Column("weight", sa.Float),
     sa.Column("resent_at", UtcDateTime),
     sa.Column("correlation_id", sa.String(200)),
+    sa.Column("gathers", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("statement", sa.String(64)),
+    sa.Column("statement_of", sa.Integer),
     sa.UniqueConstraint("tenant_id", "invoice_id", "kind", "stage", name="one_intent"),
     sa.Index("intents_due", "state", "due_at"),
     sa.Index("intents_of_contact", "tenant_id", "contact_id", "kind"),
     sa.Index("intents_of_phone", "phone", "state"),
     sa.Index("intents_of_number", "tenant_id", "phone", "kind"),
     sa.Index("intents_of_tenant", "tenant_id", "state", "released_at", "due_at"),
+    sa.Index(
+        "intents_gathering",
+        "tenant_id",
+        "state",
+        "due_at",
+        postgresql_where=sa.text("gathers"),
+        sqlite_where=sa.text("gathers = 1"),
+    ),
 )
+"""``gathers`` marks a reminder that is to leave with others of its contact; ``statement`` is the attempt in which it
+did last, ``statement_of`` how many they were."""
 
 attempts = sa.Table(
     "attempts",
@@ -90,6 +103,15 @@ attempts = sa.Table(
     sa.Index("attempts_of_tenant", "tenant_id", "started_at"),
     sa.Index("attempts_to_phone", "phone", "started_at"),
 )
+
+statement_intents = sa.Table(
+    "statement_intents",
+    metadata,
+    sa.Column("reference", sa.String(64), sa.ForeignKey("attempts.reference", ondelete="CASCADE"), primary_key=True),
+    sa.Column("intent_id", sa.String(32), sa.ForeignKey("intents.intent_id", ondelete="CASCADE"), primary_key=True),
+    sa.Index("statements_of_intent", "intent_id"),
+)
+"""All the intents of an attempt that was a statement, the one that the attempt names among them."""
 
 decisions = sa.Table(
     "decisions",

@@ -54,7 +54,8 @@ class SenderLog:
 
     def changed(self, change: MessageChangedV1) -> None:
         self._figures.messages.labels(change.state.value).inc()
-        _log.info("message.changed", **_ids(change), now=change.state.value, reason=change.reason)
+        together = {"statement_of": change.statement_of} if change.statement_of else {}
+        _log.info("message.changed", **_ids(change), **together, now=change.state.value, reason=change.reason)
 
     def attempted(self, intent_id: str, outcome: Outcome) -> None:
         self._figures.attempts.labels(type(outcome).__name__.lower()).inc()
@@ -95,6 +96,9 @@ class SenderLog:
 
     def links_not_asked(self, tenant_id: str, invoices: int) -> None:
         _log.warning("online_links.not_asked", tenant_id=tenant_id, invoices=invoices)
+
+    def looks_not_asked(self, tenant_id: str, invoices: int) -> None:
+        _log.warning("statement_looks.not_asked", tenant_id=tenant_id, invoices=invoices)
 
     def untold(self, intent_id: str) -> None:
         _log.warning("message_change.untold", intent_id=intent_id)

@@ -9,7 +9,7 @@ from notifier.catalogue import Catalogue
 from notifier.halts import OpenBreaker, closed_now
 from notifier.model import Intent
 from notifier.ports import TemplateMessage
-from notifier.rendering import language_of, linked_template, template_name
+from notifier.rendering import language_of, linked_form, template_name
 from notifier.whatsapp_errors import Scope
 from shared.contracts.invoices import Contact
 from shared.policy import TenantPolicy
@@ -34,14 +34,22 @@ class TemplateCheck:
         self._account = account
 
     async def forms(
-        self, book: KnowsTemplates, intent: Intent, contact: Contact, rules: TenantPolicy, now: datetime
+        self,
+        book: KnowsTemplates,
+        intent: Intent,
+        contact: Contact,
+        rules: TenantPolicy,
+        now: datetime,
+        *,
+        name: str | None = None,
     ) -> tuple[Catalogue, str | None]:
         """The forms that the message may take, and why its form with a link is not among them.
 
-        That one gives way for what the account says of it as for what WhatsApp answered to who took it.
+        ``name`` is the template, where it is not that of the intent's kind and stage. The form with a link gives way
+        for what the account says of it as for what WhatsApp answered to who took it.
         """
-        plain = template_name(intent.kind, intent.stage, rules)
-        linked = linked_template(intent.kind, intent.stage, contact, rules, self._catalogue)
+        plain = name or template_name(intent.kind, intent.stage, rules)
+        linked = linked_form(plain, contact, rules, self._catalogue) if plain else None
         if plain is None or linked is None:
             return self._catalogue, None
         language = language_of(plain, contact, rules, self._catalogue)

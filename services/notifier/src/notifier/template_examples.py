@@ -4,15 +4,14 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from notifier.catalogue import LINK_SUFFIX, Catalogue
+from notifier.gathering import gathers
 from notifier.model import Snapshot
 from notifier.rendering import ALERT_TEMPLATES, day, invoice_texts, locale_of, money
+from notifier.statement_text import STATEMENT
 from shared.contracts.invoices import Contact, Invoice, Organisation
 from shared.contracts.messages import MessageKind
 from shared.errors import ConfigurationError
 from shared.policy import Policy, TenantPolicy
-
-STATEMENT = "statement"
-"""The template about several invoices at once."""
 
 _LINK = "https://in.xero.com/AbCdEfGh1234567890"
 _COUNTRY = "IN"
@@ -38,6 +37,8 @@ def check_templates(policy: Policy, catalogue: Catalogue) -> None:
 
     Raises ConfigurationError with one line that names the template and the parameter.
     """
+    if STATEMENT in names_in(policy) and STATEMENT not in catalogue:
+        raise ConfigurationError(f"templates.yaml: {STATEMENT}: is missing, and group_by_contact needs it")
     for name in sorted({*names_in(policy), *({STATEMENT} if STATEMENT in catalogue else ())}):
         for form in (name, f"{name}{LINK_SUFFIX}"):
             fillable = set(example_texts(name, policy.defaults.language))
@@ -69,13 +70,19 @@ def _languages_under(name: str, rules: TenantPolicy, catalogue: Catalogue) -> se
 def _names_under(rules: TenantPolicy) -> set[str]:
     alerts = {MessageKind.ISSUED: rules.alerts.issued, MessageKind.PAID: rules.alerts.paid}
     wanted = {ALERT_TEMPLATES[kind] for kind, on in alerts.items() if on}
-    return {*wanted, *(stage.template for stage in rules.stages)}
+    return {*wanted, *(stage.template for stage in rules.stages), *_statement_under(rules)}
+
+
+def _statement_under(rules: TenantPolicy) -> set[str]:
+    overdue = any(gathers(rules, MessageKind.REMINDER, stage.offset_days) for stage in rules.stages)
+    return {STATEMENT} if overdue else set()
 
 
 def names_in(policy: Policy) -> set[str]:
     """All templates that invoices' messages may take, in their plain form."""
     rules = (policy.defaults, *policy.tenants.values())
-    return {*ALERT_TEMPLATES.values(), *(stage.template for each in rules for stage in each.stages)}
+    stages = {stage.template for each in rules for stage in each.stages}
+    return {*ALERT_TEMPLATES.values(), *stages, *(name for each in rules for name in _statement_under(each))}
 
 
 def _plain(name: str) -> str:

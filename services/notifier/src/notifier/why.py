@@ -58,6 +58,8 @@ def message_name(kind: str, stage: int | None) -> str:
 
 def _state(item: answers.Answer) -> str:
     state = item.state or "-"
+    if item.statement_of:
+        state = f"{state}, in a statement of {item.statement_of}"
     if item.state == MessageState.PLANNED and item.due_at:
         return f"{state}, leaves from {item.due_at.strftime(_TIME)}"
     return f"{state} ({item.reason})" if item.reason and item.reason != item.rule else state

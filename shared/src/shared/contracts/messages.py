@@ -33,7 +33,10 @@ class MessageState(StrEnum):
 
 
 class MessageChangedV1(Event):
-    """An intent reached ``state``. ``stage`` is the reminder's offset from the due date in days."""
+    """An intent reached ``state``. ``stage`` is the reminder's offset from the due date in days.
+
+    ``statement_of`` is how many invoices its message told of, where that was a statement.
+    """
 
     key: ClassVar[str] = "message.changed.v1"
 
@@ -46,4 +49,5 @@ class MessageChangedV1(Event):
     state: MessageState
     reason: str | None
     cost: Decimal | None = None
+    statement_of: int | None = None
     changed_at: UtcTime

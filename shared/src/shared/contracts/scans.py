@@ -1,12 +1,15 @@
 """Requests to the fetcher: scan a tenant, or look at some invoices again."""
 
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from shared.contracts.base import Event, Identifier
+
+LONGEST_SCAN = timedelta(minutes=10)
+"""Within this long of its beginning one delivery of a scan has published all that it publishes."""
 
 
 class ScanKind(StrEnum):

@@ -39,16 +39,19 @@ async def wave(db: AsyncConnection, tenant_id: str, now: datetime, *, most: int,
 @cache
 def _wave() -> sa.Select[Any]:
     tenant = parameter("tenant")
-    waiting = (
-        sa.select(intents.c.intent_id)
-        .where(
-            intents.c.tenant_id == tenant,
-            intents.c.state == MessageState.PLANNED.value,
-            intents.c.released_at.is_(None),
-            intents.c.due_at <= parameter("now"),
-        )
-        .limit(parameter("most"))
+    waits = (
+        intents.c.tenant_id == tenant,
+        intents.c.state == MessageState.PLANNED.value,
+        intents.c.released_at.is_(None),
+        intents.c.due_at <= parameter("now"),
     )
+    alone = sa.select(intents.c.intent_id).where(*waits, sa.not_(intents.c.gathers)).limit(parameter("most"))
+    # What gathers leaves as one message for each contact and number.
+    together = sa.select(intents.c.contact_id, intents.c.phone).where(*waits, intents.c.gathers).distinct()
+    waiting = [
+        sa.select(sa.func.count()).select_from(part.subquery()).scalar_subquery()
+        for part in (alone, together.limit(parameter("most")))
+    ]
     began = attempts.c.started_at > parameter("since")
     here = (
         sa.select(sa.func.count())
@@ -57,7 +60,7 @@ def _wave() -> sa.Select[Any]:
     )
     everywhere = sa.select(sa.func.count()).select_from(attempts).where(began)
     return sa.select(
-        sa.select(sa.func.count()).select_from(waiting.subquery()).scalar_subquery().label("waiting"),
+        (waiting[0] + waiting[1]).label("waiting"),
         here.scalar_subquery().label("here"),
         everywhere.scalar_subquery().label("everywhere"),
         tenants.c.braked_at,

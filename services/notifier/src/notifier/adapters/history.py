@@ -39,6 +39,7 @@ async def history(
         opted_out=bool(rows[0].opted_out),
         reminders_this_week=rows[0].this_week,
         reminders_this_month=rows[0].this_month,
+        gathers_until=rows[0].gathers_until,
     )
 
 
@@ -55,25 +56,42 @@ def _known(*, leaving: bool) -> sa.Select[Any]:
     out = sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == number).scalar_subquery()
     reminders = _reminders(leaving=leaving)
     lately = sa.or_(reminders.c.claimed_at.is_(None), reminders.c.claimed_at > parameter("week"))
+    messages = sa.select(sa.func.count(reminders.c.message.distinct()))
+    gathered = reminders.c.gathers & (reminders.c.contact_id == parameter("contact")) & (reminders.c.phone == number)
     known = sa.select(
         judged.label("judged"),
         out.label("opted_out"),
-        sa.select(sa.func.count()).select_from(reminders).where(lately).scalar_subquery().label("this_week"),
-        sa.select(sa.func.count()).select_from(reminders).scalar_subquery().label("this_month"),
+        messages.where(lately).scalar_subquery().label("this_week"),
+        messages.scalar_subquery().label("this_month"),
+        sa.select(sa.func.min(reminders.c.due_at)).where(gathered).scalar_subquery().label("gathers_until"),
     ).subquery("known")
     own = (intents.c.tenant_id == tenant) & (intents.c.invoice_id == invoice)
     return sa.select(known, intents).select_from(known.outerjoin(intents, own)).order_by(intents.c.due_at)
 
 
 def _reminders(*, leaving: bool) -> sa.Subquery:
-    """The moments of the person's; what has not left, where it counts, has none or an old one."""
-    planned = (intents.c.state == MessageState.PLANNED.value) & (intents.c.invoice_id != parameter("invoice"))
+    """The person's, each with its moment and by which message it is; what has not left has no moment, or an old one."""
+    is_planned = intents.c.state == MessageState.PLANNED.value
+    planned = is_planned & (intents.c.invoice_id != parameter("invoice"))
     # Each side is written out whole, or SQLite reads every intent of the organisation instead of two indexes.
     reminder = (intents.c.tenant_id == parameter("tenant")) & (intents.c.kind == MessageKind.REMINDER.value)
     same_contact = reminder & (intents.c.contact_id == parameter("contact"))
     same_number = reminder & (intents.c.phone == parameter("number"))
     left = intents.c.state.in_(LEFT_STATES) & (intents.c.claimed_at > parameter("month"))
-    counted = sa.select(intents.c.claimed_at).where(same_contact | same_number, left if leaving else left | planned)
+    gathers = is_planned & intents.c.gathers
+    # What gathers will leave as one message for each contact and number; what left together was one.
+    together = sa.literal("together ") + intents.c.contact_id + " " + sa.func.coalesce(intents.c.phone, "")
+    message = sa.case(
+        (gathers, together),
+        (is_planned, intents.c.intent_id),
+        else_=sa.func.coalesce(intents.c.statement, intents.c.intent_id),
+    )
+    counted = sa.select(
+        *(intents.c[name] for name in ("contact_id", "phone", "due_at")),
+        sa.case((gathers, None), else_=intents.c.claimed_at).label("claimed_at"),
+        message.label("message"),
+        gathers.label("gathers"),
+    ).where(same_contact | same_number, left if leaving else left | planned)
     if leaving:
         counted = counted.where(intents.c.intent_id != parameter("leaving"))
     return counted.subquery("reminders")

@@ -15,7 +15,7 @@ from notifier.adapters.breakers import end_probe, open_breakers, trip
 from notifier.adapters.lessons import SqlLessons
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish
 from notifier.adapters.queue import due
-from notifier.adapters.sql import to_intent, upsert
+from notifier.adapters.sql import in_order, intents_of, to_intent, upsert
 from notifier.adapters.switches import HaltsInside, halts
 from notifier.adapters.tenant_book import SqlTenantBook
 from notifier.halts import Halts, template_of
@@ -128,7 +128,8 @@ class SqlLedger:
             changes = [intent.changed(MessageState.CANCELLED, OPTED_OUT, answer.now) for intent in stopped]
         if failed and isinstance(answer.outcome, Accepted):
             return changes
-        return [*await self._conclude(db, answer), *changes]
+        found = [await self._conclude(db, answer, intent) for intent in await intents_of(db, answer.attempt)]
+        return [*(change for change in found if change is not None), *changes]
 
     async def _record_outcome(self, db: AsyncConnection, attempt: Attempt, outcome: Outcome, now: datetime) -> bool:
         """Whether a status has said already that it failed: then being accepted is old news."""
@@ -150,14 +151,13 @@ class SqlLedger:
             await inherit_wish(db, attempt.phone, [values["whatsapp_phone"]])
         return row.failed_at is not None
 
-    async def _conclude(self, db: AsyncConnection, answer: _Answer) -> Sequence[MessageChangedV1]:
+    async def _conclude(self, db: AsyncConnection, answer: _Answer, intent: Intent) -> MessageChangedV1 | None:
         attempt, outcome, now = answer.attempt, answer.outcome, answer.now
-        intent = to_intent((await db.execute(prepared.intent_of(), {"the_intent": attempt.intent_id})).one())
         reason = None if isinstance(outcome, Accepted) else outcome.reason
         values: dict[str, Any] = {}
         if isinstance(outcome, Rejected):
             if intent.state not in {MessageState.SENDING, MessageState.UNKNOWN}:
-                return []
+                return None
             state = MessageState.FAILED if answer.retry_at is None else MessageState.PLANNED
             tries = intent.tries if answer.burns else intent.tries - 1
             values = {"due_at": answer.retry_at or intent.due_at, "tries": tries}
@@ -168,20 +168,21 @@ class SqlLedger:
             told = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN
             state = merged(intent.state, told)
         if state is intent.state:
-            return []
+            return None
         as_known = {"the_intent": intent.intent_id, "still": intent.state.value}
         news = {"state": state.value, "reason": reason, "changed_at": now, **values}
         moved = await db.execute(prepared.change(), {**as_known, **news})
         if moved.rowcount == 0:  # a status overtook the answer between the reading and the writing
-            return await self._conclude(db, answer)
-        return [] if state is MessageState.PLANNED else [intent.changed(state, reason, now)]
+            found = (await db.execute(prepared.intent_of(), {"the_intent": intent.intent_id})).one()
+            return await self._conclude(db, answer, to_intent(found))
+        return None if state is MessageState.PLANNED else intent.changed(state, reason, now)
 
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:
         reason = "sender_gone"
         async with self._writer, self._engine.begin() as db:
             rows = await db.execute(
                 sa.update(intents)
-                .where(intents.c.state == MessageState.SENDING.value, intents.c.claimed_at < claimed_before)
+                .where(in_order(intents.c.state == MessageState.SENDING.value, intents.c.claimed_at < claimed_before))
                 .values(state=MessageState.UNKNOWN.value, reason=reason, changed_at=now)
                 .returning(intents)
             )

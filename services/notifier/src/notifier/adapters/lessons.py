@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.breakers import close_by_status, trip
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish, user
-from notifier.adapters.sql import find_intents, upsert
+from notifier.adapters.sql import find_intents, intents_of, upsert
 from notifier.lesson_ports import StatusNews, Wish
+from notifier.model import Intent
 from notifier.provider_errors import handling, is_held
 from notifier.statuses import merged
 from notifier.tables import attempts, early_statuses, intents
@@ -96,28 +97,35 @@ class SqlLessons:
             await self._note_breakers(db, attempt, news, now)
             if news.state is MessageState.FAILED:
                 await self._note_failure(db, attempt, news, now)
-                if not await self._is_latest(db, attempt):
-                    return []
             elif news.state in _NOT_YET_THERE and await self._has_failed(db, attempt):
                 return []
-            while True:
-                intent = (await find_intents(db, intents.c.intent_id == attempt.intent_id))[0]
-                state = merged(intent.state, news.state)
-                if state is intent.state:
-                    return []
-                reason, values = None, {}
-                if state is MessageState.FAILED:
-                    reason = news.reason
-                    if is_held(news.error_code, news.provider):
-                        state = MessageState.PLANNED
-                        values = {"due_at": now + _pause(news), "tries": max(intent.tries - 1, 0)}
-                moved = await db.execute(
-                    sa.update(intents)
-                    .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
-                    .values(state=state.value, reason=reason, changed_at=now, **values)
-                )
-                if moved.rowcount == 1:
-                    return [intent.changed(state, reason, now)]
+            moved = [await self._move(db, attempt, intent, news, now) for intent in await intents_of(db, attempt)]
+            return [change for change in moved if change is not None]
+
+    async def _move(
+        self, db: AsyncConnection, attempt: sa.Row[Any], intent: Intent, news: StatusNews, now: datetime
+    ) -> MessageChangedV1 | None:
+        # A failure of an earlier attempt says nothing of the one that it is in now.
+        if news.state is MessageState.FAILED and not await self._is_latest(db, attempt, intent):
+            return None
+        while True:
+            state = merged(intent.state, news.state)
+            if state is intent.state:
+                return None
+            reason, values = None, {}
+            if state is MessageState.FAILED:
+                reason = news.reason
+                if is_held(news.error_code, news.provider):
+                    state = MessageState.PLANNED
+                    values = {"due_at": now + _pause(news), "tries": max(intent.tries - 1, 0)}
+            moved = await db.execute(
+                sa.update(intents)
+                .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
+                .values(state=state.value, reason=reason, changed_at=now, **values)
+            )
+            if moved.rowcount == 1:
+                return intent.changed(state, reason, now)
+            intent = (await find_intents(db, intents.c.intent_id == intent.intent_id))[0]
 
     async def _note_breakers(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> None:
         """A status opens the breaker of its error, or closes the one that the attempt was to try."""
@@ -142,9 +150,9 @@ class SqlLessons:
         ours = sa.select(attempts.c.failed_at).where(attempts.c.reference == attempt.reference)
         return await db.scalar(ours.with_for_update()) is not None
 
-    async def _is_latest(self, db: AsyncConnection, attempt: sa.Row[Any]) -> bool:
-        newest = sa.select(sa.func.max(attempts.c.started_at)).where(attempts.c.intent_id == attempt.intent_id)
-        return bool(await db.scalar(newest) == attempt.started_at)
+    async def _is_latest(self, db: AsyncConnection, attempt: sa.Row[Any], intent: Intent) -> bool:
+        claimed_at = await db.scalar(sa.select(intents.c.claimed_at).where(intents.c.intent_id == intent.intent_id))
+        return bool(claimed_at == attempt.started_at)
 
     async def _note_person(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews) -> None:
         values: dict[str, str] = {}

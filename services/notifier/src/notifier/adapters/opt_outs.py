@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from notifier.adapters.sql import to_intent, to_stage, upsert
+from notifier.adapters.sql import in_order, to_intent, to_stage, upsert
 from notifier.lesson_ports import Wish
 from notifier.model import PENDING, Intent
 from notifier.tables import attempts, decisions, intents, opt_outs
@@ -35,7 +35,7 @@ async def record_wish(db: AsyncConnection, wish: Wish, now: datetime) -> list[In
         return []
     rows = await db.execute(
         sa.update(intents)
-        .where(intents.c.phone.in_(phones), intents.c.state.in_([state.value for state in PENDING]))
+        .where(in_order(intents.c.phone.in_(phones), intents.c.state.in_([state.value for state in PENDING])))
         .values(state=MessageState.CANCELLED.value, reason=OPTED_OUT, changed_at=now)
         .returning(intents)
     )

@@ -17,9 +17,10 @@ def parameter(name: str) -> sa.BindParameter[Any]:
 
 @cache
 def snapshot_of() -> sa.Select[Any]:
-    """Of ``tenant`` and ``invoice``: always one row, with ``body`` and whether a message has ``asked`` for another."""
+    """Of ``tenant`` and ``invoice``: always one row, with ``body`` and whether a message awaits another (``asked``)."""
     tenant, invoice = parameter("tenant"), parameter("invoice")
-    asked = sa.exists().where(intents.c.tenant_id == tenant, intents.c.invoice_id == invoice, intents.c.looks > 0)
+    waits = (intents.c.looks > 0) | intents.c.look_after.is_not(None)
+    asked = sa.exists().where(intents.c.tenant_id == tenant, intents.c.invoice_id == invoice, waits)
     body = sa.select(snapshots.c.body).where(snapshots.c.tenant_id == tenant, snapshots.c.invoice_id == invoice)
     return sa.select(body.scalar_subquery().label("body"), asked.label("asked"))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -77,11 +78,11 @@ def _behind_others(stops: Halts, item: OpenBreaker, now: datetime) -> list[sa.Co
 async def _find(
     db: AsyncConnection, pace: Pace, now: datetime, limit: int, conditions: list[sa.ColumnElement[bool]]
 ) -> list[Due]:
-    order: list[sa.ColumnElement[object]] = [intents.c.due_at]
+    order: list[sa.ColumnElement[Any]] = [intents.c.due_at]
     left = None
     if pace.daily_recipients is not None:
         left = max(pace.daily_recipients - await reached(db, pace, now), 0)
-        order = [sa.func.coalesce(intents.c.weight, 0).desc(), intents.c.due_on, intents.c.due_at]
+        order = [_debt(now).desc(), intents.c.due_on, intents.c.due_at]
     first = _candidates(now, order, conditions).limit(limit)
     if left is not None and left < limit:
         known = sa.exists().where(
@@ -92,8 +93,28 @@ async def _find(
     return await _read(db, first, now)
 
 
+def _debt(now: datetime) -> sa.ColumnElement[Any]:
+    """What the message is about: a reminder that gathers weighs as much as all that leave with it."""
+    other = intents.alias("other")
+    together = (
+        sa.select(sa.func.sum(other.c.weight))
+        .where(
+            other.c.tenant_id == intents.c.tenant_id,
+            other.c.contact_id == intents.c.contact_id,
+            other.c.kind == intents.c.kind,
+            other.c.phone == intents.c.phone,
+            other.c.state == MessageState.PLANNED.value,
+            other.c.gathers,
+            other.c.due_at <= now,
+        )
+        .correlate(intents)
+        .scalar_subquery()
+    )
+    return sa.func.coalesce(sa.case((intents.c.gathers, together), else_=intents.c.weight), 0)
+
+
 def _candidates(
-    now: datetime, order: list[sa.ColumnElement[object]], conditions: list[sa.ColumnElement[bool]]
+    now: datetime, order: list[sa.ColumnElement[Any]], conditions: list[sa.ColumnElement[bool]]
 ) -> sa.Select[tuple[str, int]]:
     """The intents that are due, in turns between organisations; only what few rows remain is looked at closer."""
     link_known = sa.exists().where(

@@ -14,12 +14,13 @@ from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wav
 from notifier.adapters.breakers import let_wait, take_probe
 from notifier.adapters.history import history
 from notifier.adapters.pacing import take_turn
+from notifier.adapters.siblings import claim_together, hold_off, link_together, of_statement, siblings
 from notifier.adapters.sql import find_intents, to_intent, to_stage
 from notifier.adapters.switches import HaltsInside
 from notifier.adapters.template_book import known_template
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
-from notifier.ports import Attempt, Pace, Turn, Wave
+from notifier.ports import Attempt, Pace, Sibling, Turn, Wave
 from notifier.tables import intents, tenants
 from shared.contracts.messages import MessageKind, MessageState
 
@@ -75,7 +76,8 @@ class SqlTenantBook:
             await self._forget_looks(intents.c.invoice_id == snapshot.invoice.invoice_id)
 
     async def _forget_looks(self, *which: sa.ColumnElement[bool]) -> None:
-        asked = sa.update(intents).where(intents.c.tenant_id == self._tenant_id, intents.c.looks > 0, *which)
+        waits = (intents.c.looks > 0) | intents.c.look_after.is_not(None)
+        asked = sa.update(intents).where(intents.c.tenant_id == self._tenant_id, waits, *which)
         await self._db.execute(asked.values(looks=0, look_after=None))
 
     async def history(self, snapshot: Snapshot, now: datetime, *, leaving: Intent | None = None) -> History:
@@ -119,6 +121,7 @@ class SqlTenantBook:
             "waits_for": None,
             "weight": float(snapshot.invoice.amount_due),
             "correlation_id": correlation_id,
+            "gathers": decision.gathers,
         }
         new = {
             "intent_id": uuid4().hex,
@@ -154,7 +157,14 @@ class SqlTenantBook:
     async def await_link(self, intent: Intent, until: datetime) -> bool:
         return await self._change(intent, link_until=until)
 
-    async def claim(self, intent: Intent, attempt: Attempt, now: datetime) -> bool:
+    async def siblings(self, intent: Intent, contact_id: str, now: datetime, limit: int) -> Sequence[Sibling]:
+        return await siblings(self._db, intent, contact_id, now, limit)
+
+    async def hold_off(self, intents: Sequence[Intent], until: datetime) -> None:
+        self._unasked.difference_update(intent.invoice_id for intent in intents)
+        await hold_off(self._db, intents, until)
+
+    async def claim(self, intent: Intent, attempt: Attempt, now: datetime, others: Sequence[Intent] = ()) -> bool:
         values = {
             "state": MessageState.SENDING.value,
             "reason": None,
@@ -162,8 +172,13 @@ class SqlTenantBook:
             "claimed_at": now,
             "changed_at": now,
             "waits_for": None,
+            **of_statement(attempt, others),
         }
-        claimed = (await self._db.execute(prepared.one_more_try(), {**_as_known(intent), **values})).rowcount == 1
+        claimed = (
+            await claim_together(self._db, [intent, *others], values)
+            if others
+            else (await self._db.execute(prepared.one_more_try(), {**_as_known(intent), **values})).rowcount == 1
+        )
         if claimed:
             begun = {
                 "reference": attempt.reference,
@@ -178,6 +193,7 @@ class SqlTenantBook:
                 "started_at": now,
             }
             await self._db.execute(prepared.begin_attempt(), begun)
+            await link_together(self._db, attempt, intent, others)
             await count_in_hour(self._db, self._tenant_id, now)
         return claimed
 
