@@ -28,7 +28,6 @@ FAULTS = [
         partial(jumped, service=service, seconds=seconds),
         12,
         moves_clock=True,
-        short=(service, word) == ("token-broker", "forward"),
     )
     for service in ("token-broker", "fetcher", "scheduler", "notifier")
     for word, seconds in (("forward", _HOUR), ("back", -_HOUR))
