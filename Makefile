@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check test chaos bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why release resolve templates-push templates-status pause resume stops
+.PHONY: help setup check test chaos bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why plan erase release reject resolve templates-push templates-status pause resume stops costs answered
 
 SHELL := /bin/sh
 BIN := .venv/bin
 DEPLOY := @$(BIN)/python -m deploy
 need = $(if $(strip $($(1))),,$(error say: make $@ $(1)=…))
+some = $(if $(INVOICE),--invoice "$(INVOICE)") $(if $(CONTACT),--contact "$(CONTACT)") $(if $(BY),--by "$(BY)")
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,9 +94,21 @@ why: setup ## why a customer was, or was not, messaged; TENANT=… ARGS=…
 	$(call need,TENANT)
 	$(DEPLOY) why "$(TENANT)" $(ARGS)
 
-release: setup ## let held messages of an organisation go; TENANT=… ARGS=…
+plan: setup ## who would be messaged when in the next seven days, and why others not; TENANT=… ARGS=--json, --yesterday
 	$(call need,TENANT)
-	$(DEPLOY) release "$(TENANT)" $(ARGS)
+	$(DEPLOY) plan "$(TENANT)" $(ARGS)
+
+erase: setup ## take a person's number and name out of everything; CONTACT=‹Xero id or +number› TENANT=… ARGS=--yes does it
+	$(call need,CONTACT)
+	$(DEPLOY) erase "$(CONTACT)" $(if $(TENANT),--tenant "$(TENANT)") $(ARGS)
+
+release: setup ## let held messages of an organisation go; TENANT=… INVOICE=… CONTACT=… BY=…; ARGS=--list shows what waits
+	$(call need,TENANT)
+	$(DEPLOY) release "$(TENANT)" $(some) $(ARGS)
+
+reject: setup ## refuse held messages for good; TENANT=… with INVOICE=…, CONTACT=… or ARGS=--all, and BY=…
+	$(call need,TENANT)
+	$(DEPLOY) reject "$(TENANT)" $(some) $(ARGS)
 
 resolve: setup ## messages nobody knows the end of; TENANT=… ARGS="--invoice … --resend" or --close settles them
 	$(call need,TENANT)
@@ -109,6 +122,14 @@ resume: setup ## let them go on; TENANT=… for one organisation, BY=‹who›
 
 stops: setup ## what keeps messages back, and what to do; ARGS=--probe lets one message try each breaker
 	$(DEPLOY) stops $(ARGS)
+
+costs: setup ## messages and what they cost, by month, kind and category; TENANT=… for one organisation, ARGS=--json
+	$(DEPLOY) costs $(if $(TENANT),--tenant "$(TENANT)") $(ARGS)
+
+answered: setup ## somebody has read a contact's reply, its reminders go on; TENANT=… CONTACT=‹contact or invoice›
+	$(call need,TENANT)
+	$(call need,CONTACT)
+	$(DEPLOY) answered "$(TENANT)" "$(CONTACT)"
 
 templates-push: setup ## make and change templates on the WhatsApp Business Account; what it has already stays
 	$(DEPLOY) templates-push

@@ -20,13 +20,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.tables import load_line
 from notifier.adapters.ledger import SqlLedger
+from notifier.adapters.outbox import SqlOutbox
 from notifier.catalogue import load_catalogue
 from notifier.intake import AT_ONCE, Arrival, Intake
 from notifier.last_look import LookLast
 from notifier.ports import Accepted, Outcome, Pace, TemplateMessage
 from notifier.sender import Sender
 from notifier.tables import intents
-from notifier.telemetry import Figures, SenderLog
+from notifier.telemetry import Figures, OutboxLog, SenderLog
+from notifier.tell import TellChanges
 from shared.contracts import Event
 from shared.contracts.invoices import Cause, CauseKind, Contact, Invoice, InvoiceEnrichedV1, Organisation
 from shared.policy import Policy
@@ -74,7 +76,7 @@ class Slow:
 
 
 class Nobody:
-    async def publish(self, event: Event, *, deadline: float | None = None) -> None:
+    async def publish(self, event: Event, *, deadline: float | None = None, message_id: str | None = None) -> None:
         """Nobody listens."""
 
 
@@ -93,12 +95,12 @@ async def _measure(url: str) -> None:
         ledger, numbers = SqlLedger(engine), itertools.count()
         intake = Intake(ledger, POLICY, clock=_now, wake=lambda: None, count=lambda _: None)
         await intake(_event(next(numbers)), None)  # what is loaded and built once is not measured
-        await _dispatch(ledger, 1)
+        await _dispatch(engine, ledger, 1)
         for _ in range(TURNS):
             alone = await _decide(intake, [_event(next(numbers)) for _ in range(EVENTS // 4)], in_flight=1)
             together = await _decide(intake, [_event(next(numbers)) for _ in range(EVENTS)], in_flight=PREFETCH)
-            unpaced = await _dispatch(SqlLedger(engine, Pace(per_second=10_000)), EVENTS // 2)
-            paced = await _dispatch(ledger, EVENTS // 2)
+            unpaced = await _dispatch(engine, SqlLedger(engine, Pace(per_second=10_000)), EVENTS // 2)
+            paced = await _dispatch(engine, ledger, EVENTS // 2)
             print(
                 f"decided and recorded: {together:.0f} events/s with {PREFETCH} in flight, {alone:.0f} one by one "
                 f"({together / alone:.1f} times as many); dispatched at {PROVIDER_SECONDS:.1f} s each: {unpaced:.0f} "
@@ -121,14 +123,16 @@ async def _decide(intake: Intake, events: Sequence[InvoiceEnrichedV1], *, in_fli
     return len(events) / (perf_counter() - started)
 
 
-async def _dispatch(ledger: SqlLedger, wanted: int) -> float:
+async def _dispatch(engine: AsyncEngine, ledger: SqlLedger, wanted: int) -> float:
     """Messages a second, of those that are due."""
-    provider, log = Slow(wanted), SenderLog(Figures(CollectorRegistry()))
+    provider, figures, nobody = Slow(wanted), Figures(CollectorRegistry()), Nobody()
     catalogue = load_catalogue(Path("config/policy.yaml"))
     look = LookLast(ledger, POLICY, catalogue, clock=_now, new_reference=lambda: uuid4().hex)
-    sender, stop = Sender(ledger, look, provider, Nobody(), clock=_now, log=log), Stop()
+    tell = TellChanges(SqlOutbox(engine), nobody, clock=_now, log=OutboxLog(figures))
+    sender = Sender(ledger, look, provider, nobody, clock=_now, log=SenderLog(figures), told=tell.wake)
+    stop = Stop()
     started = perf_counter()
-    sending = asyncio.create_task(sender.run(stop))
+    sending = asyncio.gather(sender.run(stop), tell.run(stop))
     await provider.all.wait()
     seconds = perf_counter() - started
     stop.set()

@@ -10,7 +10,9 @@ import pytest
 from deploy.paths import ROOT
 from notifier.adapters.whatsapp import WhatsAppProvider
 from notifier.catalogue import Catalogue, load_catalogue
+from notifier.confirm_ports import TextMessage
 from notifier.ports import Accepted, Rejected, TemplateMessage
+from notifier.stop_texts import STOP_TEXTS
 from sandbox.app import create_app
 from sandbox.client import Sandbox
 from sandbox.whatsapp.graph import TITLES
@@ -78,6 +80,9 @@ async def test_the_file_accepts_every_message_and_every_answer(scene: Scene, off
     assert len({message.template for message in sent}) > len(TEMPLATES)
     for message in sent:
         assert isinstance(await scene.provider.send(message, "v1.reference"), Accepted)
+    await scene.double.admin.inbound("+919876543210", "STOP")
+    for text in STOP_TEXTS.values():
+        assert isinstance(await scene.provider.send_text(TextMessage("+919876543210", text), "v1.reference"), Accepted)
     await scene.double.admin.settings(message_status="held_for_quality_assessment")
     assert await scene.provider.send(sent[0], "v1.reference")
     for code in TITLES:

@@ -148,6 +148,9 @@ async def test_an_opt_out_is_honoured_at_once(town: Town) -> None:
     (decision,) = await eventually(decided, seconds=20)
     assert (decision["verdict"], decision["rule"]) == ("skip", "opted_out")
     assert sum((await town.sent()).values()) == 1
+    await town.sandbox.inbound("+919876543210", "STOP")
+    (text,) = await eventually(town.texts, seconds=60, what="the confirmation")
+    assert "START" in text
 
 
 async def test_one_correlation_id_leads_from_the_webhook_to_the_message(town: Town) -> None:

@@ -6,19 +6,13 @@ from pathlib import Path
 from notifier.answers import unknown
 from notifier.tables import attempts
 from shared.contracts.scans import InvoiceLookRequestedV1
-from shared.policy import Policy
 from support.builders import TENANT, make_enriched
 from support.graph import KINDS, NEVER_KNOWN, TAKEN, UNSENT, Graph, graph
-from support.notifier import ALWAYS, World, status_update, world
+from support.notifier import ALWAYS, UNBRAKED, World, status_update, world
 from support.sizes import rounds
 
 EACH = rounds(200, 3)
 REPLICAS = 4
-
-
-def unbraked() -> Policy:
-    brake = ALWAYS.defaults.brake.model_copy(update={"usual_floor": 100_000, "per_tenant_per_hour": 100_000})
-    return ALWAYS.model_copy(update={"defaults": ALWAYS.defaults.model_copy(update={"brake": brake})})
 
 
 def phone(number: int) -> str:
@@ -55,7 +49,7 @@ def all_of(met: dict[str, str], kinds: tuple[str, ...]) -> set[str]:
 
 async def test_posts_whose_end_is_hard_to_know(tmp_path: Path) -> None:
     met = {phone(number): KINDS[number % len(KINDS)] for number in range(EACH * len(KINDS))}
-    async with graph(met) as whatsapp, world(f"sqlite:///{tmp_path}/ledger.db", unbraked()) as notifier:
+    async with graph(met) as whatsapp, world(f"sqlite:///{tmp_path}/ledger.db", UNBRAKED) as notifier:
         notifier.provider = whatsapp  # type: ignore[assignment]  # it sends over a socket, and keeps its own count
         for number in range(len(met)):
             await see(notifier, number, scanned=True)
@@ -86,7 +80,7 @@ async def call_back(notifier: World, whatsapp: Graph) -> None:
 
 async def test_many_copies_of_many_events_over_replicas_are_one_message_each(tmp_path: Path) -> None:
     keys, copies = rounds(1000, 20), rounds(20, 5)
-    async with graph({}) as whatsapp, world(f"sqlite:///{tmp_path}/ledger.db", unbraked()) as notifier:
+    async with graph({}) as whatsapp, world(f"sqlite:///{tmp_path}/ledger.db", UNBRAKED) as notifier:
         notifier.provider = whatsapp  # type: ignore[assignment]  # as above
         at_once = asyncio.Semaphore(50)
 
@@ -126,4 +120,4 @@ async def test_a_wave_of_invoices_due_at_once_is_held_whole(tmp_path: Path) -> N
         await asyncio.gather(notifier.sender.run_once(), notifier.another_sender().run_once())
         assert notifier.provider.posts == []
         assert await notifier.states() == ["held"] * wave
-        assert notifier.events.states() == ["held"] * wave
+        assert await notifier.told() == ["held"] * wave

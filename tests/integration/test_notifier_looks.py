@@ -31,7 +31,7 @@ async def test_an_invoice_that_is_not_shown_any_more_is_given_up(database_url: s
         row = await notifier.intent()
         assert (row.state, row.reason) == ("cancelled", "not_readable")
         assert len(notifier.events.of(InvoiceLookRequestedV1)) == LOOKS
-        assert notifier.events.states() == ["cancelled"]
+        assert await notifier.told() == ["cancelled"]
         assert "not_readable" in table(await why(notifier.engine, TENANT))
         for _ in range(3):
             notifier.clock.forward(days=1)

@@ -277,7 +277,7 @@ async def test_an_unusual_wave_is_held_and_released_by_a_person(database_url: st
         assert notifier.provider.posts == []
         assert await notifier.states() == ["held"] * 9
         assert {row.reason for row in await notifier.rows()} == {"brake"}
-        assert notifier.events.states() == ["held"] * 9
+        assert await notifier.told() == ["held"] * 9
         assert await release(notifier.engine, TENANT, NOON) == 9
         await notifier.sender.run_once()
         assert len(notifier.provider.posts) == 9

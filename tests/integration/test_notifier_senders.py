@@ -59,7 +59,15 @@ class Line:
             new_reference=lambda: f"v1.{self.pace.sender}.{len(self.provider.posts)}.{id(object())}",
         )
         log = SenderLog(Figures(CollectorRegistry()))
-        return Sender(self.ledger, look_last, self.provider, notifier.events, clock=notifier.clock, log=log)
+        return Sender(
+            self.ledger,
+            look_last,
+            self.provider,
+            notifier.events,
+            clock=notifier.clock,
+            log=log,
+            told=lambda: None,
+        )
 
     def refuse(self, code: int) -> None:
         provider = self.pace.provider
@@ -298,7 +306,7 @@ async def test_what_twilio_took_settles_the_unknown_and_nothing_else(database_ur
         finder = Finder(SID, found)
         log = SenderLog(Figures(CollectorRegistry()))
         notifier.clock.forward(seconds=LOOK_EVERY.total_seconds())
-        looker = LookUp(books, meera.ledger, finder, notifier.events, clock=notifier.clock, log=log)
+        looker = LookUp(books, meera.ledger, finder, clock=notifier.clock, log=log, told=lambda: None)
         for _ in range(2):
             await looker.run_once()
         assert len(finder.asked) == 1

@@ -87,14 +87,14 @@ async def test_an_issued_invoice_is_posted_once_and_its_delivery_recorded(
         ):
             for _ in range(3):
                 await events.publish(event)
-            await eventually(lambda: seen, what="the POST")
+            await eventually(lambda: seen, seconds=60, what="the POST")
             reference = seen[0]["biz_opaque_callback_data"]
             await events.publish(status_update("delivered", reference, "wamid.1"))
 
             async def delivered() -> bool:
                 return await states() == ["delivered"]
 
-            await eventually(delivered, what="the delivery")
+            await eventually(delivered, seconds=60, what="the delivery")
     await engine.dispose()
     assert len(seen) == 1
     assert (seen[0]["authorization"], seen[0]["to"]) == ("Bearer a-token", "+919876543210")

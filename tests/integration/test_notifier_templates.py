@@ -1,5 +1,6 @@
 """A message waits while its template may not be used, and leaves as soon as it may."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -10,16 +11,18 @@ from structlog.testing import capture_logs
 from notifier.adapters.template_book import SqlTemplateBook
 from notifier.answers import why
 from notifier.catalogue import load_catalogue
-from notifier.ports import Rejected
+from notifier.halts import CLAIM_SPACING
+from notifier.ports import Outcome, Rejected, TemplateMessage
+from notifier.provider_errors import handling, remedy_of
 from notifier.telemetry import Figures, TemplateLog
 from notifier.template_examples import needed_by
 from notifier.template_watch import ASK_EVERY, WatchTemplates
-from notifier.whatsapp_errors import handling
+from notifier.whatsapp_errors import Scope
 from shared.contracts.whatsapp import WhatsAppTemplateChangedV1
 from shared.policy import Policy
 from support.account import ACCOUNT, Account, business_account
 from support.builders import NOON, TENANT
-from support.notifier import CATALOGUE, World, tenant_policy, world
+from support.notifier import CATALOGUE, FakeProvider, World, status_update, tenant_policy, world
 
 pytestmark = pytest.mark.integration
 
@@ -152,19 +155,70 @@ async def test_a_form_with_a_link_that_may_not_be_used_gives_way_to_the_plain_on
         assert await rule(notifier) == "without_link_template_pending"
 
 
-async def test_what_whatsapp_refused_of_a_form_with_a_link_gives_way_to_the_plain_one_too(database_url: str) -> None:
+@pytest.mark.parametrize("code", [132001, 132015, 132000, 132012])
+async def test_what_whatsapp_refused_of_a_form_with_a_link_leaves_at_once_in_the_plain_one(
+    database_url: str, code: int
+) -> None:
     linked = f"{TEMPLATE}_with_link"
     async with world(database_url, LINKED) as notifier:
-        notifier.provider.answers.append(refused(132001))
+        notifier.provider.answers.append(refused(code))
         assert await try_to_send(notifier, **LINK) == [linked]
+        notifier.clock.forward(seconds=CLAIM_SPACING.total_seconds())
+        await notifier.sender.run_once()
+        assert [message.template for message, _ in notifier.provider.posts] == [linked, TEMPLATE]
+        assert ((await notifier.intent()).tries, await notifier.states()) == (1, ["accepted"])
+        assert await rule(notifier) == f"without_link_whatsapp_{code}"
         notifier.clock.forward(minutes=1)
-        assert await try_to_send(notifier, **LINK, invoice_id="another", number="INV-2") == [linked, TEMPLATE]
-        answers = await why(notifier.engine, TENANT, "another")
-        assert [answer.rule for answer in answers] == ["without_link_whatsapp_132001"]
+        assert (await try_to_send(notifier, **LINK, invoice_id="another", number="INV-2"))[2:] == [TEMPLATE]
         # When the time has come one message tries again, and all may have their link once it was taken.
         notifier.clock.forward(hours=3)
-        assert await try_to_send(notifier, **LINK) == [linked, TEMPLATE, linked]
+        assert (await try_to_send(notifier, **LINK, invoice_id="a third", number="INV-3"))[3:] == [linked]
         assert (await notifier.ledger.halts()).breakers == ()
+
+
+class RefusesLinks(FakeProvider):
+    async def send(self, message: TemplateMessage, attempt_ref: str) -> Outcome:
+        accepted = await super().send(message, attempt_ref)
+        return refused(132012) if message.template.endswith("_with_link") else accepted
+
+
+async def test_many_at_once_that_are_refused_with_a_link_all_leave_without(database_url: str) -> None:
+    """None of them waits for the probe, whether it was in hand when the breaker opened or when it lets one try."""
+    policy = tenant_policy(contact_hours=HOURS, online_link=True, brake={"hold_back_book": False})
+    linked = f"{TEMPLATE}_with_link"
+
+    async def plan(notifier: World, numbers: range) -> None:
+        for number in numbers:
+            contact = {"contact_id": f"c{number}", "phone": f"+91987654{number:04}"}
+            await notifier.take_in(invoice={**LINK, "invoice_id": f"i{number}"}, contact=contact)
+
+    async with world(database_url, policy) as notifier:
+        notifier.provider = RefusesLinks()
+        senders = [notifier.another_sender(), notifier.another_sender()]
+        for hour in range(2):
+            tried = len(notifier.provider.posts)
+            await plan(notifier, range(10 * hour, 10 * hour + 8))
+            for _ in range(2):
+                await asyncio.gather(*(sender.run_once() for sender in senders))
+                notifier.clock.forward(seconds=CLAIM_SPACING.total_seconds())
+            forms = [message.template for message, _ in notifier.provider.posts[tried:]]
+            assert forms.count(TEMPLATE) == 8
+            notifier.clock.forward(hours=3)
+        assert forms.count(linked) == 1, "the breaker lets one try"
+        assert await notifier.states() == ["accepted"] * 16
+        (breaker,) = (await notifier.ledger.halts()).breakers
+        assert (breaker.key, breaker.remedy) == (f"template:{linked}", remedy_of("whatsapp_132012", Scope.TEMPLATE))
+
+
+async def test_a_status_that_refuses_the_form_with_a_link_lets_the_plain_one_leave(database_url: str) -> None:
+    linked = f"{TEMPLATE}_with_link"
+    async with world(database_url, LINKED) as notifier:
+        assert await try_to_send(notifier, **LINK) == [linked]
+        paused = {"errors": [{"code": 132015}]}
+        await notifier.learn(status_update("failed", notifier.provider.posts[0][1], raw=paused))
+        notifier.clock.forward(seconds=CLAIM_SPACING.total_seconds())
+        await notifier.sender.run_once()
+        assert [message.template for message, _ in notifier.provider.posts] == [linked, TEMPLATE]
 
 
 async def test_what_whatsapp_refused_is_tried_as_soon_as_the_account_says_it_may_be_used(database_url: str) -> None:
@@ -188,7 +242,7 @@ async def test_no_link_is_asked_for_that_could_not_be_shown(database_url: str) -
         await account.sandbox.change_template(f"{TEMPLATE}_with_link", status="PAUSED", tell=False)
         assert await watch(notifier, account, LINKED).ask()
         assert await try_to_send(notifier) == [TEMPLATE]
-        assert notifier.events.published[0].key == "message.changed.v1"
+        assert notifier.events.published == []
 
 
 async def test_an_account_that_may_not_be_asked_holds_nothing_back_and_says_so_once(database_url: str) -> None:

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from notifier.account_templates import TemplateState
 from notifier.halts import CLAIM_SPACING, OpenBreaker
 from notifier.model import MONTH, WEEK, Decision, History, Intent, Snapshot, Tenant, Verdict
 from notifier.ports import Attempt, Sibling, Turn, TurnKind, Wave
-from shared.contracts.messages import MessageKind, MessageState
+from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
 
 Key = tuple[str, MessageKind, int | None]
 
@@ -127,6 +128,14 @@ class MemoryBook:
 
     async def move(self, intent: Intent, state: MessageState, reason: str | None, now: datetime) -> bool:
         return self.change(intent, state=state, reason=reason)
+
+    async def spent(self, on: date, currency: str) -> Decimal:
+        return Decimal(0)
+
+    async def held_for(self, rule: str, limit: int) -> Sequence[tuple[Intent, str | None]]:
+        return ()
+
+    async def tell(self, changes: Sequence[MessageChangedV1], correlation_id: str | None) -> None: ...
 
     async def postpone(self, intent: Intent, due_at: datetime, now: datetime) -> None:
         self.change(intent, due_at=due_at)

@@ -1,7 +1,7 @@
 """A notifier without a broker and without WhatsApp: real ledger, a clock in the test's hands, a provider that obeys."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,27 +12,39 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from notifier.adapters.confirmations import SqlConfirmations
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
+from notifier.adapters.outbox import SqlOutbox
+from notifier.adapters.spending import SqlHeld
+from notifier.adapters.unsettled_book import SqlUnsettledBook
+from notifier.budget import WatchBudgets
 from notifier.catalogue import load_catalogue
+from notifier.confirm import ConfirmStops, Line
+from notifier.confirm_ports import SendsTexts, TextMessage
 from notifier.connections import NoteConnection
 from notifier.intake import Intake
 from notifier.last_look import LookLast
 from notifier.learn import Learn
 from notifier.ports import Accepted, Outcome, Pace, TemplateMessage
+from notifier.rates import load_rates
 from notifier.sender import Sender
 from notifier.tables import intents
-from notifier.telemetry import Figures, SenderLog
+from notifier.telemetry import Figures, OutboxLog, SenderLog, UnsettledLog
+from notifier.tell import TellChanges
+from notifier.unsettled import WatchUnsettled
 from shared.contracts import Event
 from shared.contracts.invoices import CauseKind, InvoiceEnrichedV1
 from shared.contracts.messages import MessageChangedV1
 from shared.contracts.whatsapp import WhatsAppUpdateKind, WhatsAppUpdateReceivedV1
+from shared.errors import PublishFailed
 from shared.policy import Policy
 from shared.runtime.database import create_engine, migrate
 from shared.telemetry.correlation import correlation_id
 from support.builders import NOON, make_enriched
 
 CATALOGUE = Path(__file__).parents[2] / "config" / "policy.yaml"
+RATES = load_rates(CATALOGUE)
 FRESH = Policy.model_validate({"defaults": {"brake": {"hold_back_book": False}}})
 """The shipped policy for an organisation that has been connected for long."""
 
@@ -50,6 +62,12 @@ ALWAYS = Policy.model_validate(
     }
 )
 """The same at any hour."""
+
+_WIDE = ALWAYS.defaults.brake.model_copy(
+    update={"usual_floor": 100_000, "per_tenant_per_hour": 100_000, "per_installation_per_hour": 100_000}
+)
+UNBRAKED = ALWAYS.model_copy(update={"defaults": ALWAYS.defaults.model_copy(update={"brake": _WIDE})})
+"""The same for waves of any size."""
 
 UNHURRIED = Pace(per_second=1_000_000)
 """A number without a pace of its own, so that a clock that stands still lets everything go."""
@@ -71,6 +89,7 @@ class FakeProvider:
 
     def __init__(self) -> None:
         self.posts: list[tuple[TemplateMessage, str]] = []
+        self.texts: list[tuple[TextMessage, str]] = []
         self.answers: deque[Outcome] = deque()
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
 
@@ -80,21 +99,27 @@ class FakeProvider:
             await self.meanwhile()
         return self.answers.popleft() if self.answers else Accepted(f"wamid.{attempt_ref}")
 
+    async def send_text(self, message: TextMessage, attempt_ref: str) -> Outcome:
+        self.texts.append((message, attempt_ref))
+        return self.answers.popleft() if self.answers else Accepted(f"wamid.{attempt_ref}")
+
 
 class FakeEvents:
     def __init__(self) -> None:
         self.published: list[Event] = []
         self.correlation_ids: list[str | None] = []
+        self.message_ids: list[str | None] = []
+        self.away = False
 
-    async def publish(self, event: Event, *, deadline: float | None = None) -> None:
+    async def publish(self, event: Event, *, deadline: float | None = None, message_id: str | None = None) -> None:
+        if self.away:
+            raise PublishFailed("publish_unconfirmed")
         self.published.append(event)
+        self.message_ids.append(message_id)
         self.correlation_ids.append(correlation_id())
 
     def of(self, kind: type[Event]) -> list[Any]:
         return [event for event in self.published if isinstance(event, kind)]
-
-    def states(self) -> list[str]:
-        return [change.state.value for change in self.of(MessageChangedV1)]
 
 
 class World:
@@ -108,10 +133,19 @@ class World:
         self.provider = FakeProvider()
         self.events = FakeEvents()
         self.stops: list[str] = []
-        self.ledger = SqlLedger(engine, pace)
+        self.over_budget: list[Mapping[str, int]] = []
+        self.ledger = SqlLedger(engine, pace, rates=RATES)
         self.sender = self.another_sender()
-        self.learn = Learn(SqlLessons(engine), clock=self.clock, stopped=self.stops.append)
+        self.teller = self.another_teller()
+        self.heard: list[str] = []
+        self.learn = Learn(
+            SqlLessons(engine, RATES), clock=self.clock, stopped=self.stops.append, heard=self.heard.append
+        )
         self.connection = NoteConnection(self.ledger, clock=self.clock, wake=_nothing)
+        self.figures = Figures(CollectorRegistry())
+        self.unsettled = WatchUnsettled(
+            SqlUnsettledBook(engine), policy, clock=self.clock, wake=_nothing, log=UnsettledLog(self.figures)
+        )
 
     def another_sender(self, clock: Callable[[], datetime] | None = None) -> Sender:
         return Sender(
@@ -123,12 +157,39 @@ class World:
                 clock=clock or self.clock,
                 new_reference=lambda: f"v1.{uuid4().hex}",
                 account=self.account,
+                rates=RATES,
             ),
             self.provider,
             self.events,
             clock=clock or self.clock,
             log=SenderLog(Figures(CollectorRegistry())),
+            told=_nothing,
         )
+
+    def another_teller(self, outbox: SqlOutbox | None = None) -> TellChanges:
+        log = OutboxLog(Figures(CollectorRegistry()))
+        return TellChanges(outbox or SqlOutbox(self.engine), self.events, clock=self.clock, log=log)
+
+    def another_confirmer(self, provider: SendsTexts | None = None) -> ConfirmStops:
+        lines = {UNHURRIED.sender: Line(UNHURRIED, provider or self.provider)}
+        book = SqlConfirmations(self.engine)
+        return ConfirmStops(book, lines, self.policy, RATES, clock=self.clock, attempted=lambda *_: None)
+
+    def budgets(self, policy: Policy | None = None) -> WatchBudgets:
+        return WatchBudgets(
+            SqlHeld(self.engine),
+            self.ledger,
+            policy or self.policy,
+            RATES,
+            clock=self.clock,
+            wake=_nothing,
+            log=self.over_budget.append,
+        )
+
+    async def told(self) -> list[str]:
+        """The states that were told of, up to now."""
+        await self.teller.tell_once()
+        return [change.state.value for change in self.events.of(MessageChangedV1)]
 
     async def take_in(
         self, event: InvoiceEnrichedV1 | None = None, *, correlation_id: str = "correlation-1", **changes: Any
@@ -146,6 +207,10 @@ class World:
 
     async def states(self) -> list[str]:
         return [row.state for row in await self.rows()]
+
+    async def states_of(self, state: str) -> int:
+        """How many messages are in it."""
+        return (await self.states()).count(state)
 
     async def intent(self) -> sa.Row[Any]:
         (row,) = await self.rows()

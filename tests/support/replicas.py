@@ -24,7 +24,7 @@ from token_broker.settings import TokenBrokerSettings
 from token_broker.timing import RefreshTiming
 from token_broker.wiring import Adapters
 
-_PRELOADED = ["pytest", "token_broker.app", "sandbox.server", "alembic.command", "asyncpg", "aiosqlite"]
+_PRELOADED = ["pytest", "token_broker.app", "notifier.app", "sandbox.server", "alembic.command", "asyncpg", "aiosqlite"]
 _PR_SET_PDEATHSIG = 1
 _START_SECONDS = 60
 

@@ -89,7 +89,11 @@ class Town:
     async def sent(self) -> Counter[str]:
         """Invoice number → messages accepted for it."""
         rows = await self.sandbox.messages()
-        return Counter(row["parameters"].get("invoice_number", "") for row in rows if not row["inbound"])
+        return Counter(row["parameters"].get("invoice_number", "") for row in rows if row["parameters"])
+
+    async def texts(self) -> list[str]:
+        """What was written to customers without a template."""
+        return [row["text"] for row in await self.sandbox.messages() if not (row["inbound"] or row["parameters"])]
 
     async def decisions(self, tenant: str) -> list[Json]:
         rows: list[Json] = json.loads(await self.command("why", tenant, "--json"))

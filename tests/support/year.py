@@ -164,6 +164,9 @@ class Year:
         self.settle(together, state)
         if state is MessageState.FAILED:
             return
+        self._post(together, message)
+
+    def _post(self, together: Sequence[Intent], message: TemplateMessage) -> None:
         told = self.told_of(message, together)
         self.posts.append(
             Post(

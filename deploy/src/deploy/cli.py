@@ -12,6 +12,7 @@ import typer
 
 from deploy.commands import asked_of_service, run_as_administrator, run_in_service, show_logs
 from deploy.environment import given_variables
+from deploy.erasure import erase_everywhere
 from deploy.errors import StackError
 from deploy.paths import ROOT
 from deploy.scale import parse_scale
@@ -31,9 +32,9 @@ def create_cli() -> typer.Typer:
     """All commands; a failure is one line on standard error, with what explains it below, and exit code 1."""
     cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     plain: list[Callable[..., None]] = [up, down, ps, logs, scan, reconcile, connect_link, disconnect, rotate_keys]
-    plain += [invoice_pdf, dlq_list, dlq_replay, templates_push]
+    plain += [invoice_pdf, dlq_list, dlq_replay, templates_push, answered]
     forwarding: list[Callable[..., None]] = [connections, revoke, budget, schedule, why, release, resolve]
-    forwarding += [pause, resume, stops, templates_status, demo]
+    forwarding += [pause, resume, stops, costs, templates_status, demo, plan, erase, reject]
     for command in plain:
         cli.command()(command)
     for command in forwarding:
@@ -160,9 +161,29 @@ def why(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None
     _in_service(folder, "notifier", "notifier.why", [tenant, *context.args])
 
 
+def plan(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """Who would be messaged when in the next seven days, and why others not; --json for machines."""
+    _in_service(folder, "notifier", "notifier.plan", [tenant, *context.args])
+
+
+def erase(
+    context: typer.Context,
+    contact: Annotated[str, typer.Argument(help="Xero's id of the contact, or a number such as +919876543210.")],
+    folder: Folder = FOLDER,
+) -> None:
+    """Take a person's number and name out of everything; --yes does it, --tenant only in one organisation."""
+    with _complaints():
+        erase_everywhere(Stack(folder), contact, context.args, typer.echo)
+
+
 def release(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
-    """Let held messages of an organisation go."""
+    """Let held messages of an organisation go; --list shows them, --invoice and --contact let go some."""
     _in_service(folder, "notifier", "notifier.release", [tenant, *context.args])
+
+
+def reject(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
+    """Refuse held messages for good: --invoice, --contact or --all."""
+    _in_service(folder, "notifier", "notifier.reject", [tenant, *context.args])
 
 
 def resolve(context: typer.Context, tenant: Tenant, folder: Folder = FOLDER) -> None:
@@ -193,6 +214,20 @@ def resume(context: typer.Context, folder: Folder = FOLDER) -> None:
 def stops(context: typer.Context, folder: Folder = FOLDER) -> None:
     """Show what keeps messages back; --probe lets one message through every open breaker."""
     _in_service(folder, "notifier", "notifier.stops", list(context.args))
+
+
+def costs(context: typer.Context, folder: Folder = FOLDER) -> None:
+    """Messages and what they cost, by month, kind and category; --tenant for one organisation, --json for machines."""
+    _in_service(folder, "notifier", "notifier.costs", list(context.args))
+
+
+def answered(
+    tenant: Tenant,
+    contact: Annotated[str, typer.Argument(help="The contact's id, or an invoice's id or number.")],
+    folder: Folder = FOLDER,
+) -> None:
+    """Somebody has read a contact's reply: its reminders go on."""
+    _in_service(folder, "notifier", "notifier.answered", [tenant, contact])
 
 
 def demo(context: typer.Context) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,9 +23,7 @@ def run_in_service(stack: Stack, service: str, module: str, arguments: list[str]
     Raises:
         StackError: the stack has no such service.
     """
-    name = stack.record.row(service).name
-    environment: dict[str, str] = read_json(stack.folder / "programs" / f"{name}.json")["environment"]
-    _become(module, arguments, environment)
+    _become(module, arguments, environment_of(stack, service))
 
 
 def asked_of_service(stack: Stack, service: str, module: str, arguments: list[str]) -> str:
@@ -44,9 +43,39 @@ def asked_of_service(stack: Stack, service: str, module: str, arguments: list[st
     return done.stdout.strip()
 
 
+def piped(module: str, arguments: list[str], environment: Mapping[str, str], text: str = "") -> str:
+    """What ``python -m module`` prints when ``text`` is its standard input; nothing of it is shown or kept.
+
+    Raises:
+        StackError: it failed.
+    """
+    argv = [str(PYTHON), "-P", "-m", module, *arguments]
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        argv, cwd=ROOT, env=dict(environment), input=text, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise StackError(done.stderr.strip().rpartition("\n")[2] or f"{module} failed")
+    return done.stdout
+
+
+def environment_of(stack: Stack, service: str) -> dict[str, str]:
+    """What the service's first replica was started with.
+
+    Raises:
+        StackError: the stack has no such service.
+    """
+    name = stack.record.row(service).name
+    environment: dict[str, str] = read_json(stack.folder / "programs" / f"{name}.json")["environment"]
+    return environment
+
+
+def environment_of_administrator(stack: Stack) -> dict[str, str]:
+    return {**of_the_machine(os.environ), AMQP: stack.amqp_admin_url}
+
+
 def run_as_administrator(stack: Stack, module: str, arguments: list[str]) -> NoReturn:
     """Become ``python -m module`` with the broker's administrator."""
-    _become(module, arguments, {**of_the_machine(os.environ), AMQP: stack.amqp_admin_url})
+    _become(module, arguments, environment_of_administrator(stack))
 
 
 def show_logs(logs: Path, service: str, *, lines: int, follow: bool) -> NoReturn:

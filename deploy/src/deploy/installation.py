@@ -142,10 +142,12 @@ def check_required(variables: Mapping[ServiceKind, Mapping[str, str]]) -> None:
 def trial_secrets(path: Path) -> dict[str, str]:
     """Keys of our own for an installation that only talks to the sandbox, made once and kept with mode 0600."""
     known = read_table(path)
-    if not known:
-        known = {
-            "DUEBELL_TOKEN_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
-            "DUEBELL_ADMIN_SECRET": secrets.token_urlsafe(32),
-        }
+    made = {
+        "DUEBELL_TOKEN_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
+        "DUEBELL_ADMIN_SECRET": secrets.token_urlsafe(32),
+        "DUEBELL_ERASURE_KEY": secrets.token_urlsafe(32),
+    }
+    if made.keys() - known.keys():
+        known = {**made, **known}
         write_table(path, known)
     return known

@@ -77,7 +77,9 @@ def service_program(
 
 
 def _revision(kind: ServiceKind, own: Mapping[str, str]) -> str:
-    """Changes with the service's code, the shared code, the locked packages, the policy with its packs, the senders."""
+    """Changes with the service's code, the shared code, the locked packages, the policy with its packs and rates, and
+    the senders.
+    """
     digest = hashlib.sha256()
     folders = (ROOT / "shared" / "src", ROOT / "services" / kind.name / "src")
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
@@ -85,7 +87,8 @@ def _revision(kind: ServiceKind, own: Mapping[str, str]) -> str:
     digest.update(_content(ROOT / "uv.lock"))
     if policy := kind.settings.model_fields.get("policy_file"):
         file = ROOT / own.get(_POLICY, policy.default)
-        for path in (file, *sorted((file.parent / "packs").glob("*.yaml"))):
+        beside = [path for name in ("packs", "rates") for path in sorted((file.parent / name).glob("*.yaml"))]
+        for path in (file, *beside):
             digest.update(_content(path))
     if senders := own.get(_SENDERS):
         digest.update(_content(ROOT / senders))

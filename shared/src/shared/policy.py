@@ -41,6 +41,7 @@ def plain_name(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 DEFAULT_SENDER = "default"
 """The sender that the environment's variables describe, and that everybody uses who names no other."""
 SenderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")]
@@ -100,6 +101,15 @@ class Brake(_Rules):
     hold_back_book: bool = True
 
 
+class Retention(_Rules):
+    """How many days what is over is kept. What the ledger needs lest it say something twice is kept for good."""
+
+    settled_snapshots_days: int = Field(default=400, ge=62, le=36500)
+    attempts_days: int = Field(default=400, ge=62, le=36500)
+    decisions_days: int = Field(default=400, ge=62, le=36500)
+    plans_days: int = Field(default=62, ge=2, le=36500)
+
+
 _STAGES = (
     Stage(offset_days=-3, template="invoice_due_soon", lateness_days=2),
     Stage(offset_days=0, template="invoice_due_today", lateness_days=1),
@@ -115,7 +125,9 @@ class TenantPolicy(_Rules):
 
     ``sender`` is one of the senders file. ``languages`` is by contact. A contact is named by its id or its name, a
     group likewise, in capitals or not. ``group_by_contact`` makes one statement of a contact's overdue invoices that
-    would be reminded of at the same time.
+    would be reminded of at the same time. ``resend_unsettled_alerts``: a first alert whose end nobody knows is sent
+    once more, when statuses of later messages say that its own should have come. ``monthly_budget`` is of what WhatsApp
+    bills, in ``billing_currency``; None is no budget. A person who answered gets no reminders for ``reply_pause_days``.
     """
 
     mode: Mode = Mode.LIVE
@@ -134,7 +146,13 @@ class TenantPolicy(_Rules):
     scan_at: TimeOfDay = time(9, 0)
     scan_spread_minutes: int = Field(default=30, ge=0, le=240)
     scan_catch_up: CatchUp = CatchUp.SAME_DAY
+    resend_unsettled_alerts: bool = False
     brake: Brake = Brake()
+    retention: Retention = Retention()
+    monthly_budget: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
+    billing_currency: Currency = "INR"
+    reply_pause_days: int = Field(default=0, ge=0, le=365)
+    confirm_stop: bool = True
 
     @field_validator("stages")
     @classmethod

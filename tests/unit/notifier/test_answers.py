@@ -61,10 +61,14 @@ async def test_the_commands_need_only_the_ledger(url: str) -> None:
     )
     assert set(answer) == {
         *("invoice_id", "invoice_number", "contact_id", "contact_name", "kind", "stage", "due_on", "verdict", "rule"),
-        *("decided_at", "state", "reason", "due_at", "changed_at", "statement_of"),
+        *("decided_at", "state", "reason", "due_at", "changed_at", "statement_of", "resent_at", "copies"),
+        *("cost", "currency", "error"),
     }
     assert "reminder +7" in run("notifier.why", url, TENANT)
     assert run("notifier.release", url, TENANT) == "1 released\n"
+    assert json.loads(run("notifier.costs", url, "--tenant", TENANT, "--json")) == []
+    assert run("notifier.costs", url) == "No message has left.\n"
+    assert run("notifier.answered", url, TENANT, "INV-1042") == "no reply of this contact waited\n"
 
 
 def test_a_number_in_a_name_is_cut() -> None:

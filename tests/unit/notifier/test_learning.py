@@ -2,19 +2,22 @@
 
 import itertools
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import select
 
 from notifier.learn import failure_code
-from notifier.ports import Accepted
+from notifier.ports import Accepted, Unknown
 from notifier.statuses import merged, state_of
 from notifier.tables import opt_outs
 from notifier.wishes import wish_of
 from shared.contracts.messages import MessageChangedV1, MessageState
 from support.builders import NOON
-from support.notifier import World, inbound, status_update, world
+from support.notifier import ALWAYS, World, inbound, status_update, world
+from support.sizes import rounds
 
 S = MessageState
 
@@ -225,3 +228,37 @@ async def test_a_stop_from_the_number_that_whatsapp_knows_the_person_by(
         await notifier.take_in(invoice={"invoice_id": "again"}, contact={"phone": BRAZILIAN})
         await notifier.sender.run_once()
         assert [message.to for message, _ in notifier.provider.posts] == [BRAZILIAN, BRAZILIAN]
+
+
+def end_of(statuses: set[str]) -> str:
+    """What a message's statuses come to, in whatever order."""
+    return next((status for status in ("read", "delivered", "failed", "sent") if status in statuses), "accepted")
+
+
+async def test_statuses_in_any_order_repeated_and_before_the_answer_end_the_same(url: str) -> None:
+    rng = Random(11)
+    async with world(url, ALWAYS) as notifier:
+        for number in range(rounds(400, 20)):
+            statuses = rng.sample(["sent", "delivered", "read", "failed"], rng.randint(0, 4))
+            news = statuses + rng.choices(statuses, k=rng.randint(0, 3)) if statuses else []
+            rng.shuffle(news)
+            before = rng.randint(0, len(news))
+            wamid, by_reference = f"wamid.{number}", rng.random() < 0.5
+
+            async def learn(news: list[str], wamid: str = wamid, by_reference: bool = by_reference) -> None:
+                reference = notifier.provider.posts[-1][1] if by_reference else None
+                for status in news:
+                    await notifier.learn(status_update(status, reference, wamid))
+
+            notifier.provider.meanwhile = partial(learn, news[:before])
+            accepted = rng.random() < 2 / 3
+            notifier.provider.answers.append(Accepted(wamid) if accepted else Unknown("no_answer"))
+            contact = {"contact_id": f"c{number}", "phone": f"+9198765{number:05d}"}
+            await notifier.take_in(invoice={"invoice_id": f"i{number}"}, contact=contact)
+            await notifier.sender.run_once()
+            await learn(news[before:])
+            state = next(row.state for row in await notifier.rows() if row.invoice_id == f"i{number}")
+            if accepted or (by_reference and news):
+                assert state == end_of(set(news)), (news, before, by_reference)
+            else:
+                assert state == "unknown"

@@ -15,7 +15,7 @@ from notifier.providers import Capabilities, Sought
 from notifier.telemetry import Figures, SenderLog
 from shared.contracts.messages import MessageChangedV1
 from support.builders import NOON
-from support.notifier import Clock, FakeEvents
+from support.notifier import Clock
 from support.provider_cases import ACCOUNT_SID, OURS
 
 PHONE = "+919876543210"
@@ -65,7 +65,7 @@ class Finder:
 
 def looker(books: Books, finder: Finder, clock: Clock) -> LookUp:
     log = SenderLog(Figures(CollectorRegistry()))
-    return LookUp(books, books, finder, FakeEvents(), clock=clock, log=log)  # type: ignore[arg-type]  # the part it uses
+    return LookUp(books, books, finder, clock=clock, log=log, told=lambda: None)  # type: ignore[arg-type]  # the part it uses
 
 
 async def test_the_one_message_that_fits_settles_it() -> None:

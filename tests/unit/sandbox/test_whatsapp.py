@@ -217,7 +217,12 @@ async def test_text_needs_an_open_window(double: Double) -> None:
             "text": {"body": "You will get no more reminders."}}  # fmt: skip
     assert (await send(double, text)).json()["error"]["code"] == 131047
     await double.admin.inbound("+919876543210")
-    assert (await send(double, text)).status_code == 200
+    sent = await send(double, text)
+    assert sent.status_code == 200
+    await double.admin.settings(whatsapp_webhook_url=URL)
+    await double.admin.status(sent.json()["messages"][0]["id"], "delivered")
+    [status] = double.receiver.bodies()[-1]["entry"][0]["changes"][0]["value"]["statuses"]
+    assert status["pricing"]["category"] == "service"
 
 
 async def test_statuses_are_signed_and_carry_the_reference(double: Double) -> None:

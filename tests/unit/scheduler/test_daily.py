@@ -8,10 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scheduler.daily import DailyScans
-from scheduler.local_time import first_instant
-from scheduler.spread import share_of
 from shared.contracts.tokens import Connection
 from shared.policy import TenantPolicy
+from shared.scan_times import first_instant, share_of
 from support.sizes import rounds
 
 DAY = timedelta(days=1)

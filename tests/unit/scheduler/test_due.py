@@ -15,10 +15,10 @@ from scheduler.due import (
     reconcile_interval,
     request_of,
 )
-from scheduler.spread import share_of
 from shared.contracts.scans import ScanKind
 from shared.contracts.tokens import Connection
 from shared.policy import CatchUp, Policy, TenantPolicy
+from shared.scan_times import share_of
 
 SHARP = Policy(defaults=TenantPolicy(scan_spread_minutes=0))
 ZONES = {

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scheduler.due import RECONCILE_SPREAD
-from scheduler.spread import share_of
 from scheduler.tick import Tick
 from shared.errors import PublishFailed
 from shared.policy import Policy
+from shared.scan_times import share_of
 from unit.scheduler.fakes import FakeClaims, FakeConnections, FakePace, FakePublisher, FakeStore, FakeZones
 
 NOW = datetime(2026, 6, 23, 12, 0, tzinfo=UTC)

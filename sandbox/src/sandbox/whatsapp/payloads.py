@@ -46,7 +46,8 @@ def status_item(message: Message, status: str, at: datetime, settings: Settings,
     if message.reference is not None:
         body["biz_opaque_callback_data"] = message.reference
     if status in {"sent", "delivered"}:
-        body["pricing"] = {"billable": True, "pricing_model": "PMP", "type": "regular", "category": "utility"}
+        category = "utility" if message.template else "service"
+        body["pricing"] = {"billable": True, "pricing_model": "PMP", "type": "regular", "category": category}
     if status == "failed":
         body["errors"] = [error or status_error(131026, "Message Undeliverable.")]
     contact = None

@@ -50,6 +50,7 @@ class AskForLooks:
                 whole: dict[str, str] = {}
                 for due in dues:
                     asked, cancelled = await self._ask_about(book, due, now)
+                    await book.tell(cancelled, due.correlation_id)
                     changes += cancelled
                     if asked is not None:
                         wanted[asked.with_link].setdefault(due.invoice_id, due.correlation_id)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from notifier.catalogue import LINK_SUFFIX
 from notifier.provider_errors import remedy_of
 from notifier.whatsapp_errors import Scope
 from shared.policy import DEFAULT_SENDER
@@ -56,7 +57,12 @@ class OpenBreaker:
 
     @property
     def remedy(self) -> str | None:
-        return remedy_of(self.reason)
+        return remedy_of(self.reason, self.scope)
+
+    @property
+    def shows_link(self) -> bool:
+        """Whether it stops a form that has another beside it, whichever sender's."""
+        return self.scope is Scope.TEMPLATE and self.name.partition(SENDER_MARK)[0].endswith(LINK_SUFFIX)
 
     def lets_probe(self, now: datetime) -> bool:
         return self.probe_at <= now

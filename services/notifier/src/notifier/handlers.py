@@ -1,6 +1,6 @@
-"""The notifier's subscribers: each hands its event to a use case and publishes what changed."""
+"""The notifier's subscribers: each hands its event to a use case, which commits what changed and what is to be told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from faststream.rabbit import RabbitRouter
 
@@ -14,7 +14,6 @@ from shared.contracts.invoices import InvoiceEnrichedV1
 from shared.contracts.messages import MessageChangedV1
 from shared.contracts.whatsapp import WhatsAppTemplateChangedV1, WhatsAppUpdateReceivedV1
 from shared.runtime.group_commit import GroupCommit
-from shared.runtime.publisher import Publishes
 from shared.telemetry.correlation import correlation_id
 from shared.topology import queues
 
@@ -24,24 +23,27 @@ def build_router(
     learn: Learn,
     connection: NoteConnection,
     templates: WatchAccounts,
-    events: Publishes,
     log: SenderLog,
+    told: Callable[[], None],
 ) -> RabbitRouter:
+    """``told`` says that the outbox holds something new."""
     router = RabbitRouter()
+
+    def note(changes: Sequence[MessageChangedV1]) -> None:
+        for change in changes:
+            log.changed(change)
+        if changes:
+            told()
 
     @router.subscriber(queues.NOTIFIER_INVOICE_ENRICHED.subscription())
     async def on_invoice_enriched(event: InvoiceEnrichedV1) -> None:
         """Decide what is to be said of the invoice."""
-        for change in await take_in(Arrival(event, correlation_id())):
-            log.changed(change)
-            await events.publish(change)
+        note(await take_in(Arrival(event, correlation_id())))
 
     @router.subscriber(queues.NOTIFIER_WHATSAPP_UPDATE_RECEIVED.subscription())
     async def on_whatsapp_update_received(event: WhatsAppUpdateReceivedV1) -> None:
         """Learn what became of a message, or what a person wants."""
-        for change in await learn(event):
-            log.changed(change)
-            await events.publish(change)
+        note(await learn(event))
 
     @router.subscriber(queues.NOTIFIER_WHATSAPP_TEMPLATE_CHANGED.subscription())
     async def on_whatsapp_template_changed(event: WhatsAppTemplateChangedV1) -> None:

@@ -1,10 +1,10 @@
 """The single questions behind every decision; each answers with the rule that says no, or None."""
 
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from notifier.contact_hours import public_holidays, recipient_country, recipient_zones, shared_contact_moment
-from notifier.model import History, Intent, Snapshot
+from notifier.model import ERASED, History, Intent, Snapshot
 from notifier.stages import local_date, zone_of
 from shared.contracts.invoices import Contact, Invoice
 from shared.contracts.messages import MessageKind
@@ -29,6 +29,8 @@ def why_not_owed(invoice: Invoice) -> str | None:
 
 
 def why_not_reachable(contact: Contact, rules: TenantPolicy, *, opted_out: bool) -> str | None:
+    if contact.contact_id == ERASED:
+        return "erased"
     if contact.status != "ACTIVE":
         return "contact_not_active"
     if excluded := why_excluded(contact, rules):
@@ -62,7 +64,15 @@ def why_not_reminded(snapshot: Snapshot, rules: TenantPolicy, now: datetime, his
     unreachable = why_not_reachable(snapshot.contact, rules, opted_out=history.opted_out)
     if unreachable is None and reminded_today(snapshot, now, history):
         return "reminded_today"
+    if unreachable is None and has_replied(rules, now, history):
+        return "replied"
     return unreachable or why_capped(rules.caps, history)
+
+
+def has_replied(rules: TenantPolicy, now: datetime, history: History) -> bool:
+    """Whether the person has answered so lately that somebody should read it before the next reminder."""
+    pause = timedelta(days=rules.reply_pause_days)
+    return history.replied_at is not None and now < history.replied_at + pause
 
 
 def reminded_today(snapshot: Snapshot, now: datetime, history: History) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from notifier.brake import is_unusual
+from notifier.budget import MONTHLY_BUDGET, is_over_budget
 from notifier.catalogue import Catalogue
 from notifier.fresh_looks import AskForLooks
 from notifier.gathering import Member, gathers
@@ -14,7 +15,9 @@ from notifier.looks import Look
 from notifier.model import Decision, History, Intent, Snapshot, Verdict
 from notifier.ports import Attempt, Due, Ledger, TemplateMessage, TenantBook, TurnKind
 from notifier.put_aside import put_aside, stopped
+from notifier.rates import Bill, Rates
 from notifier.rendering import render
+from notifier.stages import local_date
 from notifier.statement_text import STATEMENT, render_statement, with_room
 from notifier.still_wanted import is_fresh, still_wanted
 from notifier.template_check import TEMPLATE_PATIENCE, TemplateCheck
@@ -93,6 +96,7 @@ class _Ready:
     breakers: Sequence[OpenBreaker]
     step: LinkStep
     without_link: str | None
+    bill: Bill
 
 
 class LookLast:
@@ -107,26 +111,32 @@ class LookLast:
         clock: Callable[[], datetime],
         new_reference: Callable[[], str],
         account: str | None = None,
+        rates: Rates | None = None,
     ) -> None:
         """``account`` is the WhatsApp Business Account whose templates are known; None checks none."""
         self._ledger = ledger
         self._policy = policy
         self._catalogue = catalogue
         self._templates = TemplateCheck(catalogue, account)
+        self._rates = rates or Rates()
         self._clock = clock
         self._new_reference = new_reference
         self._ask_for_looks = AskForLooks(ledger, policy, self._templates, clock=clock)
 
     async def claim(self, due: Due) -> LastLook:
-        (look,) = await self.claim_all([due])
-        return look
+        return (await self.claim_all([due]))[0]
 
     async def claim_all(self, dues: Sequence[Due]) -> Sequence[LastLook]:
         """Look at each, in order, in one transaction; nothing is claimed before it is committed."""
         async with self._ledger.open_all({due.tenant_id for due in dues}, self._clock()) as books:
             # Read inside and first: waiting for a lock must not age it, and a later pause is later than it.
             now = self._clock()
-            return [await self._look(books[due.tenant_id], due, now) for due in dues]
+            return [await self._take(books[due.tenant_id], due, now) for due in dues]
+
+    async def _take(self, book: TenantBook, due: Due, now: datetime) -> LastLook:
+        look = await self._look(book, due, now)
+        await book.tell(look.changes, due.correlation_id)
+        return look
 
     async def _look(self, book: TenantBook, due: Due, now: datetime) -> LastLook:
         if await book.is_paused():
@@ -139,6 +149,8 @@ class LookLast:
             return LastLook()
         rules = self._policy.for_tenant(due.tenant_id)
         history = await book.history(snapshot, now, leaving=intent)
+        if history.erased:
+            snapshot = snapshot.without_person()
         decision = still_wanted(intent, snapshot, rules, now, history)
         if decision.verdict is not Verdict.SEND:
             return LastLook(changes=await put_aside(book, intent, snapshot, decision, now))
@@ -172,13 +184,16 @@ class LookLast:
         # Every one of them waits for the breaker, or the others would try one by one.
         if any([await stopped(book, each, breakers, now) for each in leaving.intents]):
             return LastLook()
+        bill = self._rates.bill(message.to, rules.billing_currency, local_date(now, snapshot.organisation.time_zone))
+        if not leaving.released and await is_over_budget(book, intent.kind, rules, bill):
+            return await _put_all_aside(book, leaving, Verdict.HOLD, MONTHLY_BUDGET, None, now)
         if not leaving.released and await _too_many(book, rules.brake, now):
             held, first = await book.pull_brake(now)
             changes = [each.changed(MessageState.HELD, "brake", now) for each in held]
             return LastLook(changes=changes, braked=first and bool(held), held=len(held))
         step = link_step(intent, snapshot, rules, forms, now, name)
         without_link = without_link or why_without_link(intent, snapshot, rules, forms, name)
-        return await self._leave(book, _Ready(leaving, message, breakers, step, without_link), now)
+        return await self._leave(book, _Ready(leaving, message, breakers, step, without_link, bill), now)
 
     async def _leave(self, book: TenantBook, ready: _Ready, now: datetime) -> LastLook:
         intents = ready.leaving.intents
@@ -198,7 +213,13 @@ class LookLast:
         leaving, message = ready.leaving, ready.message
         intent, intents = leaving.intent, leaving.intents
         attempt = Attempt(
-            self._new_reference(), intent.intent_id, intent.tenant_id, message.to, message.template, leaving.released
+            self._new_reference(),
+            intent.intent_id,
+            intent.tenant_id,
+            message.to,
+            message.template,
+            leaving.released,
+            ready.bill,
         )
         for breaker in ready.breakers:
             if not await book.take_probe(breaker, attempt.reference, now):

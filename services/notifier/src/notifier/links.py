@@ -1,10 +1,13 @@
 """Whether a message that would show its invoice's online link asks for it, waits for it, or leaves without."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from notifier.catalogue import Catalogue
+from notifier.catalogue import LINK_SUFFIX, Catalogue
 from notifier.model import Intent, Snapshot
+from notifier.ports import Rejected
+from notifier.provider_errors import handling_of_linked
 from notifier.rendering import linked_form, template_name
 from shared.policy import TenantPolicy
 
@@ -50,3 +53,11 @@ def why_without_link(
     if not lacks_link(intent, snapshot, rules, catalogue, name):
         return None
     return f"without_link_{snapshot.invoice.no_link_reason or 'unanswered'}"
+
+
+def refused_with_link(outcome: Rejected, template: str) -> Rejected | None:
+    """The refusal as one of the form with a link alone: its message may leave at once without. None for any other."""
+    if not template.endswith(LINK_SUFFIX):
+        return None
+    found = handling_of_linked(outcome.reason)
+    return replace(outcome, handling=found) if found else None

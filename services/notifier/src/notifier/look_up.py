@@ -12,8 +12,6 @@ from notifier.ports import Accepted, Attempt, Ledger
 from notifier.providers import Provider, Sought
 from notifier.telemetry import SenderLog
 from shared.contracts.messages import MessageChangedV1
-from shared.errors import PublishFailed
-from shared.runtime.publisher import Publishes
 from shared.runtime.service import Stop
 
 LOOK_EVERY = timedelta(seconds=30)
@@ -24,7 +22,6 @@ _SKEW = timedelta(seconds=5)
 """How far the provider's clock may be from ours."""
 _LONGEST_POST = timedelta(seconds=30)
 """Longer than any POST's deadline: what was taken later than this after its claim was not this attempt's."""
-_PUBLISH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +53,18 @@ class LookUp:
         unsettled: Unsettled,
         ledger: Ledger,
         provider: Provider,
-        events: Publishes,
         *,
         clock: Callable[[], datetime],
         log: SenderLog,
+        told: Callable[[], None],
     ) -> None:
+        """``told`` says that the outbox holds something new."""
         self._unsettled = unsettled
         self._ledger = ledger
         self._provider = provider
-        self._events = events
         self._clock = clock
         self._log = log
+        self._told = told
         self._next_at: dict[str, datetime] = {}
 
     async def run(self, stop: Stop) -> None:
@@ -94,15 +92,13 @@ class LookUp:
         if len(unclaimed) == 1:
             outcome = Accepted(unclaimed[0])
             self._log.attempted(doubt.attempt.intent_id, outcome)
-            await self._tell(await self._ledger.settle(doubt.attempt, outcome, now))
+            self._note(await self._ledger.settle(doubt.attempt, outcome, now))
 
-    async def _tell(self, changes: Sequence[MessageChangedV1]) -> None:
+    def _note(self, changes: Sequence[MessageChangedV1]) -> None:
         for change in changes:
             self._log.changed(change)
-            try:
-                await self._events.publish(change, deadline=_PUBLISH_SECONDS)
-            except PublishFailed:
-                self._log.untold(change.intent_id)
+        if changes:
+            self._told()
 
 
 def window(doubt: InDoubt) -> Sought:

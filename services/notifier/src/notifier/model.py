@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from shared.contracts.base import Contract, Identifier, UtcTime
-from shared.contracts.invoices import Contact, Invoice, InvoiceEnrichedV1, Organisation
+from shared.contracts.invoices import Contact, Invoice, InvoiceEnrichedV1, NoPhoneReason, Organisation
 from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
 
 PENDING = frozenset({MessageState.PLANNED, MessageState.HELD})
@@ -21,6 +22,12 @@ LEFT = frozenset(
     }
 )
 """States of a message that has left or may have."""
+ERASED = "erased"
+"""Stands in the ledger where a person was."""
+REJECTED = "rejected"
+"""Why a message is cancelled that a person refused: it is not planned again."""
+CLOSED_BY_PERSON = "closed_by_person"
+"""Why a message failed that a person gave up."""
 WEEK = timedelta(days=7)
 MONTH = timedelta(days=31)
 """What a cap looks back on: as long as the longest month, so that none holds more."""
@@ -44,6 +51,15 @@ class Snapshot(Contract):
             organisation=event.organisation,
             read_at=event.read_at,
         )
+
+    def without_person(self) -> "Snapshot":
+        """The invoice alone: nobody is known by it, and nobody can be written to."""
+        nobody = Contact(
+            contact_id=ERASED, name="", status="ERASED", phone=None, no_phone_reason=NoPhoneReason.NONE_GIVEN
+        )
+        # The link's page shows the person.
+        invoice = self.invoice.model_copy(update={"online_url": None})
+        return self.model_copy(update={"contact": nobody, "invoice": invoice})
 
     def after(self, before: "Snapshot | None") -> "Snapshot":
         """The newer of the two. A link once known is not forgotten, and an answer about it counts however late.
@@ -70,6 +86,14 @@ class Tenant:
     connected_at: datetime
     announced: bool
     lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one message came to."""
+
+    amount: Decimal
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +134,18 @@ class Intent:
 
     @property
     def left(self) -> bool:
-        return self.state in LEFT
+        """Whether it has left or may have: also what a person gave up without knowing its end."""
+        return self.state in LEFT or (self.state is MessageState.FAILED and self.reason == CLOSED_BY_PERSON)
 
     @property
     def revivable(self) -> bool:
         """A cancelled reminder that never reached the provider may be planned again: still one message."""
-        return self.kind is MessageKind.REMINDER and self.state is MessageState.CANCELLED and self.claimed_at is None
+        cancelled = self.state is MessageState.CANCELLED and self.reason != REJECTED
+        return self.kind is MessageKind.REMINDER and cancelled and self.claimed_at is None
 
-    def changed(self, state: MessageState, reason: str | None, at: datetime) -> MessageChangedV1:
+    def changed(
+        self, state: MessageState, reason: str | None, at: datetime, cost: Cost | None = None
+    ) -> MessageChangedV1:
         """The fact that this intent reached ``state``."""
         return MessageChangedV1(
             intent_id=self.intent_id,
@@ -129,6 +157,8 @@ class Intent:
             state=state,
             reason=reason,
             statement_of=self.statement_of if state in LEFT or state is MessageState.FAILED else None,
+            cost=cost.amount if cost else None,
+            currency=cost.currency if cost else None,
             changed_at=at,
         )
 
@@ -147,9 +177,12 @@ class History:
     intents: tuple[Intent, ...] = ()
     issue_judged: bool = False
     opted_out: bool = False
+    erased: bool = False
     reminders_this_week: int = 0
     reminders_this_month: int = 0
     gathers_until: datetime | None = None
+    replied_at: datetime | None = None
+    """When the person last answered this organisation, unless somebody has dealt with it."""
 
     def intent(self, kind: MessageKind, stage: int | None) -> Intent | None:
         return next((intent for intent in self.intents if (intent.kind, intent.stage) == (kind, stage)), None)

@@ -22,12 +22,13 @@ _LATEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many messages are in a state for a reason, of one organisation."""
+    """How many messages are in a state for a reason, of one organisation, and since when the oldest is."""
 
     tenant_id: str
     state: str
     reason: str | None
     messages: int
+    oldest_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,9 @@ async def _waiting(db: AsyncConnection) -> list[Waiting]:
     """What only a person, or a status, can move on."""
     columns = (intents.c.tenant_id, intents.c.state, intents.c.reason)
     rows = await db.execute(
-        sa.select(*columns, sa.func.count().label("messages"))
+        sa.select(*columns, sa.func.count().label("messages"), sa.func.min(intents.c.changed_at).label("oldest_at"))
         .where(intents.c.state.in_([MessageState.HELD.value, MessageState.UNKNOWN.value]))
         .group_by(*columns)
         .order_by(*columns)
     )
-    return [Waiting(row.tenant_id, row.state, row.reason, row.messages) for row in rows]
+    return [Waiting(row.tenant_id, row.state, row.reason, row.messages, row.oldest_at) for row in rows]

@@ -12,6 +12,7 @@ def main() -> None:
     options = arguments("python -m notifier.pause", __doc__)
 
     async def stop(engine: AsyncEngine) -> str:
+        await command.must_be_known(engine, options.tenant)
         done = await orders.pause(engine, options.tenant, options.by, utc_now())
         what = options.tenant or "everything"
         return f"{what} is paused by {options.by}" if done else f"{what} was paused already"

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from notifier.account_templates import TemplateState
 from notifier.halts import Halts, OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant
 from notifier.provider_errors import META
+from notifier.rates import Bill
 from notifier.whatsapp_errors import Handling
 from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
 from shared.policy import DEFAULT_SENDER
@@ -84,6 +86,7 @@ class Attempt:
     phone: str
     template: str
     released: bool = False
+    bill: Bill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,15 @@ class TenantBook(Protocol):
 
     async def move(self, intent: Intent, state: MessageState, reason: str | None, now: datetime) -> bool:
         """Change a state that is still as in ``intent``; False when it no longer is."""
+
+    async def spent(self, on: date, currency: str) -> Decimal:
+        """What the organisation's messages of the date's month come to: as billed, else as estimated."""
+
+    async def held_for(self, rule: str, limit: int) -> Sequence[tuple[Intent, str | None]]:
+        """What a rule holds and nobody has released, with its number; what is due first comes first."""
+
+    async def tell(self, changes: Sequence[MessageChangedV1], correlation_id: str | None) -> None:
+        """Keep what this transaction changes until it is told."""
 
     async def postpone(self, intent: Intent, due_at: datetime, now: datetime) -> None: ...
     async def ask_again(self, intent: Intent, look_after: datetime) -> bool:

@@ -4,7 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from notifier import twilio_errors, whatsapp_errors
-from notifier.whatsapp_errors import NOT_REACHED, RECATEGORISED, RECATEGORISED_REASON, ErrorClass, Handling
+from notifier.whatsapp_errors import (
+    NOT_REACHED,
+    PARAMETERS,
+    RECATEGORISED,
+    RECATEGORISED_REASON,
+    UNFIT,
+    ErrorClass,
+    Handling,
+    Scope,
+)
 
 META = "meta"
 TWILIO = "twilio"
@@ -31,6 +40,18 @@ def handling(code: int, provider: str = META) -> Handling:
     return TABLES[provider].handling(code)
 
 
+def handling_of_linked(reason: str) -> Handling | None:
+    """How to go on when a form that shows a link was refused, and the form without may be taken; None when it may not.
+
+    Such a refusal says nothing of the message itself: it stops the one form and burns no try.
+    """
+    table, code = _table_and_code(reason)
+    if code is None:
+        return None
+    found = UNFIT if _does_not_fit(table, code) else table.handling(code)
+    return found if found.error_class is ErrorClass.TEMPLATE else None
+
+
 def reason_of(code: int | None, provider: str = META) -> str:
     """``whatsapp_190``; without a code the provider gave none."""
     return f"{TABLES[provider].word}_{code or 'unspecified'}"
@@ -47,13 +68,19 @@ def is_listed(reason: str) -> bool:
     return code is None or table.is_listed(code)
 
 
-def remedy_of(reason: str) -> str | None:
-    """What a person is to do about a breaker that opened for ``reason``."""
+def remedy_of(reason: str, scope: Scope | None = None) -> str | None:
+    """What a person is to do about a breaker of ``scope`` that opened for ``reason``."""
     if reason == RECATEGORISED_REASON:
         return RECATEGORISED.remedy
     table, code = _table_and_code(reason)
+    if scope is Scope.TEMPLATE and code is not None and _does_not_fit(table, code):
+        return UNFIT.breaker.remedy if UNFIT.breaker else None
     found = (table.not_reached if code is None else table.handling(code)).breaker
     return found.remedy if found else None
+
+
+def _does_not_fit(table: ErrorTable, code: int) -> bool:
+    return table is TABLES[META] and code in PARAMETERS
 
 
 def _table_and_code(reason: str) -> tuple[ErrorTable, int | None]:

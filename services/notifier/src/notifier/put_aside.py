@@ -32,7 +32,8 @@ async def stopped(book: TenantBook, intent: Intent, breakers: Sequence[OpenBreak
     """Whether a breaker stops the message, which then waits for it; through an open one only a probe may go."""
     closed = closed_now(breakers, now)
     for breaker in breakers:
-        if breaker.scope is Scope.TEMPLATE:
+        # Where a form with a link may be tried, the message need not be the one that tries: it has another form.
+        if breaker.scope is Scope.TEMPLATE and not (breaker.shows_link and breaker.lets_probe(now)):
             # A probe too: should it end in vain, the ledger knows by this what to try the breaker with next.
             await book.let_wait(intent, breaker)
     return bool(closed)

@@ -21,6 +21,7 @@ def main() -> None:
     options = parser.parse_args()
 
     async def settle(engine: AsyncEngine) -> str:
+        await command.must_be_known(engine, options.tenant)
         if options.resend:
             return report(await answers.resend(engine, options.tenant, utc_now(), options.invoice), "to be sent again")
         if options.close:

@@ -11,6 +11,7 @@ def main() -> None:
     options = arguments("python -m notifier.resume", __doc__)
 
     async def go_on(engine: AsyncEngine) -> str:
+        await command.must_be_known(engine, options.tenant)
         done = await orders.resume(engine, options.tenant, options.by, utc_now())
         what = options.tenant or "everything"
         return f"{what} goes on, says {options.by}" if done else f"{what} was not paused"

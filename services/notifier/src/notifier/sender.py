@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from notifier.halts import CHECKED_WITHIN
 from notifier.last_look import Claimed, LookLast
 from notifier.link_requests import LinkRequests
+from notifier.links import refused_with_link
 from notifier.looks import Look
 from notifier.ports import Due, Ledger, Outcome, Rejected, SendsMessages
 from notifier.telemetry import HaltWatch, SenderLog
@@ -46,9 +47,12 @@ class Sender:
         *,
         clock: Callable[[], datetime],
         log: SenderLog,
+        told: Callable[[], None],
         watch: HaltWatch | None = None,
     ) -> None:
-        """``watch`` is shared by senders that run beside each other, so that each halt is told once."""
+        """``told`` says that the outbox holds something new. ``watch`` is shared by senders that run beside each other,
+        so that each halt is told once.
+        """
         self._ledger = ledger
         self._look_last = look_last
         self._claim = GroupCommit(look_last.claim_all, most=CLAIMS)
@@ -56,6 +60,7 @@ class Sender:
         self._events = events
         self._clock = clock
         self._log = log
+        self._told = told
         self._woken = asyncio.Event()
         self._queue: deque[Due] = deque()
         self._running: dict[asyncio.Task[None], str] = {}
@@ -99,7 +104,7 @@ class Sender:
         now = self._clock()
         if self._abandoned_at is None or now - self._abandoned_at >= ABANDON_EVERY:
             self._abandoned_at = now
-            await self._tell(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
+            self._note(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
             self._watch.see(await self._ledger.halts())
         if self._queue:
             return
@@ -108,7 +113,7 @@ class Sender:
         for look in looks:
             with correlated(look.correlation_id):
                 await self._events.publish(look.request)
-        await self._tell(changes)
+        self._note(changes)
         taken = set(self._running.values())
         fresh = [item for item in due if not item.stale and item.intent_id not in taken]
         self._queue.extend(fresh[:most])
@@ -143,6 +148,7 @@ class Sender:
             look = await self._claim(due)
             # Posted before anything else is done: what dies between the claim and the post is never sent.
             if look.claimed is not None:
+                self._log.priced(look.claimed.attempt.bill)
                 await self._settle(look.claimed, await self._post(look.claimed))
             if look.not_before is not None:
                 self._queue.appendleft(due)
@@ -153,7 +159,7 @@ class Sender:
                 await self._ask(request)
             if look.braked:
                 self._log.braked(due.tenant_id, look.held)
-            await self._tell(look.changes)
+            self._note(look.changes)
 
     async def _ask_for_links(self, *, idle: bool) -> None:
         for look in self._links.take(self._clock(), idle=idle):
@@ -181,7 +187,9 @@ class Sender:
         now = self._clock()
         attempt = claimed.attempt
         self._log.attempted(attempt.intent_id, outcome)
-        if isinstance(outcome, Rejected):
+        if isinstance(outcome, Rejected) and (refused := refused_with_link(outcome, attempt.template)):
+            changes = await self._ledger.settle(attempt, refused, now, retry_at=now, burns=False)
+        elif isinstance(outcome, Rejected):
             retry_at, burns = next_try(outcome, claimed.tries, now)
             changes = await self._ledger.settle(attempt, outcome, now, retry_at=retry_at, burns=burns)
         else:
@@ -190,16 +198,13 @@ class Sender:
                 # A fault of the account was reported before the answer had told us whose it was.
                 if change.state is MessageState.PLANNED and change.reason:
                     self._log.stopped(change.reason, attempt.intent_id)
-        await self._tell(changes)
+        self._note(changes)
 
-    async def _tell(self, changes: Sequence[MessageChangedV1]) -> None:
+    def _note(self, changes: Sequence[MessageChangedV1]) -> None:
         for change in changes:
             self._log.changed(change)
-            try:
-                await self._events.publish(change, deadline=_PUBLISH_SECONDS)
-            except PublishFailed:
-                # The ledger holds the truth; a listener that must not miss anything reads it there.
-                self._log.untold(change.intent_id)
+        if changes:
+            self._told()
 
 
 def next_try(outcome: Rejected, tries: int, now: datetime) -> tuple[datetime | None, bool]:

@@ -18,6 +18,16 @@ class LedgerSettings(ServiceSettings):
     )
 
 
+class ErasureSettings(LedgerSettings):
+    """What it takes to erase a person, and to know an erased one again."""
+
+    erasure_key: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Known to nobody else and never changed: by it an erased person is known again; needed to erase",
+    )
+
+
 class TemplateSettings(PolicySettings):
     """All that the care for templates needs."""
 
@@ -33,7 +43,7 @@ class TemplateSettings(PolicySettings):
     )
 
 
-class NotifierSettings(LedgerSettings, TemplateSettings, AmqpSettings, TelemetrySettings, HttpSettings):
+class NotifierSettings(ErasureSettings, TemplateSettings, AmqpSettings, TelemetrySettings, HttpSettings):
     notifier_port: int = Field(
         default=8084, ge=0, le=65535, description="The notifier's own port; 0 takes any free one"
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import command, orders
+from notifier.budget import MONTHLY_BUDGET
 from notifier.halts import EVERYTHING, Switch
 from notifier.orders import Standing
 from shared.contracts.messages import MessageState
@@ -68,8 +69,9 @@ def _breakers(standing: Standing) -> Iterator[str]:
 def _waiting(standing: Standing) -> Iterator[str]:
     for item in standing.waiting:
         reason = f" ({item.reason})" if item.reason else ""
-        yield f"{item.messages} {item.state}{reason} of {item.tenant_id}"
-        yield f"        do: {_RELEASED_BY[item.state]} TENANT={item.tenant_id}"
+        yield f"{item.messages} {item.state}{reason} of {item.tenant_id}, the oldest since {_at(item.oldest_at)}"
+        other = " (or raise monthly_budget, or wait for the next month)" if item.reason == MONTHLY_BUDGET else ""
+        yield f"        do: {_RELEASED_BY[item.state]} TENANT={item.tenant_id}{other}"
 
 
 def _words(standing: Standing) -> Iterator[str]:

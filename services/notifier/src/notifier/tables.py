@@ -2,12 +2,16 @@
 
 import sqlalchemy as sa
 
+from notifier.price_columns import price_columns
 from shared.runtime.database import UtcDateTime
 
 metadata = sa.MetaData()
 
 NO_STAGE = -32768
 """Stands for "no stage" in keys, because SQL holds two NULLs for different."""
+
+TRIED_AGAIN = sa.text("(tries > 1 OR resent_at IS NOT NULL)")
+"""Of an intent: what alone may have arrived more than once. Literal, so that the index over it is used."""
 
 tenants = sa.Table(
     "tenants",
@@ -27,6 +31,7 @@ snapshots = sa.Table(
     sa.Column("invoice_id", sa.String(200), primary_key=True),
     sa.Column("read_at", UtcDateTime, nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
+    sa.Index("snapshots_read", "read_at"),
 )
 
 intents = sa.Table(
@@ -73,6 +78,7 @@ intents = sa.Table(
         postgresql_where=sa.text("gathers"),
         sqlite_where=sa.text("gathers = 1"),
     ),
+    sa.Index("intents_tried_again", "intent_id", sqlite_where=TRIED_AGAIN, postgresql_where=TRIED_AGAIN),
 )
 """``gathers`` marks a reminder that is to leave with others of its contact; ``statement`` is the attempt in which it
 did last, ``statement_of`` how many they were."""
@@ -100,6 +106,7 @@ attempts = sa.Table(
     sa.Column("error_code", sa.Integer),
     sa.Column("error_class", sa.String(16)),
     sa.Column("details", sa.Text),
+    *price_columns(),
     sa.Index("attempts_of_tenant", "tenant_id", "started_at"),
     sa.Index("attempts_to_phone", "phone", "started_at"),
 )
@@ -127,6 +134,7 @@ decisions = sa.Table(
     sa.Column("rule", sa.Text, nullable=False),
     sa.Column("due_at", UtcDateTime),
     sa.Column("decided_at", UtcDateTime, nullable=False),
+    sa.Index("decisions_decided", "decided_at"),
 )
 
 opt_outs = sa.Table(
@@ -143,6 +151,8 @@ early_statuses = sa.Table(
     sa.Column("provider_message_id", sa.String(400), primary_key=True),
     sa.Column("state", sa.String(16), primary_key=True),
     sa.Column("error_code", sa.Integer),
+    sa.Column("details", sa.Text),
+    sa.Column("pricing", sa.JSON(none_as_null=True)),
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
 )
 
@@ -217,3 +227,40 @@ account_listings = sa.Table(
     sa.Column("listed_at", UtcDateTime, nullable=False),
 )
 """The accounts whose list of templates is known whole, so that what is not in it is missing."""
+
+erased = sa.Table(
+    "erased",
+    metadata,
+    sa.Column("person", sa.String(80), primary_key=True),
+    sa.Column("erasure", sa.String(32), nullable=False),
+    sa.Column("key_print", sa.String(16), nullable=False),
+    sa.Column("erased_at", UtcDateTime, nullable=False),
+)
+"""By what an erased person is known again: keyed hashes. ``erasure`` is the same for all of one person."""
+
+approvals = sa.Table(
+    "approvals",
+    metadata,
+    sa.Column("entry", sa.Integer, primary_key=True),
+    sa.Column("intent_id", sa.String(32), nullable=False, index=True),
+    sa.Column("tenant_id", sa.String(200), nullable=False),
+    sa.Column("released", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("said_by", sa.Text, nullable=False),
+    sa.Column("said_at", UtcDateTime, nullable=False),
+)
+"""Who let a held message go, or refused it, when, and for what it was held."""
+
+day_plans = sa.Table(
+    "day_plans",
+    metadata,
+    sa.Column("tenant_id", sa.String(200), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("starts_at", UtcDateTime, nullable=False),
+    sa.Column("ends_at", UtcDateTime, nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("compared_at", UtcDateTime),
+    sa.Column("comparison", sa.JSON(none_as_null=True)),
+)
+"""What was to happen on an organisation's day, and, once it is over, how what happened differs from it."""

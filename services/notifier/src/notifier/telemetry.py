@@ -1,18 +1,24 @@
 """What the notifier says about its work: log lines and figures, with ids and reasons only."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from notifier.halts import Halts, OpenBreaker, Switch
 from notifier.model import Decision
+from notifier.outbox_ports import Backlog
 from notifier.ports import Accepted, Outcome, Rejected
 from notifier.provider_errors import is_listed
+from notifier.rates import Bill
+from notifier.reconciliation import Comparison
+from notifier.replies import InboundKind
 from notifier.whatsapp_errors import ErrorClass
 from shared.contracts.messages import MessageChangedV1
 from shared.telemetry.logging import get_logger
 
 _log = get_logger(__name__)
+_LATE = timedelta(minutes=1)
 _LOUD = frozenset({ErrorClass.TEMPLATE, ErrorClass.OURS})
 
 
@@ -38,9 +44,60 @@ class Figures:
             "duebell_notifier_sender_stops", "Times the sender stopped for an account fault", registry=registry
         )
 
+        self.unknown = Gauge("duebell_notifier_messages_unknown", "Messages nobody knows the end of", registry=registry)
+        self.unknown_age = Gauge(
+            "duebell_notifier_messages_unknown_oldest_seconds", "Age of the oldest of them", registry=registry
+        )
+        self.doubled = Gauge(
+            "duebell_notifier_messages_doubled", "Messages that arrived more than once, ever", registry=registry
+        )
+        self.resent = Counter(
+            "duebell_notifier_messages_resent", "First alerts sent once more without an end", registry=registry
+        )
         self.templates_lost = Counter(
             "duebell_notifier_templates_lost", "Times a template became unusable, by why", ["reason"], registry=registry
         )
+        self.inbound = Counter(
+            "duebell_notifier_inbound", "Messages that people wrote to us, by kind", ["kind"], registry=registry
+        )
+        self.cost = Counter(
+            "duebell_notifier_cost", "What messages that arrived were billed", ["currency"], registry=registry
+        )
+        self.unpriced = Counter(
+            "duebell_notifier_unpriced",
+            "Messages to a market whose rate is not in config/rates",
+            ["market"],
+            registry=registry,
+        )
+        self.over_budget = Gauge(
+            "duebell_notifier_held_for_budget", "Reminders that a monthly budget holds", registry=registry
+        )
+        self.confirmations = Counter(
+            "duebell_notifier_stop_confirmations",
+            "Answers to STOP by what came of them",
+            ["outcome"],
+            registry=registry,
+        )
+        self.untold = Gauge("duebell_notifier_untold_changes", "Changes that nobody was told of yet", registry=registry)
+        self.untold_age = Gauge(
+            "duebell_notifier_untold_age_seconds", "How long the oldest of them waits", registry=registry
+        )
+
+        self.removed = Counter(
+            "duebell_notifier_removed", "Rows whose time was over, by what they were", ["what"], registry=registry
+        )
+
+        self.foretold = Counter(
+            "duebell_notifier_foretold", "Messages of a day's plan by what came of it", ["outcome"], registry=registry
+        )
+
+    def count_comparison(self, comparison: Comparison) -> None:
+        self.foretold.labels("as_foretold").inc(comparison.as_foretold)
+        self.foretold.labels("explained").inc(len(comparison.differences) - comparison.unexplained)
+        self.foretold.labels("unexplained").inc(comparison.unexplained)
+
+    def count_removed(self, what: str, rows: int) -> None:
+        self.removed.labels(what).inc(rows)
 
     def count_decision(self, decision: Decision) -> None:
         self.decisions.labels(decision.verdict.value, decision.rule).inc()
@@ -51,9 +108,12 @@ class SenderLog:
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
+        self._over_budget: frozenset[str] = frozenset()
 
     def changed(self, change: MessageChangedV1) -> None:
         self._figures.messages.labels(change.state.value).inc()
+        if change.cost is not None:
+            self._figures.cost.labels(change.currency or "").inc(float(change.cost))
         together = {"statement_of": change.statement_of} if change.statement_of else {}
         _log.info("message.changed", **_ids(change), **together, now=change.state.value, reason=change.reason)
 
@@ -69,6 +129,27 @@ class SenderLog:
         unlisted = outcome.code is not None and not is_listed(outcome.reason)
         log = _log.error if error_class in _LOUD or unlisted else _log.warning
         log("message.rejected", intent_id=intent_id, reason=outcome.reason, error_class=error_class.value)
+
+    def priced(self, bill: Bill | None) -> None:
+        if bill is not None and bill.estimate is None:
+            self._figures.unpriced.labels(bill.market or "unknown").inc()
+
+    def confirmed(self, reference: str, outcome: Outcome) -> None:
+        name = type(outcome).__name__.lower()
+        self._figures.confirmations.labels(name).inc()
+        reason = None if isinstance(outcome, Accepted) else outcome.reason
+        _log.info("stop.confirmed" if reason is None else "stop.not_confirmed", reference=reference, reason=reason)
+
+    def heard(self, kind: InboundKind) -> None:
+        self._figures.inbound.labels(kind.value).inc()
+
+    def over_budget(self, tenants: Mapping[str, int]) -> None:
+        """Organisation → how many reminders its budget holds; said once of each as it begins."""
+        self._figures.over_budget.set(sum(tenants.values()))
+        for tenant_id in sorted(tenants.keys() - self._over_budget):
+            remedy = f"raise monthly_budget, or make release TENANT={tenant_id}; the next month lets them go by itself"
+            _log.error("budget.spent", tenant_id=tenant_id, held=tenants[tenant_id], remedy=remedy)
+        self._over_budget = frozenset(tenants)
 
     def braked(self, tenant_id: str, held: int) -> None:
         self._figures.brakes.inc()
@@ -100,8 +181,24 @@ class SenderLog:
     def looks_not_asked(self, tenant_id: str, invoices: int) -> None:
         _log.warning("statement_looks.not_asked", tenant_id=tenant_id, invoices=invoices)
 
-    def untold(self, intent_id: str) -> None:
-        _log.warning("message_change.untold", intent_id=intent_id)
+
+class OutboxLog:
+    """Log lines and figures of telling on what changed; that it comes late is said once, and once that it is over."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self._late = False
+
+    def backlog(self, backlog: Backlog, now: datetime) -> None:
+        age = max(now - backlog.oldest_at, timedelta()) if backlog.oldest_at else timedelta()
+        self._figures.untold.set(backlog.changes)
+        self._figures.untold_age.set(age.total_seconds())
+        late = age > _LATE
+        if late and not self._late:
+            _log.warning("message_changes.late", waiting=backlog.changes, remedy="is RabbitMQ there? they are kept")
+        elif self._late and not late:
+            _log.info("message_changes.told_again")
+        self._late = late
 
 
 class TemplateLog:
@@ -140,6 +237,26 @@ class TemplateLog:
         self._figures.templates_lost.labels(why_not).inc()
         remedy = "its messages wait; see WhatsApp Manager and make templates-status"
         _log.error("template.unusable", template=name, language=language, reason=why_not, remedy=remedy)
+
+
+class UnsettledLog:
+    """Figures and log lines about messages whose end nobody knows; a double is told of once."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self._doubled: int | None = None
+
+    def standing(self, messages: int, oldest: timedelta, doubled: int) -> None:
+        self._figures.unknown.set(messages)
+        self._figures.unknown_age.set(oldest.total_seconds())
+        self._figures.doubled.set(doubled)
+        if self._doubled is not None and doubled > self._doubled:
+            _log.error("messages.doubled", more=doubled - self._doubled, ever=doubled)
+        self._doubled = doubled
+
+    def resent(self, intent_id: str, tenant_id: str) -> None:
+        self._figures.resent.inc()
+        _log.warning("message.resent", intent_id=intent_id, tenant_id=tenant_id)
 
 
 class HaltWatch:

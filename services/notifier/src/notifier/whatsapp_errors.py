@@ -149,6 +149,10 @@ HANDLINGS: Mapping[int, Handling] = {
     131052: Handling(ErrorClass.OTHER),
 }
 
+PARAMETERS = frozenset({132000, 132005, 132012, 132018, 132068, 132069})
+"""What a message put into its template does not fit it."""
+UNFIT = _template("WhatsApp refuses what this template is filled with: make templates-status, then templates-push")
+
 _UNLISTED = _OURS
 
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import answers, command
+from notifier.columns import aligned
+from notifier.costs import money
 from shared.contracts.messages import MessageState
 
 _TIME = "%Y-%m-%d %H:%M UTC"
-_COLUMNS = ("invoice", "contact", "due", "message", "verdict", "rule", "state", "when")
+_COLUMNS = ("invoice", "contact", "due", "message", "verdict", "rule", "state", "cost", "when")
 
 
 def main() -> None:
@@ -31,11 +33,7 @@ def table(found: Sequence[answers.Answer]) -> str:
     """Aligned columns for a terminal: names, and never a number."""
     if not found:
         return "Nothing has been decided."
-    rows = [_COLUMNS, *(_row(item) for item in found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return aligned(_COLUMNS, map(_row, found))
 
 
 def _row(item: answers.Answer) -> tuple[str, ...]:
@@ -47,6 +45,7 @@ def _row(item: answers.Answer) -> tuple[str, ...]:
         item.verdict,
         item.rule,
         _state(item),
+        money(item.cost, item.currency),
         (item.changed_at or item.decided_at).strftime(_TIME),
     )
 
@@ -57,12 +56,15 @@ def message_name(kind: str, stage: int | None) -> str:
 
 
 def _state(item: answers.Answer) -> str:
-    state = item.state or "-"
+    state = (item.state or "-") + (f", {item.copies} copies" if item.copies > 1 else "")
     if item.statement_of:
         state = f"{state}, in a statement of {item.statement_of}"
     if item.state == MessageState.PLANNED and item.due_at:
         return f"{state}, leaves from {item.due_at.strftime(_TIME)}"
-    return f"{state} ({item.reason})" if item.reason and item.reason != item.rule else state
+    reason = item.reason if item.reason != item.rule else None
+    # All that WhatsApp says of it, which names its code again.
+    told = item.error or reason if item.state == MessageState.FAILED else reason
+    return f"{state} ({told})" if told else state
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from notifier.adapters.confirmations import SqlConfirmations
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.template_book import SqlTemplateBook
 from notifier.adapters.twilio import Content, TwilioProvider
@@ -13,11 +14,15 @@ from notifier.adapters.unsettled import SqlUnsettled
 from notifier.adapters.whatsapp import WhatsAppProvider
 from notifier.adapters.whatsapp_templates import WhatsAppTemplates
 from notifier.catalogue import Catalogue
+from notifier.confirm import ConfirmStops, Line
+from notifier.confirm_ports import SendsTexts
 from notifier.last_look import LookLast
 from notifier.look_up import LookUp
+from notifier.persons import Persons
 from notifier.ports import Pace
 from notifier.provider_errors import META, TWILIO
 from notifier.providers import Provider
+from notifier.rates import Rates
 from notifier.sender import Sender
 from notifier.senders import share_of
 from notifier.senders_file import MetaSender, SendersFile, TwilioSender
@@ -36,13 +41,17 @@ DEADLINE_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One sender: ``account`` is its WhatsApp Business Account, None where its templates cannot be listed."""
+    """One sender: ``account`` is its WhatsApp Business Account, None where its templates cannot be listed.
+
+    ``texts`` sends free text, None where the provider cannot.
+    """
 
     pace: Pace
     client: httpx.AsyncClient
     provider: Provider
     account: str | None
     api_version: str = ""
+    texts: SendsTexts | None = None
 
     @property
     def name(self) -> str:
@@ -51,14 +60,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all senders share."""
+    """What all senders share. ``told`` says that the outbox holds something new."""
 
     engine: AsyncEngine
     policy: Policy
     catalogue: Catalogue
+    rates: Rates
     core: Core
     log: SenderLog
     new_reference: Callable[[], str]
+    told: Callable[[], None]
+    persons: Persons | None = None
 
 
 def default_sender(settings: NotifierSettings) -> Part:
@@ -99,7 +111,7 @@ def _with_meta(name: str, entry: MetaSender, token: str) -> Part:
     )
     path = f"/{entry.api_version}/{entry.phone_number_id}/messages"
     provider = WhatsAppProvider(client, path=path, deadline_seconds=DEADLINE_SECONDS)
-    return Part(_pace(name, entry), client, provider, entry.business_account_id, entry.api_version)
+    return Part(_pace(name, entry), client, provider, entry.business_account_id, entry.api_version, provider)
 
 
 def _with_twilio(name: str, entry: TwilioSender, secret: str, callback_url: str) -> Part:
@@ -136,7 +148,8 @@ def send_all(parts: Sequence[Part], around: Surroundings) -> tuple[Mapping[str, 
     names = frozenset(part.name for part in parts)
     senders, lookers = {}, {}
     for part in parts:
-        ledger = SqlLedger(around.engine, part.pace, share_of(part.name, around.policy, names))
+        share = share_of(part.name, around.policy, names)
+        ledger = SqlLedger(around.engine, part.pace, share, rates=around.rates, persons=around.persons)
         look_last = LookLast(
             ledger,
             around.policy,
@@ -144,6 +157,7 @@ def send_all(parts: Sequence[Part], around: Surroundings) -> tuple[Mapping[str, 
             clock=around.core.clock,
             new_reference=around.new_reference,
             account=part.account if part.provider.capabilities.account_templates else None,
+            rates=around.rates,
         )
         senders[part.name] = Sender(
             ledger,
@@ -152,6 +166,7 @@ def send_all(parts: Sequence[Part], around: Surroundings) -> tuple[Mapping[str, 
             around.core.events,
             clock=around.core.clock,
             log=around.log,
+            told=around.told,
             watch=watch,
         )
         if part.provider.capabilities.look_up:
@@ -159,11 +174,23 @@ def send_all(parts: Sequence[Part], around: Surroundings) -> tuple[Mapping[str, 
                 SqlUnsettled(around.engine, part.name),
                 ledger,
                 part.provider,
-                around.core.events,
                 clock=around.core.clock,
                 log=around.log,
+                told=around.told,
             )
     return senders, lookers
+
+
+def confirm_stops(parts: Sequence[Part], around: Surroundings) -> ConfirmStops:
+    """Each organisation's answers go by its own sender, where that sends free text."""
+    return ConfirmStops(
+        SqlConfirmations(around.engine),
+        {part.name: Line(part.pace, part.texts) for part in parts if part.texts is not None},
+        around.policy,
+        around.rates,
+        clock=around.core.clock,
+        attempted=around.log.confirmed,
+    )
 
 
 def watch_accounts(

@@ -49,7 +49,7 @@ def wish_of(*texts: str | None) -> bool | None:
 
 
 def _wish(text: str | None) -> bool | None:
-    words = [word for word in _words(text or "") if word not in _POLITE]
+    words = [word for word in plain_words(text or "") if word not in _POLITE]
     phrase = " ".join(words)
     if phrase in _STOP:
         return True
@@ -59,7 +59,8 @@ def _wish(text: str | None) -> bool | None:
     return True if short and _STRONG.intersection((words[0], words[-1])) else None
 
 
-def _words(text: str) -> list[str]:
+def plain_words(text: str) -> list[str]:
+    """The words of a text as they are compared: no capitals, no signs between them, no Latin accents."""
     composed = unicodedata.normalize("NFC", text).casefold()
     plain = "".join(_without_accent(letter) for letter in _APOSTROPHES.sub("", composed))
     return _BETWEEN_WORDS.sub(" ", plain).split()

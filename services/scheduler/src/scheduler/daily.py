@@ -1,14 +1,12 @@
 """When a tenant's daily scan is due, and whether one that is late is still wanted."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import assert_never
 
-from scheduler.local_time import first_instant
-from scheduler.spread import share_of
-from shared.contracts.scans import ScanKind
 from shared.contracts.tokens import Connection
 from shared.policy import CatchUp, TenantPolicy
+from shared.scan_times import daily_scan
 
 LATE = timedelta(hours=1)
 """So late a scan is not missed yet: a restart, or a broker that is away for a while."""
@@ -31,12 +29,9 @@ class DailyScans:
         The spread ends with the local day. A day that never shows ``scan_at`` has no scan, nor has one before the
         tenant was connected; on the day of the connection it is due at once when its time has passed.
         """
-        begin = first_instant(day, self.rules.scan_at, self.zone)
-        room = first_instant(day + _DAY, time(0), self.zone) - begin
-        if room <= timedelta(0):
+        due = daily_scan(self.connection.tenant_id, day, self.zone, self.rules)
+        if due is None:
             return None
-        width = min(timedelta(minutes=self.rules.scan_spread_minutes), room)
-        due = begin + share_of(f"{ScanKind.RECEIVABLES}:{self.connection.tenant_id}", width)
         connected_at = self.connection.connected_at
         if connected_at <= due:
             return due

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from scheduler.daily import UNKNOWN_ZONE, DailyScans
-from scheduler.spread import share_of
 from shared.contracts.scans import ScanKind, ScanRequestedV1
 from shared.contracts.tokens import Connection
 from shared.policy import Policy
+from shared.scan_times import share_of
 
 RECONCILE_EVERY = timedelta(hours=1)
 """24 calls a day and tenant: 2.4 % of the smallest day budget."""

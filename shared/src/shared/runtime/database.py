@@ -22,6 +22,7 @@ _CONNECT_SECONDS = 5
 _STATEMENT_SECONDS = 30
 """A server that is paused, or behind a broken network, would otherwise be waited for without end."""
 _READING = "duebell_reading"
+_MILLION = Decimal(1_000_000)
 _MIGRATION_LOCK = 0x64756562
 """Held in PostgreSQL while migrating, so that replicas starting at once do not race."""
 
@@ -118,6 +119,19 @@ class DecimalText(sa.types.TypeDecorator[Decimal]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(value)
+
+
+class Millionths(sa.types.TypeDecorator[Decimal]):
+    """Small money as whole millionths, so that both databases add it up exactly."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        return None if value is None else int((value * _MILLION).to_integral_value())
+
+    def process_result_value(self, value: int | Decimal | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value) / _MILLION
 
 
 async def migrate(engine: AsyncEngine, package: str) -> None:

@@ -1,13 +1,14 @@
 """Dead letters: how one is written, listed and replayed.
 
 ``python -m shared.runtime.dead_letters list`` prints what waits; ``… replay QUEUE`` sends a queue's letters back
-to where they came from. A replayed message is safe because every consumer is idempotent.
+to where they came from. A replayed message is safe because every consumer is idempotent. ``… purge [--yes]`` takes
+away the letters that tell of a person; who it is comes on standard input.
 """
 
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import aiormq
@@ -135,6 +136,34 @@ async def replay(connection: AbstractRobustConnection, publisher: EventPublisher
     return sent
 
 
+async def purge(connection: AbstractRobustConnection, words: Sequence[str], *, really: bool) -> dict[str, int]:
+    """Take away every letter whose body holds one of ``words``; how many of each queue. The others stay in order."""
+    found: dict[str, int] = {}
+    needles = [word.encode() for word in words if word]
+    for service in queues.SERVICES:
+        name = queues.dead_queue(service)
+        channel = await connection.channel()
+        queue = await channel.get_queue(name, ensure=True)
+        declared = await channel.declare_queue(name, passive=True)
+        kept: list[AbstractIncomingMessage] = []
+        for _ in range(declared.declaration_result.message_count or 0):
+            message = await queue.get(fail=False, timeout=10)
+            if message is None:
+                break
+            if not any(needle in message.body for needle in needles):
+                kept.append(message)
+                continue
+            found[name] = found.get(name, 0) + 1
+            if really:
+                await message.ack()
+            else:
+                kept.append(message)
+        for message in kept:
+            await message.reject(requeue=True)
+        await channel.close()
+    return found
+
+
 async def _run(arguments: list[str]) -> None:
     amqp_url = load_settings(AmqpSettings).amqp_url.get_secret_value()
     async with open_connection(amqp_url, "duebell.dead_letters") as connection:
@@ -147,8 +176,13 @@ async def _run(arguments: list[str]) -> None:
             case ["replay", name]:
                 async with open_publisher(connection, "duebell.dead_letters") as publisher:
                     sys.stdout.write(f"{await replay(connection, publisher, name)} replayed from {name}\n")
+            case ["purge", *way] if way in ([], ["--yes"]):
+                words = json.load(sys.stdin)["words"]
+                found = await purge(connection, words, really=bool(way))
+                counted = ", ".join(f"{count} in {name}" for name, count in found.items()) or "none"
+                sys.stdout.write(f"dead letters: {counted}{' taken away' if found and way else ''}\n")
             case _:
-                raise ConfigurationError("say list, or replay and a queue such as fetcher.dead")
+                raise ConfigurationError("say list, or purge, or replay and a queue such as fetcher.dead")
 
 
 def main() -> None:

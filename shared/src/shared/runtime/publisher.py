@@ -43,7 +43,7 @@ class Publishes(Protocol):
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A message as it goes out. ``correlation`` defaults to the id of the work at hand."""
+    """A message as it goes out. Left out, ``correlation`` is the work's at hand and ``message_id`` a fresh one."""
 
     body: bytes
     exchange: str
@@ -53,6 +53,7 @@ class Outgoing:
     content_type: str = "application/json"
     correlation: str | None = None
     mandatory: bool = True
+    message_id: str | None = None
 
 
 class EventPublisher:
@@ -62,8 +63,13 @@ class EventPublisher:
         self._channel = channel
         self._app_id = app_id
 
-    async def publish(self, event: Event, *, deadline: float | None = None, lane: Lane = Lane.HOT) -> None:
-        """See :class:`Publishes`. The outcome of a failed publish is unknown, never "not arrived"."""
+    async def publish(
+        self, event: Event, *, deadline: float | None = None, lane: Lane = Lane.HOT, message_id: str | None = None
+    ) -> None:
+        """See :class:`Publishes`. The outcome of a failed publish is unknown, never "not arrived".
+
+        A ``message_id`` of its own is for what may be told twice, so that who listens knows it again.
+        """
         outgoing = Outgoing(
             event.model_dump_json().encode(),
             exchange=exchanges.EVENTS,
@@ -71,6 +77,7 @@ class EventPublisher:
             type=event.key,
             headers=lane.headers,
             mandatory=event.key not in _FOR_WHOEVER_LISTENS,
+            message_id=message_id,
         )
         await self.send(outgoing, deadline=deadline)
 
@@ -117,8 +124,8 @@ class EventPublisher:
             headers=dict(outgoing.headers),
             content_type=outgoing.content_type,
             delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            # Fresh for each try: two in flight with one id get each other's confirm.
-            message_id=uuid4().hex,
+            # Fresh for each try where nobody names it: of two in flight with one id the wrong one is told of a return.
+            message_id=outgoing.message_id or uuid4().hex,
             correlation_id=outgoing.correlation or correlation_id() or new_correlation_id(),
             message_type=outgoing.type,
             app_id=self._app_id,

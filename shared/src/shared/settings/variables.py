@@ -7,6 +7,7 @@ KNOWN_VARIABLES: frozenset[str] = frozenset(
     {
         "DUEBELL_ADMIN_SECRET",
         "DUEBELL_AMQP_URL",
+        "DUEBELL_ERASURE_KEY",
         "DUEBELL_FETCHER_PORT",
         "DUEBELL_HOST",
         "DUEBELL_INGRESS_PORT",

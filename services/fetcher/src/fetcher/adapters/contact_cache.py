@@ -24,12 +24,24 @@ return 1
 """KEYS: the contact's. ARGV: when it was read, the contact, how long it is kept."""
 
 
+_DROP = """
+local kept = redis.call('GET', KEYS[1])
+if kept == ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+"""KEYS: the contact's. ARGV: what an erased one's key holds, what to leave instead of any other, how long."""
+_NEVER_AGAIN = f"{10**16 - 1} "
+"""What the key of an erased contact holds: no reading is later than this, so none is kept."""
+
+
 class RedisContactCache:
     """Each key holds a moment in microseconds, a space, and the contact as it was then; nothing for a dropped one."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._keep = redis.register_script(_KEEP)
+        self._drop = redis.register_script(_DROP)
 
     async def find(self, tenant_id: str, ids: Sequence[str]) -> Mapping[str, Contact]:
         """What is kept of these contacts. Raises RetryableError."""
@@ -57,7 +69,22 @@ class RedisContactCache:
     async def drop(self, tenant_id: str, contact_id: str, at: datetime) -> None:
         """Forget the contact, and what is being read of it now. Raises RetryableError."""
         with redis_answers():
-            await self._redis.set(_key(tenant_id, contact_id), f"{_moment(at)} ", ex=KEPT_SECONDS)
+            await self._drop(keys=[_key(tenant_id, contact_id)], args=[_NEVER_AGAIN, f"{_moment(at)} ", KEPT_SECONDS])
+
+    async def erase(self, tenant_id: str, contact_ids: Sequence[str], *, really: bool) -> int:
+        """Forget these and keep them never again; how many were kept. Raises RetryableError."""
+        kept = len(await self.find(tenant_id, contact_ids))
+        if really:
+            with redis_answers():
+                for contact_id in contact_ids:
+                    await self._redis.set(_key(tenant_id, contact_id), _NEVER_AGAIN)
+        return kept
+
+    async def readmit(self, tenant_id: str, contact_ids: Sequence[str]) -> None:
+        """Keep these again. Raises RetryableError."""
+        with redis_answers():
+            for contact_id in contact_ids:
+                await self._redis.delete(_key(tenant_id, contact_id))
 
 
 def _key(tenant_id: str, contact_id: str) -> str:

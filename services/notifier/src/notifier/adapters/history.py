@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.prepared import parameter
+from notifier.adapters.replies import replied_at
 from notifier.adapters.sql import LEFT_STATES, to_intent
 from notifier.model import MONTH, WEEK, History, Intent, Snapshot, Tenant
-from notifier.tables import decisions, intents, opt_outs
+from notifier.persons import Persons
+from notifier.tables import decisions, erased, intents, opt_outs
 from shared.contracts.messages import MessageKind, MessageState
 
 _NOT_JUDGED = ("not_issued", "groups_unknown")
@@ -18,25 +20,36 @@ _NOT_JUDGED = ("not_issued", "groups_unknown")
 
 
 async def history(
-    db: AsyncConnection, tenant: Tenant, snapshot: Snapshot, now: datetime, leaving: Intent | None
+    db: AsyncConnection,
+    tenant: Tenant,
+    snapshot: Snapshot,
+    now: datetime,
+    leaving: Intent | None,
+    persons: Persons | None = None,
 ) -> History:
     """See :meth:`notifier.ports.TenantBook.history`."""
+    contact = snapshot.contact
+    names = persons.names_of(tenant.tenant_id, contact) if persons else []
     values: dict[str, object] = {
         "tenant": tenant.tenant_id,
         "invoice": snapshot.invoice.invoice_id,
-        "contact": snapshot.contact.contact_id,
-        "number": snapshot.contact.phone,
+        "contact": contact.contact_id,
+        "number": contact.phone,
         "month": now - MONTH,
         "week": now - WEEK,
     }
     if leaving:
         values["leaving"] = leaving.intent_id
-    rows = (await db.execute(_known(leaving=leaving is not None), values)).all()
+    if names:
+        values["names"] = names
+    rows = (await db.execute(_known(leaving=leaving is not None, named=bool(names)), values)).all()
     return History(
         tenant=tenant,
         intents=tuple(to_intent(row) for row in rows if row.intent_id is not None),
         issue_judged=bool(rows[0].judged),
         opted_out=bool(rows[0].opted_out),
+        erased=bool(rows[0].erased),
+        replied_at=rows[0].replied_at,
         reminders_this_week=rows[0].this_week,
         reminders_this_month=rows[0].this_month,
         gathers_until=rows[0].gathers_until,
@@ -44,8 +57,11 @@ async def history(
 
 
 @cache
-def _known(*, leaving: bool) -> sa.Select[Any]:
-    """One row for each intent of the invoice, or one without any, with what is known beside them."""
+def _known(*, leaving: bool, named: bool) -> sa.Select[Any]:
+    """One row for each intent of the invoice, or one without any, with what is known beside them.
+
+    ``named``: the person would be known again as erased, by one of ``names``.
+    """
     tenant, invoice, number = parameter("tenant"), parameter("invoice"), parameter("number")
     judged = sa.exists().where(
         decisions.c.tenant_id == tenant,
@@ -54,6 +70,7 @@ def _known(*, leaving: bool) -> sa.Select[Any]:
         decisions.c.rule.not_in(_NOT_JUDGED),
     )
     out = sa.select(opt_outs.c.opted_out).where(opt_outs.c.person == number).scalar_subquery()
+    gone = sa.exists().where(erased.c.person.in_(sa.bindparam("names", expanding=True))) if named else sa.false()
     reminders = _reminders(leaving=leaving)
     lately = sa.or_(reminders.c.claimed_at.is_(None), reminders.c.claimed_at > parameter("week"))
     messages = sa.select(sa.func.count(reminders.c.message.distinct()))
@@ -61,6 +78,8 @@ def _known(*, leaving: bool) -> sa.Select[Any]:
     known = sa.select(
         judged.label("judged"),
         out.label("opted_out"),
+        gone.label("erased"),
+        replied_at(tenant, number).scalar_subquery().label("replied_at"),
         messages.where(lately).scalar_subquery().label("this_week"),
         messages.scalar_subquery().label("this_month"),
         sa.select(sa.func.min(reminders.c.due_at)).where(gathered).scalar_subquery().label("gathers_until"),

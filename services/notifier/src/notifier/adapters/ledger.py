@@ -13,15 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from notifier.adapters import prepared
 from notifier.adapters.breakers import end_probe, open_breakers, trip
 from notifier.adapters.lessons import SqlLessons
-from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish
+from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, names_of, record_wish
+from notifier.adapters.outbox import Telling, record_changes
 from notifier.adapters.queue import due
 from notifier.adapters.sql import in_order, intents_of, to_intent, upsert
 from notifier.adapters.switches import HaltsInside, halts
 from notifier.adapters.tenant_book import SqlTenantBook
+from notifier.catalogue import LINK_SUFFIX
 from notifier.halts import Halts, template_of
-from notifier.lesson_ports import StatusNews, Wish
+from notifier.lesson_ports import Wish
 from notifier.model import Intent
+from notifier.persons import Persons
 from notifier.ports import Accepted, Attempt, Due, Outcome, Pace, Rejected, TenantBook
+from notifier.rates import Rates
 from notifier.senders import EVERYTHING_DUE, Share
 from notifier.statuses import merged
 from notifier.tables import intents, tenants
@@ -29,6 +33,7 @@ from notifier.whatsapp_errors import Scope
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.runtime.database import for_reading
 from shared.runtime.group_commit import GroupCommit
+from shared.telemetry.correlation import correlation_id
 
 AT_ONCE = 50
 """How many answers are recorded by one transaction at most."""
@@ -43,22 +48,35 @@ class _Answer:
     now: datetime
     retry_at: datetime | None
     burns: bool
+    correlation_id: str | None
 
 
 class SqlLedger:
     """See :class:`notifier.ports.Ledger`."""
 
-    def __init__(self, engine: AsyncEngine, pace: Pace | None = None, share: Share = EVERYTHING_DUE) -> None:
-        """As the sender of ``pace`` sees it: only its ``share`` of what is due is given to it."""
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        pace: Pace | None = None,
+        share: Share = EVERYTHING_DUE,
+        *,
+        rates: Rates | None = None,
+        persons: Persons | None = None,
+    ) -> None:
+        """As the sender of ``pace`` sees it: only its ``share`` of what is due is given to it.
+
+        ``persons`` knows the erased again; without it there can be none.
+        """
         self._engine = engine
         self._share = share
         self._reading = for_reading(engine)
         self._pace = pace or Pace()
+        self._persons = persons
         # SQLite has one writer: who waits for it here waits for its end, who waits inside it sleeps and looks again.
         self._writer: AbstractAsyncContextManager[None] = (
             asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         )
-        self._lessons = SqlLessons(engine)
+        self._lessons = SqlLessons(engine, rates, persons)
         self._settle = GroupCommit(self._settle_all, most=AT_ONCE)
 
     @asynccontextmanager
@@ -75,8 +93,12 @@ class SqlLedger:
                 seen = upsert(db, tenants).values(tenant_id=tenant_id, connected_at=now, announced=False)
                 await db.execute(seen.on_conflict_do_nothing(index_elements=["tenant_id"]))
                 rows |= await _locked(db, [tenant_id])
-            standing = HaltsInside(db)
-            yield {tenant_id: SqlTenantBook(db, row, self._pace, standing) for tenant_id, row in rows.items()}
+            standing, telling = HaltsInside(db), Telling()
+            yield {
+                tenant_id: SqlTenantBook(db, row, self._pace, standing, telling, self._persons)
+                for tenant_id, row in rows.items()
+            }
+            await telling.record(db)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Due]:
         async with self._reading.connect() as db:
@@ -89,16 +111,9 @@ class SqlLedger:
     async def settle(
         self, attempt: Attempt, outcome: Outcome, now: datetime, *, retry_at: datetime | None = None, burns: bool = True
     ) -> Sequence[MessageChangedV1]:
-        changes, overtaken = await self._settle(_Answer(attempt, outcome, now, retry_at, burns))
+        changes, overtaken = await self._settle(_Answer(attempt, outcome, now, retry_at, burns, correlation_id()))
         if overtaken and isinstance(outcome, Accepted):
-            for early in await self._lessons.early(outcome.provider_message_id):
-                news = StatusNews(
-                    attempt.reference,
-                    outcome.provider_message_id,
-                    early.state,
-                    early.error_code,
-                    provider=self._pace.provider,
-                )
+            for news in await self._lessons.early(attempt.reference, outcome.provider_message_id, self._pace.provider):
                 changes = [*changes, *await self._lessons.status(news, now)]
         return changes
 
@@ -106,7 +121,10 @@ class SqlLedger:
         """The changes of each, and whether statuses of it came earlier than the answer."""
         async with self._writer, self._engine.begin() as db:
             probes = {item.probe for item in await open_breakers(db)}
-            settled = [await self._settle_one(db, answer, probes) for answer in answers]
+            settled, telling = [await self._settle_one(db, answer, probes) for answer in answers], Telling()
+            for answer, changes in zip(answers, settled, strict=True):
+                telling.add(changes, answer.correlation_id)
+            await telling.record(db)
         # Only after the commit: a status that comes now finds the message, an earlier one is found here.
         accepted = [answer.outcome.provider_message_id for answer in answers if isinstance(answer.outcome, Accepted)]
         early = await self._lessons.with_early(accepted) if accepted else frozenset()
@@ -118,21 +136,27 @@ class SqlLedger:
     async def _settle_one(
         self, db: AsyncConnection, answer: _Answer, probes: Collection[str | None]
     ) -> Sequence[MessageChangedV1]:
-        failed = await self._record_outcome(db, answer.attempt, answer.outcome, answer.now)
+        ended = await self._record_outcome(db, answer.attempt, answer.outcome, answer.now)
         if answer.attempt.reference in probes:
             await end_probe(db, answer.attempt.reference, answer.outcome, answer.now)
         changes: list[MessageChangedV1] = []
         if isinstance(answer.outcome, Rejected) and answer.outcome.handling.opted_out:
             said = Wish(answer.attempt.phone, None, None, opted_out=True, said_at=answer.now)
-            stopped = await record_wish(db, said, answer.now)
+            _, stopped = await record_wish(db, said, await names_of(db, said), answer.now)
             changes = [intent.changed(MessageState.CANCELLED, OPTED_OUT, answer.now) for intent in stopped]
-        if failed and isinstance(answer.outcome, Accepted):
+        if ended.failed_at is not None and isinstance(answer.outcome, Accepted):
+            # A status has said already that it failed: then being accepted is old news.
             return changes
-        found = [await self._conclude(db, answer, intent) for intent in await intents_of(db, answer.attempt)]
+        found = [
+            await self._conclude(db, answer, intent, ended.started_at)
+            for intent in await intents_of(db, answer.attempt)
+        ]
         return [*(change for change in found if change is not None), *changes]
 
-    async def _record_outcome(self, db: AsyncConnection, attempt: Attempt, outcome: Outcome, now: datetime) -> bool:
-        """Whether a status has said already that it failed: then being accepted is old news."""
+    async def _record_outcome(
+        self, db: AsyncConnection, attempt: Attempt, outcome: Outcome, now: datetime
+    ) -> sa.Row[Any]:
+        """The attempt's row, ended."""
         values: dict[str, Any] = {"ended_at": now, "outcome": type(outcome).__name__.lower()}
         if isinstance(outcome, Accepted):
             values["provider_message_id"] = outcome.provider_message_id
@@ -144,17 +168,23 @@ class SqlLedger:
                 "error_class": outcome.handling.error_class.value,
                 "details": outcome.details,
             }
-        row = (await db.execute(prepared.end_attempt(), {"the_attempt": attempt.reference, **values})).one()
+        ended = prepared.end_attempt(tuple(values))
+        row: sa.Row[Any] = (await db.execute(ended, prepared.to_end(attempt.reference, values))).one()
         if isinstance(outcome, Rejected) and outcome.handling.breaker is not None:
             await trip(db, row, outcome.handling.breaker, outcome.reason, now)
-        if "whatsapp_phone" in values:
-            await inherit_wish(db, attempt.phone, [values["whatsapp_phone"]])
-        return row.failed_at is not None
+        if row.whatsapp_phone is not None and isinstance(outcome, Accepted) and outcome.whatsapp_phone:
+            await inherit_wish(db, attempt.phone, [row.whatsapp_phone])
+        return row
 
-    async def _conclude(self, db: AsyncConnection, answer: _Answer, intent: Intent) -> MessageChangedV1 | None:
+    async def _conclude(
+        self, db: AsyncConnection, answer: _Answer, intent: Intent, began_at: datetime
+    ) -> MessageChangedV1 | None:
         attempt, outcome, now = answer.attempt, answer.outcome, answer.now
         reason = None if isinstance(outcome, Accepted) else outcome.reason
         values: dict[str, Any] = {}
+        if not isinstance(outcome, Accepted) and intent.claimed_at != began_at:
+            # Its sender was away so long that it was sent again: what became of the later attempt counts.
+            return None
         if isinstance(outcome, Rejected):
             if intent.state not in {MessageState.SENDING, MessageState.UNKNOWN}:
                 return None
@@ -162,7 +192,8 @@ class SqlLedger:
             tries = intent.tries if answer.burns else intent.tries - 1
             values = {"due_at": answer.retry_at or intent.due_at, "tries": tries}
             breaker = outcome.handling.breaker
-            if breaker is not None and breaker.scope is Scope.TEMPLATE:
+            # Nobody waits for a form with a link: the message has another to leave in.
+            if breaker and breaker.scope is Scope.TEMPLATE and not attempt.template.endswith(LINK_SUFFIX):
                 values["waits_for"] = f"{breaker.scope.value}:{template_of(attempt.template, self._pace.sender)}"
         else:
             told = MessageState.ACCEPTED if isinstance(outcome, Accepted) else MessageState.UNKNOWN
@@ -174,7 +205,7 @@ class SqlLedger:
         moved = await db.execute(prepared.change(), {**as_known, **news})
         if moved.rowcount == 0:  # a status overtook the answer between the reading and the writing
             found = (await db.execute(prepared.intent_of(), {"the_intent": intent.intent_id})).one()
-            return await self._conclude(db, answer, to_intent(found))
+            return await self._conclude(db, answer, to_intent(found), began_at)
         return None if state is MessageState.PLANNED else intent.changed(state, reason, now)
 
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:
@@ -186,8 +217,9 @@ class SqlLedger:
                 .values(state=MessageState.UNKNOWN.value, reason=reason, changed_at=now)
                 .returning(intents)
             )
-            gone: list[Intent] = [to_intent(row) for row in rows]
-        return [intent.changed(MessageState.UNKNOWN, reason, now) for intent in gone]
+            changes = [to_intent(row).changed(MessageState.UNKNOWN, reason, now) for row in rows]
+            await record_changes(db, changes)
+        return changes
 
 
 async def _locked(db: AsyncConnection, tenant_ids: Collection[str]) -> dict[str, sa.Row[Any]]:

@@ -1,7 +1,7 @@
 """What statuses and replies change in the ledger."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,14 +9,22 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.breakers import close_by_status, trip
-from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, record_wish, user
+from notifier.adapters.confirmations import note_confirmation, plan_confirmation
+from notifier.adapters.erased import are_erased
+from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, is_opted_out, names_of, record_wish, user
+from notifier.adapters.outbox import record_changes
+from notifier.adapters.prices import price_news
+from notifier.adapters.replies import record_reply
 from notifier.adapters.sql import find_intents, intents_of, upsert
-from notifier.lesson_ports import StatusNews, Wish
-from notifier.model import Intent
+from notifier.catalogue import LINK_SUFFIX
+from notifier.lesson_ports import Reply, StatusNews, Wish
+from notifier.model import ERASED, Cost, Intent
+from notifier.persons import EVERYWHERE, Persons
 from notifier.provider_errors import handling, is_held
+from notifier.rates import Pricing, Rates
 from notifier.statuses import merged
 from notifier.tables import attempts, early_statuses, intents
-from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON
+from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON, ErrorClass
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.runtime.database import for_reading
 
@@ -29,48 +37,60 @@ def _pause(news: StatusNews) -> timedelta:
     return breaker.probe_after if breaker else ACCOUNT_PAUSE
 
 
-@dataclass(frozen=True, slots=True)
-class EarlyStatus:
-    state: MessageState
-    error_code: int | None
+def _has_another_form(attempt: sa.Row[Any], news: StatusNews) -> bool:
+    """Whether the message was refused for its form with a link alone, and may leave in the one without."""
+    if news.error_code is None:
+        return False
+    of_template = handling(news.error_code, news.provider).error_class is ErrorClass.TEMPLATE
+    return of_template and attempt.template.endswith(LINK_SUFFIX)
 
 
 class SqlLessons:
-    """See :class:`notifier.ports.Lessons`."""
+    """See :class:`notifier.lesson_ports.Lessons`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, rates: Rates | None = None, persons: Persons | None = None) -> None:
         self._engine = engine
+        self._persons = persons
         self._reading = for_reading(engine)
+        self._rates = rates or Rates()
 
     async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
             attempt = await self._attempt(db, news)
-            if attempt is None:
-                await self._keep_early(db, news, now)
-        if attempt is None:
-            # Our own answer may have been recorded between the two looks.
-            async with self._engine.begin() as db:
-                attempt = await self._attempt(db, news)
-        return [] if attempt is None else await self._apply(attempt, news, now)
+            if attempt is not None:
+                return await self._apply(db, attempt, news, now)
+            if await note_confirmation(db, news, self._rates, now):
+                return []
+            await self._keep_early(db, news, now)
+        # Our own answer may have been recorded between the two looks.
+        async with self._engine.begin() as db:
+            attempt = await self._attempt(db, news)
+            return [] if attempt is None else await self._apply(db, attempt, news, now)
 
     async def _attempt(self, db: AsyncConnection, news: StatusNews) -> sa.Row[Any] | None:
+        """Locked: two statuses of one message must not pass each other."""
         for column, value in (
             (attempts.c.reference, news.reference),
             (attempts.c.provider_message_id, news.provider_message_id),
         ):
             if value:
                 theirs = attempts.c.provider == news.provider
-                row = (await db.execute(sa.select(attempts).where(column == value, theirs).limit(1))).one_or_none()
+                found = sa.select(attempts).where(column == value, theirs).limit(1).with_for_update()
+                row = (await db.execute(found)).one_or_none()
                 if row is not None:
                     return row
         return None
 
     async def _keep_early(self, db: AsyncConnection, news: StatusNews, now: datetime) -> None:
+        if await self._are_erased(db, news.whatsapp_phone, news.person_user_id):
+            return  # WhatsApp's id of a message tells the number
         await db.execute(sa.delete(early_statuses).where(early_statuses.c.received_at < now - _KEEP_EARLY))
         insert = upsert(db, early_statuses).values(
             provider_message_id=news.provider_message_id,
             state=news.state.value,
             error_code=news.error_code,
+            details=news.details,
+            pricing=asdict(news.pricing) if news.pricing else None,
             received_at=now,
         )
         await db.execute(insert.on_conflict_do_nothing(index_elements=["provider_message_id", "state"]))
@@ -81,32 +101,57 @@ class SqlLessons:
         async with self._reading.connect() as db:
             return set(await db.scalars(sa.select(ids).where(ids.in_(provider_message_ids))))
 
-    async def early(self, provider_message_id: str) -> Sequence[EarlyStatus]:
-        """The statuses that came for this message before it was known, oldest first; they are forgotten then."""
+    async def early(self, reference: str, provider_message_id: str, provider: str) -> Sequence[StatusNews]:
+        """The statuses that came for this message before it was known; they are forgotten then."""
         async with self._engine.begin() as db:
             rows = await db.execute(
                 sa.delete(early_statuses)
                 .where(early_statuses.c.provider_message_id == provider_message_id)
-                .returning(early_statuses.c.state, early_statuses.c.error_code)
+                .returning(early_statuses)
             )
-            return [EarlyStatus(MessageState(row.state), row.error_code) for row in rows]
+            return [
+                StatusNews(
+                    reference,
+                    provider_message_id,
+                    MessageState(row.state),
+                    row.error_code,
+                    details=row.details,
+                    pricing=Pricing(**row.pricing) if row.pricing else None,
+                    provider=provider,
+                )
+                for row in rows
+            ]
 
-    async def _apply(self, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
-        async with self._engine.begin() as db:
-            await self._note_person(db, attempt, news)
-            await self._note_breakers(db, attempt, news, now)
-            if news.state is MessageState.FAILED:
-                await self._note_failure(db, attempt, news, now)
-            elif news.state in _NOT_YET_THERE and await self._has_failed(db, attempt):
-                return []
-            moved = [await self._move(db, attempt, intent, news, now) for intent in await intents_of(db, attempt)]
-            return [change for change in moved if change is not None]
+    async def _apply(
+        self, db: AsyncConnection, before: sa.Row[Any], news: StatusNews, now: datetime
+    ) -> Sequence[MessageChangedV1]:
+        attempt, cost = await self._note_attempt(db, before, news, now)
+        await self._note_breakers(db, before, attempt, news, now)
+        changes = []
+        for intent in await intents_of(db, attempt):
+            # The costs of all changes add up to what was spent: of a statement's the lead's says it.
+            said = cost if intent.intent_id == attempt.intent_id else None
+            changed = await self._move(db, attempt, intent, news, now, said)
+            if changed is None and said is not None:
+                (now_is,) = await find_intents(db, intents.c.intent_id == intent.intent_id)
+                changed = now_is.changed(now_is.state, now_is.reason, now, said)
+            changes += [] if changed is None else [changed]
+        await record_changes(db, changes)
+        return changes
 
     async def _move(
-        self, db: AsyncConnection, attempt: sa.Row[Any], intent: Intent, news: StatusNews, now: datetime
+        self,
+        db: AsyncConnection,
+        attempt: sa.Row[Any],
+        intent: Intent,
+        news: StatusNews,
+        now: datetime,
+        cost: Cost | None,
     ) -> MessageChangedV1 | None:
         # A failure of an earlier attempt says nothing of the one that it is in now.
         if news.state is MessageState.FAILED and not await self._is_latest(db, attempt, intent):
+            return None
+        if news.state in _NOT_YET_THERE and attempt.failed_at is not None:
             return None
         while True:
             state = merged(intent.state, news.state)
@@ -117,44 +162,43 @@ class SqlLessons:
                 reason = news.reason
                 if is_held(news.error_code, news.provider):
                     state = MessageState.PLANNED
-                    values = {"due_at": now + _pause(news), "tries": max(intent.tries - 1, 0)}
+                    waits = timedelta(0) if _has_another_form(attempt, news) else _pause(news)
+                    values = {"due_at": now + waits, "tries": max(intent.tries - 1, 0)}
             moved = await db.execute(
                 sa.update(intents)
                 .where(intents.c.intent_id == intent.intent_id, intents.c.state == intent.state.value)
                 .values(state=state.value, reason=reason, changed_at=now, **values)
             )
             if moved.rowcount == 1:
-                return intent.changed(state, reason, now)
-            intent = (await find_intents(db, intents.c.intent_id == intent.intent_id))[0]
+                return intent.changed(state, reason, now, cost)
+            (intent,) = await find_intents(db, intents.c.intent_id == intent.intent_id)
 
-    async def _note_breakers(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> None:
-        """A status opens the breaker of its error, or closes the one that the attempt was to try."""
+    async def _note_attempt(
+        self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews, now: datetime
+    ) -> tuple[sa.Row[Any], Cost | None]:
+        """The attempt with all that the status tells of it, and its cost when that is known by it."""
+        values, cost = price_news(attempt, news, self._rates, now)
         if attempt.heard_at is None:
-            ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
-            await db.execute(ours.values(heard_at=now))
-        breaker = handling(news.error_code, news.provider).breaker if news.error_code is not None else None
-        if news.as_marketing:
-            await trip(db, attempt, RECATEGORISED, RECATEGORISED_REASON, now, by_status=True)
-        elif breaker is not None and attempt.failed_at is None:
-            await trip(db, attempt, breaker, news.reason or "", now, by_status=True)
-        elif news.state not in {MessageState.FAILED, MessageState.ACCEPTED}:
-            await close_by_status(db, attempt.reference)
-
-    async def _note_failure(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews, now: datetime) -> None:
+            values["heard_at"] = now
+        erased = attempt.phone == ERASED
+        if news.state is MessageState.FAILED:
+            values |= {"failed_at": now, "error_code": news.error_code}
+            if not erased:  # WhatsApp's own words may hold the number
+                values["details"] = news.details or attempt.details
+            said = None if news.error_code is None else handling(news.error_code, news.provider)
+            values["error_class"] = said and said.error_class.value
+        if not erased:
+            values |= await self._note_person(db, attempt, news)
+        if not values:
+            return attempt, None
         ours = sa.update(attempts).where(attempts.c.reference == attempt.reference)
-        error_class = None if news.error_code is None else handling(news.error_code, news.provider).error_class.value
-        await db.execute(ours.values(failed_at=now, error_code=news.error_code, error_class=error_class))
+        return (await db.execute(ours.values(values).returning(attempts))).one(), cost
 
-    async def _has_failed(self, db: AsyncConnection, attempt: sa.Row[Any]) -> bool:
-        """Locks the attempt: who says that it was sent and who says that it failed must not pass each other."""
-        ours = sa.select(attempts.c.failed_at).where(attempts.c.reference == attempt.reference)
-        return await db.scalar(ours.with_for_update()) is not None
+    async def _are_erased(self, db: AsyncConnection, *names: str | None) -> bool:
+        return self._persons is not None and await are_erased(db, self._persons.names(EVERYWHERE, *names))
 
-    async def _is_latest(self, db: AsyncConnection, attempt: sa.Row[Any], intent: Intent) -> bool:
-        claimed_at = await db.scalar(sa.select(intents.c.claimed_at).where(intents.c.intent_id == intent.intent_id))
-        return bool(claimed_at == attempt.started_at)
-
-    async def _note_person(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews) -> None:
+    async def _note_person(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews) -> dict[str, str]:
+        """The columns that change by who the provider says the recipient is."""
         values: dict[str, str] = {}
         if attempt.provider_message_id is None:
             values["provider_message_id"] = news.provider_message_id
@@ -165,12 +209,40 @@ class SqlLessons:
         if news.whatsapp_phone and attempt.whatsapp_phone != news.whatsapp_phone:
             values["whatsapp_phone"] = news.whatsapp_phone
             names.append(news.whatsapp_phone)
-        if values:
-            await db.execute(sa.update(attempts).where(attempts.c.reference == attempt.reference).values(values))
         if names:
             await inherit_wish(db, attempt.phone, names)
+        return values
+
+    async def _note_breakers(
+        self, db: AsyncConnection, before: sa.Row[Any], attempt: sa.Row[Any], news: StatusNews, now: datetime
+    ) -> None:
+        """A status opens the breaker of its error, or closes the one that the attempt was to try."""
+        breaker = handling(news.error_code, news.provider).breaker if news.error_code is not None else None
+        if news.as_marketing:
+            await trip(db, attempt, RECATEGORISED, RECATEGORISED_REASON, now, by_status=True)
+        elif breaker is not None and before.failed_at is None:
+            await trip(db, attempt, breaker, news.reason or "", now, by_status=True)
+        elif news.state not in {MessageState.FAILED, MessageState.ACCEPTED}:
+            await close_by_status(db, attempt.reference)
+
+    async def _is_latest(self, db: AsyncConnection, attempt: sa.Row[Any], intent: Intent) -> bool:
+        claimed_at = await db.scalar(sa.select(intents.c.claimed_at).where(intents.c.intent_id == intent.intent_id))
+        return bool(claimed_at == attempt.started_at)
 
     async def wish(self, wish: Wish, now: datetime) -> Sequence[MessageChangedV1]:
         async with self._engine.begin() as db:
-            cancelled = await record_wish(db, wish, now)
-        return [intent.changed(MessageState.CANCELLED, OPTED_OUT, now) for intent in cancelled]
+            if await self._are_erased(db, wish.phone, wish.user_id):
+                return []
+            people = await names_of(db, wish)
+            knew = wish.opted_out and await is_opted_out(db, people.names)
+            noted, cancelled = await record_wish(db, wish, people, now)
+            if noted and wish.opted_out and not knew:
+                await plan_confirmation(db, wish, people.phones, now)
+            changes = [intent.changed(MessageState.CANCELLED, OPTED_OUT, now) for intent in cancelled]
+            await record_changes(db, changes)
+        return changes
+
+    async def reply(self, reply: Reply) -> None:
+        async with self._engine.begin() as db:
+            if not await self._are_erased(db, reply.phone, reply.user_id):
+                await record_reply(db, reply)

@@ -1,14 +1,15 @@
 """Who wants no messages, under whatever name they said so: our number, WhatsApp's number or WhatsApp's user id."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.sql import in_order, to_intent, to_stage, upsert
-from notifier.lesson_ports import Wish
-from notifier.model import PENDING, Intent
+from notifier.lesson_ports import Reply, Wish
+from notifier.model import ERASED, PENDING, Intent
 from notifier.tables import attempts, decisions, intents, opt_outs
 from shared.contracts.messages import MessageState
 
@@ -26,16 +27,27 @@ async def inherit_wish(db: AsyncConnection, phone: str, names: Iterable[str]) ->
         await _note_wish(db, phone, opted_out=row.opted_out, said_at=row.said_at)
 
 
-async def record_wish(db: AsyncConnection, wish: Wish, now: datetime) -> list[Intent]:
-    """Remember it for every name of the person; the waiting messages that are cancelled by it."""
-    phones = await _phones(db, wish)
-    people = [*phones, *([user(wish.user_id)] if wish.user_id else [])]
-    news = [await _note_wish(db, person, opted_out=wish.opted_out, said_at=wish.said_at) for person in people]
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Under what a person is known: the numbers we write to, and with them whatever the person may write under."""
+
+    phones: Sequence[str]
+    names: Sequence[str]
+
+
+async def is_opted_out(db: AsyncConnection, names: Sequence[str]) -> bool:
+    said = sa.select(sa.literal(1)).where(opt_outs.c.person.in_(list(names)), opt_outs.c.opted_out).limit(1)
+    return await db.scalar(said) is not None
+
+
+async def record_wish(db: AsyncConnection, wish: Wish, people: Names, now: datetime) -> tuple[bool, list[Intent]]:
+    """Remember it for every name of the person: whether it is news, and the waiting messages it cancels."""
+    news = [await _note_wish(db, name, opted_out=wish.opted_out, said_at=wish.said_at) for name in people.names]
     if not (wish.opted_out and any(news)):
-        return []
+        return any(news), []
     rows = await db.execute(
         sa.update(intents)
-        .where(in_order(intents.c.phone.in_(phones), intents.c.state.in_([state.value for state in PENDING])))
+        .where(in_order(intents.c.phone.in_(people.phones), intents.c.state.in_([state.value for state in PENDING])))
         .values(state=MessageState.CANCELLED.value, reason=OPTED_OUT, changed_at=now)
         .returning(intents)
     )
@@ -51,10 +63,11 @@ async def record_wish(db: AsyncConnection, wish: Wish, now: datetime) -> list[In
             )
             .values(verdict="cancel", rule=OPTED_OUT, decided_at=now)
         )
-    return cancelled
+    return True, cancelled
 
 
-async def _phones(db: AsyncConnection, wish: Wish) -> list[str]:
+async def names_of(db: AsyncConnection, wish: Wish | Reply) -> Names:
+    """Everything known of who it is that says something."""
     phones = {wish.phone} if wish.phone else set()
     for column, value in (
         (attempts.c.whatsapp_phone, wish.phone),
@@ -64,7 +77,8 @@ async def _phones(db: AsyncConnection, wish: Wish) -> list[str]:
         if value:
             found = await db.execute(sa.select(attempts.c.phone).where(column == value).distinct())
             phones |= {phone for (phone,) in found}
-    return sorted(phones)
+    known = sorted(phones - {ERASED})
+    return Names(known, [*known, *([user(wish.user_id)] if wish.user_id else [])])
 
 
 async def _note_wish(db: AsyncConnection, person: str, *, opted_out: bool, said_at: datetime) -> bool:

@@ -1,12 +1,15 @@
 """What every event and every claim asks, built once: building a statement takes longer than carrying it out."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
+from notifier.adapters.erased import unless_erased
 from notifier.adapters.sql import upsert_on
-from notifier.tables import attempts, decisions, intents, numbers, recipients, sent_hours, snapshots
+from notifier.model import REJECTED
+from notifier.tables import attempts, decisions, intents, numbers, opt_outs, recipients, sent_hours, snapshots
 from shared.contracts.messages import MessageKind, MessageState
 
 
@@ -61,6 +64,7 @@ def plan(dialect: str, changed: tuple[str, ...]) -> sa.sql.dml.ReturningInsert[A
             intents.c.state == MessageState.CANCELLED.value,
             intents.c.claimed_at.is_(None),
             intents.c.kind == MessageKind.REMINDER.value,
+            sa.func.coalesce(intents.c.reason, "") != REJECTED,
         ),
     ).returning(intents)
 
@@ -81,7 +85,9 @@ def change() -> sa.Update:
 
 @cache
 def one_more_try() -> sa.Update:
-    return change().values(tries=intents.c.tries + 1)
+    """For ``the_phone``, unless who has it wants no messages."""
+    stopped = sa.exists().where(opt_outs.c.person == parameter("the_phone"), opt_outs.c.opted_out)
+    return change().where(sa.not_(stopped)).values(tries=intents.c.tries + 1)
 
 
 @cache
@@ -89,10 +95,23 @@ def begin_attempt() -> sa.Insert:
     return sa.insert(attempts)
 
 
+_ENDED = "ended_"
+
+
 @cache
-def end_attempt() -> sa.sql.dml.ReturningUpdate[Any]:
-    """Of ``the_attempt``."""
-    return sa.update(attempts).where(attempts.c.reference == parameter("the_attempt")).returning(attempts)
+def end_attempt(changed: tuple[str, ...]) -> sa.sql.dml.ReturningUpdate[Any]:
+    """Its values are told by :func:`to_end`; what tells of a person is not kept when that was erased meanwhile."""
+    told = {name: sa.bindparam(f"{_ENDED}{name}", type_=attempts.c[name].type) for name in changed}
+    values = {name: unless_erased(value) if name in _PERSONAL else value for name, value in told.items()}
+    ours = sa.update(attempts).where(attempts.c.reference == parameter("the_attempt"))
+    return ours.values(values).returning(attempts)
+
+
+_PERSONAL = frozenset({"provider_message_id", "whatsapp_phone", "details"})
+
+
+def to_end(reference: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"the_attempt": reference, **{f"{_ENDED}{name}": value for name, value in values.items()}}
 
 
 @cache

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from notifier.adapters.sql import find_intents, to_intent
 from notifier.model import Intent, Snapshot
 from notifier.ports import Attempt, Sibling
-from notifier.tables import intents, snapshots, statement_intents
+from notifier.tables import intents, opt_outs, snapshots, statement_intents
 from shared.contracts.messages import MessageKind, MessageState
 
 
@@ -60,7 +60,9 @@ async def hold_off(db: AsyncConnection, held: Sequence[Intent], until: datetime)
 async def claim_together(db: AsyncConnection, claimed: Sequence[Intent], values: Mapping[str, Any]) -> bool:
     """Whether all of them were planned still; then all have the values and one more try, else none has."""
     ids = [intent.intent_id for intent in claimed]
-    planned = intents.c.intent_id.in_(ids) & (intents.c.state == MessageState.PLANNED.value)
+    # Asked once more: a STOP that was committed meanwhile is heard.
+    stopped = sa.exists().where(opt_outs.c.person == values["phone"], opt_outs.c.opted_out)
+    planned = intents.c.intent_id.in_(ids) & (intents.c.state == MessageState.PLANNED.value) & sa.not_(stopped)
     locked = sa.select(intents.c.intent_id).where(planned).order_by(intents.c.intent_id).with_for_update()
     if len((await db.execute(locked)).all()) < len(ids):
         return False

@@ -1,7 +1,7 @@
 """One organisation's part of the ledger inside one transaction."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,27 +13,43 @@ from notifier.adapters import prepared
 from notifier.adapters.brake import busiest_hour, count_in_hour, pull_brake, wave
 from notifier.adapters.breakers import let_wait, take_probe
 from notifier.adapters.history import history
+from notifier.adapters.outbox import Telling
 from notifier.adapters.pacing import take_turn
+from notifier.adapters.prices import bill_values
 from notifier.adapters.siblings import claim_together, hold_off, link_together, of_statement, siblings
+from notifier.adapters.spending import SpendingBook
 from notifier.adapters.sql import find_intents, to_intent, to_stage
 from notifier.adapters.switches import HaltsInside
 from notifier.adapters.template_book import known_template
 from notifier.halts import OpenBreaker
 from notifier.model import Decision, History, Intent, Snapshot, Tenant, Verdict
+from notifier.persons import Persons
 from notifier.ports import Attempt, Pace, Sibling, Turn, Wave
 from notifier.tables import intents, tenants
-from shared.contracts.messages import MessageKind, MessageState
+from shared.contracts.messages import MessageChangedV1, MessageKind, MessageState
+
+_NEXT = timedelta(microseconds=1)
 
 
-class SqlTenantBook:
+class SqlTenantBook(SpendingBook):
     """Made of the tenant's row, which is locked; see :class:`notifier.ports.TenantBook`."""
 
-    def __init__(self, connection: AsyncConnection, row: sa.Row[Any], pace: Pace, halts: HaltsInside) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        row: sa.Row[Any],
+        pace: Pace,
+        halts: HaltsInside,
+        telling: Telling,
+        persons: Persons | None = None,
+    ) -> None:
         self._db = connection
         self._halts = halts
+        self._telling = telling
         self._tenant_id: str = row.tenant_id
         self._row = row
         self._pace = pace
+        self._persons = persons
         self._unasked: set[str] = set()
 
     async def tenant(self) -> Tenant:
@@ -81,7 +97,7 @@ class SqlTenantBook:
         await self._db.execute(asked.values(looks=0, look_after=None))
 
     async def history(self, snapshot: Snapshot, now: datetime, *, leaving: Intent | None = None) -> History:
-        return await history(self._db, await self.tenant(), snapshot, now, leaving)
+        return await history(self._db, await self.tenant(), snapshot, now, leaving, self._persons)
 
     async def record(self, snapshot: Snapshot, decision: Decision, now: datetime) -> None:
         values = {
@@ -147,6 +163,9 @@ class SqlTenantBook:
     async def move(self, intent: Intent, state: MessageState, reason: str | None, now: datetime) -> bool:
         return await self._change(intent, state=state.value, reason=reason, changed_at=now)
 
+    async def tell(self, changes: Sequence[MessageChangedV1], correlation_id: str | None) -> None:
+        self._telling.add(changes, correlation_id)
+
     async def postpone(self, intent: Intent, due_at: datetime, now: datetime) -> None:
         await self._change(intent, due_at=due_at, changed_at=now, looks=0, look_after=None)
 
@@ -165,6 +184,8 @@ class SqlTenantBook:
         await hold_off(self._db, intents, until)
 
     async def claim(self, intent: Intent, attempt: Attempt, now: datetime, others: Sequence[Intent] = ()) -> bool:
+        # Of two attempts the later one is later, whatever became of the clock.
+        now = max([now, *(each.claimed_at + _NEXT for each in (intent, *others) if each.claimed_at is not None)])
         values = {
             "state": MessageState.SENDING.value,
             "reason": None,
@@ -174,11 +195,11 @@ class SqlTenantBook:
             "waits_for": None,
             **of_statement(attempt, others),
         }
-        claimed = (
-            await claim_together(self._db, [intent, *others], values)
-            if others
-            else (await self._db.execute(prepared.one_more_try(), {**_as_known(intent), **values})).rowcount == 1
-        )
+        if others:
+            claimed = await claim_together(self._db, [intent, *others], values)
+        else:
+            asked = {**_as_known(intent), **values, "the_phone": attempt.phone}
+            claimed = (await self._db.execute(prepared.one_more_try(), asked)).rowcount == 1
         if claimed:
             begun = {
                 "reference": attempt.reference,
@@ -191,6 +212,7 @@ class SqlTenantBook:
                 "provider": self._pace.provider,
                 "released": attempt.released,
                 "started_at": now,
+                **bill_values(attempt.bill),
             }
             await self._db.execute(prepared.begin_attempt(), begun)
             await link_together(self._db, attempt, intent, others)

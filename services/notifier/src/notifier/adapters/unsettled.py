@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.look_up import InDoubt
+from notifier.model import ERASED
 from notifier.ports import Attempt
 from notifier.tables import attempts, intents
 from shared.contracts.messages import MessageState
@@ -27,6 +28,8 @@ class SqlUnsettled:
             .where(
                 attempts.c.sender == self._sender,
                 attempts.c.provider_message_id.is_(None),
+                # Whom it went to is forgotten: there is nobody to ask about.
+                attempts.c.phone != ERASED,
                 # Only a rejection is certain; without an end the process died between its claim and the answer.
                 sa.or_(attempts.c.ended_at.is_(None), attempts.c.error_class.is_(None)),
                 attempts.c.started_at.between(since, now),

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from notifier.adapters.one_post import post_once
+from notifier.confirm_ports import TextMessage
 from notifier.halts import CONNECT_SECONDS
 from notifier.ports import Accepted, Outcome, Rejected, TemplateMessage, Unknown
 from notifier.providers import Capabilities, Sought
@@ -38,9 +39,16 @@ class WhatsAppProvider:
         self._monotonic = monotonic
 
     async def send(self, message: TemplateMessage, attempt_ref: str) -> Outcome:
+        return await self._post(request_body(message, attempt_ref))
+
+    async def send_text(self, message: TextMessage, attempt_ref: str) -> Outcome:
+        """See :class:`notifier.confirm_ports.SendsTexts`."""
+        return await self._post(text_body(message, attempt_ref))
+
+    async def _post(self, body: dict[str, Any]) -> Outcome:
         answer = await post_once(
             self._client,
-            self._client.build_request("POST", self._path, json=request_body(message, attempt_ref)),
+            self._client.build_request("POST", self._path, json=body),
             not_reached=NOT_REACHED,
             deadline_seconds=self._deadline_seconds,
             connect_seconds=self._connect_seconds,
@@ -55,17 +63,26 @@ class WhatsAppProvider:
 def request_body(message: TemplateMessage, attempt_ref: str) -> dict[str, Any]:
     """A template message with named parameters."""
     parameters = [{"type": "text", "parameter_name": name, "text": text} for name, text in message.parameters]
+    template = {
+        "name": message.template,
+        "language": {"code": message.language},
+        "components": [{"type": "body", "parameters": parameters}],
+    }
+    return {**_envelope(message.to, attempt_ref), "type": "template", "template": template}
+
+
+def text_body(message: TextMessage, attempt_ref: str) -> dict[str, Any]:
+    """Free text; no link in it is looked up."""
+    text = {"body": message.text, "preview_url": False}
+    return {**_envelope(message.to, attempt_ref), "type": "text", "text": text}
+
+
+def _envelope(to: str, attempt_ref: str) -> dict[str, Any]:
     return {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
-        "to": message.to,
-        "type": "template",
+        "to": to,
         "biz_opaque_callback_data": attempt_ref,
-        "template": {
-            "name": message.template,
-            "language": {"code": message.language},
-            "components": [{"type": "body", "parameters": parameters}],
-        },
     }
 
 
