@@ -65,5 +65,7 @@ def serve(host: str, port: int, port_file: Path | None) -> None:
     listening.listen(512)
     url = f"http://{host}:{listening.getsockname()[1]}"
     options: dict[str, Any] = {"log_level": "warning", "access_log": False, "lifespan": "on"}
+    # Were it as short as a client's own patience, requests would meet connections that are just being closed.
+    options["timeout_keep_alive"] = 60
     config = uvicorn.Config(create_app(), http=CuttableProtocol, ws="none", timeout_graceful_shutdown=2, **options)
     asyncio.run(AnnouncingServer(config, url, port_file).serve(sockets=[listening]))

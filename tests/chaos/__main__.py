@@ -1,0 +1,140 @@
+"""``make chaos``: CHAOS=pr, night or a fault's name; SEED=…; OUT=‹folder›; exit code 1 on any violation."""
+
+import argparse
+import asyncio
+import os
+import platform
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+
+from chaos.faults import FAULTS
+from chaos.figures import Figures, figures_of
+from chaos.history import History, Record, of_kind, read_history
+from chaos.plan import plan_of
+from chaos.report import headline, markdown
+from chaos.run import play
+from chaos.scene import NotInTime
+from chaos.seen import see
+from deploy.errors import StackError
+from deploy.paths import ROOT
+
+PUBLISHED = ROOT / "docs" / "reliability.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    parser.add_argument("size", nargs="?", default="pr", help="pr, night, or one fault; list names them")
+    parser.add_argument("--seed", type=int, default=None, help="the run's; a random one, which is told, without")
+    parser.add_argument("--out", type=Path, default=None, help="where the results go; var/chaos/‹size›-‹seed› without")
+    parser.add_argument("--minutes", type=float, default=None, help="no fault begins later than this")
+    parser.add_argument("--publish", action="store_true", help="also write docs/reliability.md")
+    parser.add_argument("--judge", type=Path, default=None, metavar="HISTORY", help="play nothing; judge this history")
+    options = parser.parse_args()
+    # Who is asked to stop puts everything away first, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console(highlight=False)
+    if options.judge is not None:
+        sys.exit(_tell(console, options.judge, publish=options.publish))
+    if options.size == "list":
+        console.print("\n".join(FAULTS))
+        return
+    if unknown := set(options.size.split(",")) - {"pr", "night", *FAULTS}:
+        parser.error(f"there is no fault {', '.join(sorted(unknown))}; make chaos CHAOS=list names them")
+    seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
+    out: Path = options.out or ROOT / "var" / "chaos" / f"{options.size}-{seed}"
+    try:
+        history = run(options.size, seed, out, console, options.minutes)
+    except (NotInTime, StackError, ExceptionGroup) as error:
+        console.print(f"[bold red]The run broke off:[/] {error}")
+        for line in (*getattr(error, "details", ()), *map(repr, getattr(error, "exceptions", ()))):
+            console.print(f"  {line}", markup=False)
+        sys.exit(2)
+    sys.exit(_tell(console, history, publish=options.publish))
+
+
+def run(size: str, seed: int, out: Path, console: Console, minutes: float | None = None) -> Path:
+    """Play it; the history's path. The installation lies in a folder of its own, whose logs are kept beside."""
+    began = time.monotonic()
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="chaos-") as stack, History(out / "history.jsonl", time.time) as history:
+        history.add("run", seed=seed, size=size, **_about())
+
+        def say(line: str) -> None:
+            console.print(f"[dim]{time.monotonic() - began:6.1f} s[/]  {line}")
+
+        plan = plan_of(size, seed)
+        if minutes is not None:
+            plan = replace(plan, seconds=minutes * 60)
+        try:
+            asyncio.run(play(plan, seed, Path(stack), history, say))
+        finally:
+            logs = Path(stack) / "log"
+            if logs.exists():
+                shutil.copytree(logs, out / "log", dirs_exist_ok=True)
+    return out / "history.jsonl"
+
+
+def judge(history: Path) -> tuple[Figures, Record]:
+    """A pure function of the file: anybody can ask again."""
+    records = read_history(history)
+    return figures_of(see(records)), of_kind(records, "run")[0]
+
+
+def _tell(console: Console, history: Path, *, publish: bool) -> int:
+    figures, about = judge(history)
+    page = markdown(figures, about)
+    report = history.parent / "report.md"
+    report.write_text(page, encoding="utf-8")
+    if publish:
+        PUBLISHED.write_text(page, encoding="utf-8")
+    lines = [f"[bold]{headline(figures, about)}[/]", ""]
+    found = figures.violations[:15]
+    lines += [f"[red]✗ {violation.check}[/]  {violation.subject}  {violation.details}" for violation in found]
+    lines += [
+        "",
+        f"history  {history}",
+        f"report   {report}",
+        f"again    make chaos CHAOS={about['size']} SEED={about['seed']}",
+    ]
+    style = "red" if figures.violations else "green"
+    title = f"{len(figures.violations)} violations" if figures.violations else "no violation"
+    console.print(Panel("\n".join(lines), title=f"[bold {style}]{title}[/]", border_style=style, padding=(1, 2)))
+    return 1 if figures.violations else 0
+
+
+def _about() -> dict[str, Any]:
+    commit = _said("git", "rev-parse", "--short=12", "HEAD")
+    changed = _said("git", "status", "--porcelain", "--untracked-files=no")
+    servers = f"Redis {_said('redis-server', '--version').partition('v=')[2].split(' ')[0]}"
+    rabbitmq = _said("dpkg-query", "-W", "-f", "${Version}", "rabbitmq-server").partition("-")[0]
+    return {
+        "commit": commit + ("+" if changed else ""),
+        "day": datetime.now(UTC).date().isoformat(),
+        "versions": f"Python {platform.python_version()}, RabbitMQ {rabbitmq or 'unknown'}, {servers}",
+        "machine": f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before, {platform.system()}",
+    }
+
+
+def _said(*command: str) -> str:
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

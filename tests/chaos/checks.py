@@ -1,0 +1,218 @@
+"""What must hold of every run: one function a check, from what was seen to the violations that were found."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from chaos import limits, tokens
+from chaos.outcomes import End, Outcome, outcome_of
+from chaos.seen import ISSUED, PAID, REMINDER, Input, Seen
+
+OLDEST_SNAPSHOT = 600.0
+XERO_WAITS = 5000.0
+_SENT = frozenset({"accepted", "sent", "delivered", "read"})
+_SAFE_RULES = frozenset({"paid", "never_owed", "no_longer_paid"})
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """``subject`` is an invoice's id, a tenant's, a post's or a queue's name."""
+
+    check: str
+    subject: str
+    details: str
+
+
+def judged(seen: Seen) -> list[tuple[Input, Outcome]]:
+    """Every accepted event with its end."""
+    return [(event, outcome_of(event, seen)) for event in seen.accepted]
+
+
+def lost(seen: Seen) -> Iterator[Violation]:
+    """Every event that was answered 200 comes to one of the ends that are known."""
+    for event, outcome in judged(seen):
+        if outcome.end is End.LOST:
+            details = f"{event.kind}, accepted at {event.accepted_at:.3f}, {outcome.why or 'no trace of it'}"
+            yield Violation("lost", event.invoice, details)
+
+
+def unfinished(seen: Seen) -> Iterator[Violation]:
+    """Everything comes to rest: nothing is still to be sent, no queue that a service reads is left full."""
+    for event, outcome in judged(seen):
+        if outcome.end is End.PENDING:
+            yield Violation("unfinished", event.invoice, f"{event.kind} is still {outcome.why}")
+    for row in seen.queues:
+        if row["messages"]:
+            yield Violation("unfinished", row["name"], f"{row['messages']} messages are left in it")
+
+
+def duplicate(seen: Seen) -> Iterator[Violation]:
+    """A run is shorter than a day: two reminders of one invoice would be two stages on one day."""
+    for (invoice, kind), messages in seen.messages.items():
+        if len(messages) > 1:
+            times = ", ".join(f"{message.at:.3f}" for message in messages)
+            yield Violation("duplicate", invoice, f"{len(messages)} × {kind}: {times}")
+
+
+def unexpected(seen: Seen) -> Iterator[Violation]:
+    """Every message goes back to an event that an honest sender offered, whatever was answered."""
+    offered = {(event.invoice, event.kind) for event in seen.inputs}
+    for (invoice, kind), messages in seen.messages.items():
+        if (invoice, kind) not in offered:
+            yield Violation("unexpected", invoice, f"{kind} at {messages[0].at:.3f}, which nobody asked for")
+        if kind == PAID and invoice not in seen.paid_at:
+            yield Violation("unexpected", invoice, "thanks for what was never paid")
+    for row in seen.nameless:
+        yield Violation("unexpected", str(row.get("number")), f"{row.get('template')} for no invoice of this run")
+
+
+def phantom(seen: Seen) -> Iterator[Violation]:
+    """What the ledger calls sent, WhatsApp has accepted."""
+    for (invoice, kind), row in seen.intents.items():
+        if row["state"] in _SENT and not seen.messages.get((invoice, kind)):
+            yield Violation("phantom", invoice, f"{kind} is {row['state']} in the ledger, and WhatsApp never took it")
+
+
+def wrongly_suppressed(seen: Seen) -> Iterator[Violation]:
+    """In this load there is one good reason to say nothing: the invoice was paid."""
+    for event, outcome in judged(seen):
+        if outcome.end is not End.SUPPRESSED or event.kind not in {ISSUED, REMINDER, PAID}:
+            continue
+        if outcome.why not in _SAFE_RULES or event.invoice not in seen.paid_at:
+            yield Violation("wrongly_suppressed", event.invoice, f"{event.kind}: {outcome.why}")
+
+
+def after_payment(seen: Seen) -> Iterator[Violation]:
+    """No demand once the payment is known, and none off a reading older than ten minutes."""
+    started = {row["reference"]: row["started_at"] for row in seen.attempts}
+    for (invoice, kind), messages in seen.messages.items():
+        paid_at = seen.paid_at.get(invoice)
+        if kind == PAID or paid_at is None:
+            continue
+        known = [row["decided_at"] for row in seen.decisions.get((invoice, PAID), ())]
+        for message in messages:
+            if message.at <= paid_at:
+                continue
+            began = started.get(message.reference or "", message.at)
+            if message.at > paid_at + OLDEST_SNAPSHOT:
+                late = message.at - paid_at
+                yield Violation("after_payment", invoice, f"{kind} {late:.0f} s after the payment")
+            elif known and began > min(known) and not _clock_moved(paid_at, message.at, seen):
+                yield Violation("after_payment", invoice, f"{kind} {began - min(known):.1f} s after it was known")
+
+
+def order(seen: Seen) -> Iterator[Violation]:
+    """An invoice's alert or reminder is not begun after its thanks were."""
+    started = {row["reference"]: row["started_at"] for row in seen.attempts}
+    for (invoice, kind), thanks in seen.messages.items():
+        if kind != PAID:
+            continue
+        thanked = min(started.get(one.reference or "", one.at) for one in thanks)
+        for other in (ISSUED, REMINDER):
+            for message in seen.messages.get((invoice, other), ()):
+                began = started.get(message.reference or "", message.at)
+                later = message.at > min(one.at for one in thanks) and began > thanked
+                if later and not _clock_moved(seen.paid_at.get(invoice, 0.0), message.at, seen):
+                    yield Violation("order", invoice, f"{other} {began - thanked:.1f} s after the thanks")
+
+
+def _clock_moved(began: float, ended: float, seen: Seen) -> bool:
+    """Whether the ledger's own times may be wrong then."""
+    moved = (span for span in seen.faults if span.moves_clock)
+    return any(span.began_at <= ended and began <= (span.recovered_at or span.ended_at + 60) for span in moved)
+
+
+def forged_accepted(seen: Seen) -> Iterator[Violation]:
+    """No forged body is answered with 2xx, and no trace of one is left behind the door."""
+    for row in seen.forged_answers:
+        if row["status"] is not None and 200 <= row["status"] < 300:
+            mutation = seen.forged_posts[row["post"]]["forged"]
+            yield Violation("forged_accepted", row["post"], f"answered {row['status']}: {mutation}")
+    honest = {event.invoice for event in seen.inputs}
+    for invoice in sorted(seen.forged_invoices - honest):
+        traces = [kind for kind in (ISSUED, PAID, REMINDER) if seen.messages.get((invoice, kind))]
+        if traces or invoice in seen.snapshots or invoice in seen.letters:
+            yield Violation("forged_accepted", invoice, "it got behind the door")
+
+
+def server_errors(seen: Seen) -> Iterator[Violation]:
+    """To a forged body the door says no; it never breaks."""
+    for row in seen.forged_answers:
+        if row["status"] is not None and row["status"] >= 500:
+            yield Violation("server_errors", row["post"], f"{row['status']} to a forged body")
+
+
+def slow_answers(seen: Seen) -> Iterator[Violation]:
+    """Xero waits five seconds: whatever is broken behind the door, the door itself answers in time."""
+    for row in seen.answers:
+        if row["ms"] >= XERO_WAITS and not _door_shut(row["at"], row["ms"], seen):
+            yield Violation("slow_answers", row["post"], f"{row['ms']:.0f} ms")
+
+
+def _door_shut(at: float, ms: float, seen: Seen) -> bool:
+    """Who is killed or stopped cannot answer."""
+    began = at - ms / 1000
+    shut = (span for span in seen.faults if span.shuts_door)
+    return any(span.began_at <= at and began <= (span.recovered_at or span.ended_at + 60) for span in shut)
+
+
+def token_reuse(seen: Seen) -> Iterator[Violation]:
+    """No refresh token is shown twice, unless the answer to the first time was made to vanish."""
+    for line in tokens.reuses(seen.journal["xero.token"], seen.journal["xero.breach"], seen.faults):
+        yield Violation("token_reuse", "", line)
+
+
+def limit_breach(seen: Seen) -> Iterator[Violation]:
+    """Per organisation at most 60 calls in any minute and 5 at once, as the double counts and as its journal shows."""
+    for line in limits.breaches(seen.journal["xero.api"], seen.journal["xero.breach"]):
+        yield Violation("limit_breach", line.partition(":")[0], line.partition(": ")[2])
+
+
+def poison_lost(seen: Seen) -> Iterator[Violation]:
+    """What no service can read waits for a person, each piece of it."""
+    for row in seen.poisons:
+        if row["marker"] not in seen.letters and row["marker"] not in seen.waiting:
+            yield Violation("poison_lost", row["marker"], f"{row['form']}, put into {row['queue']}")
+
+
+def never_recovered(seen: Seen) -> Iterator[Violation]:
+    """After every fault all processes are ready again and the backlog is worked off, without a hand."""
+    for span in seen.faults:
+        if span.recovered_at is None:
+            yield Violation("never_recovered", span.name, f"fault {span.number}")
+
+
+def never_happened(seen: Seen) -> Iterator[Violation]:
+    """A fault that was not observed proves nothing."""
+    for span in seen.faults:
+        if not span.hit:
+            yield Violation("never_happened", span.name, f"fault {span.number} was not seen to take hold")
+
+
+Check = Callable[[Seen], Iterator[Violation]]
+
+CHECKS: Mapping[str, Check] = {
+    check.__name__: check
+    for check in (
+        lost,
+        unfinished,
+        duplicate,
+        unexpected,
+        phantom,
+        wrongly_suppressed,
+        after_payment,
+        order,
+        forged_accepted,
+        server_errors,
+        slow_answers,
+        token_reuse,
+        limit_breach,
+        poison_lost,
+        never_recovered,
+        never_happened,
+    )
+}
+
+
+def violations(seen: Seen) -> list[Violation]:
+    """All of every check."""
+    return [violation for check in CHECKS.values() for violation in check(seen)]

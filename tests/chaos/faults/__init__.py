@@ -1,0 +1,14 @@
+"""The faults, one entry each; a new one is a function and a line in its file's list."""
+
+from collections.abc import Mapping
+
+from chaos.faults import broker, clocks, databases, doubles, links, processes, store
+from chaos.faults.fault import Fault, Missed
+
+FAULTS: Mapping[str, Fault] = {
+    fault.name: fault
+    for module in (processes, broker, store, databases, links, doubles, clocks)
+    for fault in module.FAULTS
+}
+
+__all__ = ["FAULTS", "Fault", "Missed"]

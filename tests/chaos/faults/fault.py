@@ -1,0 +1,45 @@
+"""What a fault is: something that takes hold of a scene, lasts, and lets go."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from random import Random
+
+from chaos.scene import Scene
+
+
+class Missed(Exception):  # noqa: N818 - what happened
+    """The fault did not take hold: nothing was proven."""
+
+
+Inflict = Callable[[Scene, Random], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Entering ``inflict`` breaks something, leaving it mends it; whoever waits for recovery is the runner.
+
+    Attributes:
+        seconds: how long it lasts; 0 for a process that is killed.
+        kills: processes that SIGKILL ended.
+        loses_answers: an answer of the identity service may never arrive, so that showing a token again is right and
+            the provider has to be the lenient one.
+        shuts_door: ingress itself cannot answer.
+        moves_clock: a service's time of day is wrong, and with it what it writes down.
+        lingers: for so many seconds RabbitMQ itself may keep back what it dead-letters.
+        silences: no call to Xero for a minute afterwards, as nobody knows which were made before.
+        small_disk: the databases must lie on a disk that can be filled.
+        short: it has a place in the short run.
+    """
+
+    name: str
+    inflict: Inflict
+    seconds: float = 0.0
+    kills: int = 0
+    loses_answers: bool = False
+    shuts_door: bool = False
+    moves_clock: bool = False
+    lingers: float = 0.0
+    silences: bool = False
+    small_disk: bool = False
+    short: bool = False

@@ -1,0 +1,124 @@
+"""The numbers of a run, for the report: counts, and how long answers and recoveries took."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chaos import tokens
+from chaos.checks import Violation, judged, violations
+from chaos.seen import CHANGED, FaultSpan, Seen
+
+_CLOSED = frozenset({"accepted", "sent", "delivered", "read", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Of one fault: seconds from its end until all processes were ready, and its backlog's first and last message.
+
+    ``first`` and ``last`` are None where there was no backlog.
+    """
+
+    name: str
+    lasted: float
+    ready: float | None
+    backlog: int
+    first: float | None
+    last: float | None
+
+
+@dataclass(slots=True)
+class Figures:
+    """``ends`` counts accepted events by their end, ``found`` violations by their check."""
+
+    events: int = 0
+    offered: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+    kills: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    unknown: int = 0
+    settled: int = 0
+    messages: int = 0
+    expiries: int = 0
+    forged: int = 0
+    calls: int = 0
+    poisons: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
+    ack: Sequence[float] = ()
+    quiet: Sequence[float] = ()
+    recoveries: list[Recovery] = field(default_factory=list)
+    seconds: float = 0.0
+    left_out: Counter[str] = field(default_factory=Counter)
+    violations: list[Violation] = field(default_factory=list)
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The smallest value that ``share`` of all do not exceed; None without values."""
+    ordered = sorted(values)
+    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else None
+
+
+def figures_of(seen: Seen) -> Figures:
+    """Everything that the report says of a run."""
+    ends = judged(seen)
+    figures = Figures(events=len(ends), offered=len(seen.inputs), violations=violations(seen))
+    figures.ends = Counter(outcome.end.value for _, outcome in ends)
+    figures.rules = Counter(f"{outcome.end.value}: {outcome.why}" for _, outcome in ends if outcome.why)
+    figures.found = Counter(violation.check for violation in figures.violations)
+    figures.kills = sum(span.kills for span in seen.faults)
+    figures.faults = Counter(span.name for span in seen.faults)
+    figures.unknown, figures.settled = _unknowns(seen)
+    figures.messages = sum(map(len, seen.messages.values()))
+    figures.expiries = tokens.expiries(seen.journal["xero.token"])
+    figures.forged = len(seen.forged_posts)
+    figures.calls = len(seen.journal["xero.api"])
+    figures.poisons = len(seen.poisons)
+    figures.answers = Counter(str(row["status"] or "none") for row in seen.answers)
+    figures.ack = [row["ms"] for row in seen.answers if row["status"] == 200]
+    figures.quiet = _delays_in_peace(seen)
+    figures.left_out = Counter(f"{row['name']} ({row['why']})" for row in seen.left_out)
+    figures.recoveries = [_recovery(span, seen) for span in seen.faults]
+    times = [event.offered_at for event in seen.inputs]
+    figures.seconds = max(times) - min(times) if times else 0.0
+    return figures
+
+
+def _unknowns(seen: Seen) -> tuple[int, int]:
+    """Attempts whose end nobody was told of, and how many of them a later status has settled."""
+    open_ended = [row for row in seen.attempts if row["outcome"] in {None, "unknown"}]
+    return len(open_ended), sum(row["state"] in _CLOSED for row in open_ended)
+
+
+def _done(seen: Seen) -> list[tuple[float, float]]:
+    """Of each accepted event that led to a message: when it was accepted and when the message was."""
+    pairs = []
+    for event in seen.accepted:
+        messages = seen.messages.get((event.invoice, event.kind)) if event.kind != CHANGED else None
+        if messages and event.accepted_at is not None:
+            pairs.append((event.accepted_at, messages[0].at))
+    return pairs
+
+
+def _delays_in_peace(seen: Seen) -> list[float]:
+    """Seconds from 200 to message while nothing was broken."""
+    spans = [(span.began_at, span.recovered_at or span.ended_at + 60) for span in seen.faults]
+    return [
+        sent - accepted
+        for accepted, sent in _done(seen)
+        if sent >= accepted and not any(began <= sent and accepted <= mended for began, mended in spans)
+    ]
+
+
+def _recovery(span: FaultSpan, seen: Seen) -> Recovery:
+    backlog = [sent for accepted, sent in _done(seen) if accepted <= span.ended_at < sent]
+    first, last = (min(backlog), max(backlog)) if backlog else (None, None)
+    return Recovery(
+        span.name,
+        span.ended_at - span.began_at,
+        span.ready,
+        len(backlog),
+        None if first is None else first - span.ended_at,
+        None if last is None else last - span.ended_at,
+    )

@@ -1,0 +1,163 @@
+"""The report of a run: the line that counts, tables, every violation, and the small print; as Markdown."""
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from chaos.checks import CHECKS
+from chaos.figures import Figures, Recovery, percentile
+from chaos.history import Record
+
+_MOST_LISTED = 40
+
+SMALL_PRINT = """\
+Stand-ins play Xero and WhatsApp; their journal is the judge, never Duebell's own logs. What the ledger says counts
+only where nothing reached WhatsApp: it tells why. One machine: no disk, no clock and no network is really lost, and a
+killed process leaves its page cache behind, which a power cut would not. One RabbitMQ node: replication is not tested
+here. Load and faults follow from the seed; which instruction a kill hits does not. Zero in n independent trials means,
+at 95 %, a rate below 3/n. A fault that did not take hold counts as a failure of the run. Failed runs are not left out
+and not repeated until they pass."""
+
+
+def headline(figures: Figures, run: Record) -> str:
+    """One line, in the order in which people ask."""
+    ends, found = figures.ends, figures.found
+    recovered = [one.last for one in figures.recoveries if one.last is not None]
+    parts = [
+        f"kills {figures.kills}",
+        f"faults {figures.faults.total()}",
+        f"events {figures.events}",
+        f"lost {found['lost']}",
+        f"duplicate {found['duplicate']}",
+        f"unexpected {found['unexpected']}",
+        f"parked {ends['parked']}",
+        f"unknown {figures.unknown} (settled {figures.settled})",
+        f"token reuse {found['token_reuse']} in {figures.expiries} expiries",
+        f"forged accepted {found['forged_accepted']} of {figures.forged}",
+        f"limit breaches {found['limit_breach']} in {figures.calls} calls",
+        f"ack p99 {_ms(percentile(figures.ack, 0.99))}",
+        f"recovery p99 {_s(percentile(recovered, 0.99))}",
+        f"seed {run['seed']}, commit {run['commit']}",
+    ]
+    return " | ".join(parts)
+
+
+def markdown(figures: Figures, run: Record) -> str:
+    """The whole page."""
+    lines = [
+        "# Reliability under faults",
+        "",
+        f"`make chaos CHAOS={run['size']} SEED={run['seed']}`, {run['day']}: "
+        + ("**no violation**." if not figures.violations else f"**{len(figures.violations)} violations**."),
+        "",
+        f"> {headline(figures, run)}",
+        "",
+        "## What became of the accepted events",
+        "",
+        *_table(("end", "events"), [(end, str(count)) for end, count in _ends(figures)]),
+        "",
+        f"{figures.offered} were offered over {figures.seconds:.0f} s, {figures.events} were answered 200, "
+        f"{figures.messages} messages were accepted by WhatsApp. Answers to honest senders: "
+        f"{_counted(figures.answers)}.",
+        "",
+        *_table(("why not sent", "events"), [(why, str(count)) for why, count in figures.rules.most_common()]),
+        "",
+        "## Times",
+        "",
+        *_times(figures),
+        "",
+        "## Faults",
+        "",
+        "Recovery is counted from the end of the fault: until every process is ready, and until the first and the last",
+        "message of its backlog. The fetcher gathers ids for up to twelve seconds, broken or not.",
+        "",
+        *_fault_table(figures.recoveries),
+        "",
+        *_left_out(figures),
+        "## Checks",
+        "",
+        *_checks(figures),
+        "",
+        *_violations(figures),
+        "## Small print",
+        "",
+        SMALL_PRINT,
+        "",
+        f"{run['machine']}; {run['versions']}; commit {run['commit']}; seed {run['seed']}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _ends(figures: Figures) -> list[tuple[str, int]]:
+    return [(end, figures.ends[end]) for end in ("sent", "suppressed", "parked", "unknown", "pending", "lost")]
+
+
+def _times(figures: Figures) -> list[str]:
+    rows = [
+        ("answer 200 to an honest sender", figures.ack, _ms),
+        ("from 200 to the message, nothing broken", figures.quiet, _s),
+    ]
+    table = [
+        (what, str(len(values)), *(say(percentile(values, share)) for share in (0.5, 0.99, 1.0)))
+        for what, values, say in rows
+    ]
+    return _table(("what", "n", "p50", "p99", "most"), table)
+
+
+def _fault_table(recoveries: Sequence[Recovery]) -> list[str]:
+    rows = []
+    for name in sorted({one.name for one in recoveries}):
+        own = [one for one in recoveries if one.name == name]
+        firsts = [one.first for one in own if one.first is not None]
+        lasts = [one.last for one in own if one.last is not None]
+        ready = _s(max((one.ready for one in own if one.ready is not None), default=None))
+        lasted = f"{median(one.lasted for one in own):.1f} s"
+        backlog = str(sum(one.backlog for one in own))
+        slowest = (_s(max(firsts, default=None)), _s(max(lasts, default=None)))
+        rows.append((name, str(len(own)), lasted, ready, backlog, *slowest))
+    return _table(("fault", "times", "lasted", "ready, at most", "backlog", "first, at most", "last, at most"), rows)
+
+
+def _left_out(figures: Figures) -> list[str]:
+    if not figures.left_out:
+        return []
+    played = set(figures.faults)
+    names = sorted(name for name in figures.left_out if name.partition(" ")[0] not in played)
+    never = f"; never played: {', '.join(names)}" if names else ""
+    return [f"{figures.left_out.total()} faults of the plan were left out{never}.", ""]
+
+
+def _checks(figures: Figures) -> list[str]:
+    rows = [
+        (name.replace("_", " "), _first_line(check.__doc__), str(figures.found[name])) for name, check in CHECKS.items()
+    ]
+    return _table(("check", "what it holds to", "violations"), rows)
+
+
+def _first_line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _violations(figures: Figures) -> list[str]:
+    if not figures.violations:
+        return []
+    listed = [f"- {one.check}: {one.subject} {one.details}" for one in figures.violations[:_MOST_LISTED]]
+    more = len(figures.violations) - len(listed)
+    return ["## Violations", "", *listed, *([f"- and {more} more"] if more > 0 else []), ""]
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    head = [f"| {' | '.join(columns)} |", f"| {' | '.join('---' for _ in columns)} |"]
+    return head + [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} × {count}" for name, count in sorted(counts.items()))
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} ms"
+
+
+def _s(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"

@@ -1,0 +1,176 @@
+"""Plays a plan: load on, one fault after the other, load off, everything at rest, history closed."""
+
+import asyncio
+import math
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import redis
+
+from chaos.faults import Fault, Missed
+from chaos.history import History
+from chaos.load import Load
+from chaos.plan import Plan
+from chaos.scene import NOTIFIER, NotInTime, Scene, a_scene, until
+from chaos.watching import Watcher
+from deploy.errors import StackError
+
+_WARM_SECONDS = 90.0
+_PEACE = 3.0
+"""Seconds of load before the first fault, between faults, and after the last one."""
+_LOOK_EVERY = 1.0
+_LETTERS_SECONDS = 20.0
+_FAILED = (Missed, NotInTime, StackError, httpx.HTTPError, redis.RedisError, sqlite3.Error, OSError)
+
+Say = Callable[[str], None]
+
+
+async def play(plan: Plan, seed: int, folder: Path, history: History, say: Say) -> None:
+    """Raises :class:`NotInTime` when the installation does not even start."""
+    say("Starting the installation, every link through a proxy ...")
+    async with a_scene(
+        folder, history, seed, plan.tenants, on_small_disk=any(fault.small_disk for fault in plan.faults)
+    ) as scene:
+        say(f"{len(scene.tenants)} organisations are connected; load on.")
+        load = Load(scene, Random(f"{seed} load"), plan.rate)
+        await load.prepare()
+        await _Run(plan, seed, scene, load, Watcher(scene), say).play()
+
+
+class _Run:
+    def __init__(self, plan: Plan, seed: int, scene: Scene, load: Load, watcher: Watcher, say: Say) -> None:
+        self._plan = plan
+        self._seed = seed
+        self._scene = scene
+        self._load = load
+        self._watcher = watcher
+        self._say = say
+        self._recovering: set[asyncio.Task[None]] = set()
+        self._lenient = 0
+
+    async def play(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(self._watcher.follow())
+            loading = group.create_task(self._load.run())
+            began = loop.time()
+            await self._warm()
+            self._say("The first messages are out.")
+            for number, fault in enumerate(self._plan.faults, start=1):
+                if why := self._why_not(fault, loop.time() - began):
+                    self._scene.history.add("left_out", name=fault.name, why=why)
+                    continue
+                if number % 5 == 1:
+                    await self._load.scan(self._scene.tenants[number // 5 % len(self._scene.tenants)])
+                await self._one(number, fault)
+                await asyncio.sleep(_PEACE)
+            self._load.stop()
+            await loading
+            await self._rest()
+            following.cancel()
+        await self._watcher.conclude()
+
+    def _why_not(self, fault: Fault, gone: float) -> str:
+        """Why a fault is left out; empty when it is not."""
+        if gone > self._plan.seconds:
+            return "no time left"
+        if fault.small_disk and not self._scene.database(NOTIFIER).parent.is_mount():
+            return "no disk of its own could be mounted"
+        return ""
+
+    async def _warm(self) -> None:
+        """Nothing is broken before everything has worked once."""
+        await asyncio.sleep(_PEACE)
+        if not await self._settled(self._scene.history.now(), _WARM_SECONDS):
+            raise NotInTime("the first events had no end before anything was broken")
+
+    async def _rest(self) -> None:
+        self._say("Load off; waiting for everything to come to rest ...")
+        if self._recovering:
+            await asyncio.wait(self._recovering)
+        await self._scene.ready()
+        await self._load.settle(self._plan.patience)
+        await self._settled(self._scene.history.now(), self._plan.patience)
+        await self._buried(max((fault.lingers for fault in self._plan.faults), default=0) or _LETTERS_SECONDS)
+
+    async def _buried(self, seconds: float) -> None:
+        """Return when there are as many dead letters as there was poison, or after so many seconds."""
+        poisons = sum(row["what"] == "poison" for row in self._scene.history.recent)
+        with suppress(NotInTime):
+            await until(partial(self._letters, poisons), seconds, "the last dead letter")
+
+    async def _letters(self, wanted: int) -> bool:
+        return not wanted or await self._scene.dead_letters() >= wanted
+
+    async def _one(self, number: int, fault: Fault) -> None:
+        history = self._scene.history
+        if fault.loses_answers:
+            await self._lenience(+1)
+        dice = Random(f"{self._seed} {number} {fault.name}")
+        about: dict[str, Any] = {"number": number, "name": fault.name}
+        history.add(
+            "fault",
+            phase="begin",
+            loses_answers=fault.loses_answers,
+            shuts_door=fault.shuts_door,
+            moves_clock=fault.moves_clock,
+            **about,
+        )
+        began = history.now()
+        problem = ""
+        try:
+            async with fault.inflict(self._scene, dice):
+                await asyncio.sleep(fault.seconds)
+        except _FAILED as error:
+            problem = f"{type(error).__name__}: {error}"
+        ended = history.now()
+        history.add("fault", at=ended, phase="end", kills=0 if problem else fault.kills, **about)
+        if problem:
+            history.add("fault", phase="missed", why=problem, **about)
+        self._say(f"{number:>3}/{len(self._plan.faults)}  {fault.name}, {ended - began:.1f} s  {problem}")
+        recovery = asyncio.create_task(self._recover(number, fault, ended))
+        self._recovering.add(recovery)
+        recovery.add_done_callback(self._recovering.discard)
+        if self._plan.overlapping:
+            await self._scene.ready(self._plan.patience)
+        else:
+            await recovery
+            history.forget(ended)
+
+    async def _recover(self, number: int, fault: Fault, ended: float) -> None:
+        history = self._scene.history
+        ready = await self._scene.ready(self._plan.patience)
+        took = history.now() - ended
+        if ready and await self._settled(ended, self._plan.patience):
+            history.add("fault", phase="recovered", number=number, name=fault.name, ready=round(took, 2))
+        else:
+            self._say(f"{fault.name}: no recovery within {self._plan.patience:.0f} s")
+        if fault.loses_answers:
+            await self._lenience(-1)
+
+    async def _settled(self, until: float, seconds: float) -> bool:
+        """Whether all that was accepted before ``until`` comes to an end, however slow the machine is.
+
+        It is given up when for ``seconds`` nothing more of it has.
+        """
+        loop = asyncio.get_running_loop()
+        fewest, end = math.inf, loop.time() + seconds
+        while left := await self._watcher.left(self._scene.history.recent, until):
+            if left < fewest:
+                fewest, end = left, loop.time() + seconds
+            elif loop.time() > end:
+                return False
+            await asyncio.sleep(_LOOK_EVERY)
+        return True
+
+    async def _lenience(self, change: int) -> None:
+        """While an answer may be lost, the provider takes a token twice, as Xero does; else never."""
+        self._lenient += change
+        with suppress(httpx.HTTPError):
+            await self._scene.sandbox.settings(mode="xero" if self._lenient else "strict")

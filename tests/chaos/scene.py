@@ -1,0 +1,244 @@
+"""The installation under test, and every handle by which a fault can take hold of it."""
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import Signals
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import redis.asyncio
+
+from chaos.history import History
+from chaos.links import Links, clock_file, through_proxies
+from chaos.small_disk import small_disk
+from deploy.passwords import ADMINISTRATOR, load_passwords
+from deploy.readiness import is_ready
+from deploy.record import Row
+from deploy.servers.broker import VHOST
+from deploy.services import NAMES
+from deploy.stack import Stack
+from deploy.supervision import Supervisor, read_json
+from deploy.waiting import wait_until
+from sandbox.client import Sandbox
+from support.town import Town
+
+READY_SECONDS = 120.0
+POLICY = """
+version: 1
+defaults:
+  alerts: {issued: true, paid: true}
+  contact_hours: {start: "00:00", end: "24:00", days: [mon, tue, wed, thu, fri, sat, sun], holidays: false}
+  scan_at: "23:59"
+  brake:
+    hold_back_book: false
+    usual_times: 0
+    usual_floor: 1000000
+    per_tenant_per_hour: 1000000
+    per_installation_per_hour: 1000000
+"""
+"""Nothing is held and nothing waits for an hour: what is not sent at once is a finding."""
+NOTIFIER = "notifier.db"
+TOKEN_BROKER = "token-broker.db"
+
+
+class NotInTime(Exception):  # noqa: N818 - what happened
+    """Something that a run needs did not happen."""
+
+
+@dataclass
+class Scene:
+    """One running installation; ``links`` are the proxies between its services and what they talk to."""
+
+    stack: Stack
+    links: Links
+    sandbox: Sandbox
+    http: httpx.AsyncClient
+    management: httpx.AsyncClient
+    history: History
+    supervisor: Supervisor
+    tenants: list[str] = field(default_factory=list)
+    webhook_key: str = "sandbox-webhook-key"
+
+    @property
+    def town(self) -> Town:
+        return Town(self.stack, self.sandbox, self.http)
+
+    def database(self, name: str) -> Path:
+        return self.stack.folder / "data" / name
+
+    def clock(self, service: str) -> Path:
+        """The file that says by how many seconds the service's time of day is wrong."""
+        return clock_file(self.stack.folder, service)
+
+    def pid(self, service: str) -> int:
+        """Of the process that runs now, 0 when there is none."""
+        found = self.supervisor.processes().get(f"{service}-1")
+        return found.pid if found else 0
+
+    async def another(self, service: str, than: int, seconds: float = READY_SECONDS) -> None:
+        """Return when another process of ``service`` runs than the one with that pid."""
+        await until(lambda: self.pid(service) not in {0, than}, seconds, f"another {service}")
+
+    async def kill(self, service: str, signal: Signals) -> None:
+        """Signal a process and return once it has ended, whoever comes after it."""
+        before = self.pid(service)
+        self.stack.kill(service, signal)
+        await self.another(service, before)
+
+    async def ready(self, seconds: float = READY_SECONDS) -> bool:
+        """Whether every process answers within that time."""
+        rows = [row for row in self.stack.record.rows if row.service != "epmd"]
+        return await asyncio.to_thread(_all_ready, rows, seconds)
+
+    async def rabbitmqctl(self, *arguments: str) -> str:
+        """One administrator's command on the node; its output."""
+        launch = read_json(self.stack.folder / "programs" / "rabbitmq-1.json")
+        environment: dict[str, str] = launch["environment"]
+        # Only the node itself is not to read its input.
+        environment = {key: value for key, value in environment.items() if key != "RABBITMQ_ALLOW_INPUT"}
+        done = await asyncio.to_thread(
+            subprocess.run,
+            ["rabbitmqctl", "-q", "-n", environment["RABBITMQ_NODENAME"], *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise NotInTime(f"rabbitmqctl {arguments[0]}: {(done.stderr or done.stdout).strip()[-300:]}")
+        return done.stdout
+
+    def redis(self) -> redis.asyncio.Redis:
+        """A client as administrator, past the proxies."""
+        return redis.asyncio.Redis.from_url(self.stack.redis_url, socket_timeout=5)
+
+    async def bind(self, exchange: str, queue: str, key: str, *, kind: str = "q") -> None:
+        path = f"/api/bindings/{VHOST}/e/{quote(exchange, safe='')}/{kind}/{quote(queue, safe='')}"
+        answer = await self.management.post(path, json={"routing_key": key, "arguments": {}})
+        answer.raise_for_status()
+
+    async def unbind(self, exchange: str, queue: str, key: str, *, kind: str = "q") -> None:
+        path = f"/api/bindings/{VHOST}/e/{quote(exchange, safe='')}/{kind}/{quote(queue, safe='')}"
+        answer = await self.management.delete(f"{path}/{quote(key, safe='')}")
+        answer.raise_for_status()
+
+    async def put_into(self, queue: str, body: bytes, **properties: Any) -> None:
+        """A persistent message right into a queue, as nobody but an administrator can."""
+        order = {
+            "routing_key": queue,
+            "payload": body.decode("latin-1"),
+            "payload_encoding": "string",
+            "properties": {"delivery_mode": 2, "content_type": "application/json", **properties},
+        }
+        answer = await self.management.post(f"/api/exchanges/{VHOST}/amq.default/publish", json=order)
+        answer.raise_for_status()
+        if not answer.json()["routed"]:
+            raise NotInTime(f"{queue} did not take a message")
+
+    async def queues(self) -> list[dict[str, Any]]:
+        answer = await self.management.get(f"/api/queues/{VHOST}", params={"disable_stats": "true"})
+        answer.raise_for_status()
+        rows: list[dict[str, Any]] = answer.json()
+        return rows
+
+    async def dead_letters(self) -> int:
+        """How many wait now, by the queues' own counts and not by the statistics, which come late."""
+        counted = await self.rabbitmqctl("list_queues", "-p", VHOST, "name", "messages", "--formatter", "json")
+        return sum(int(row["messages"]) for row in json.loads(counted) if row["name"].endswith(".dead"))
+
+
+@asynccontextmanager
+async def a_scene(
+    folder: Path, history: History, seed: int, tenants: int, *, on_small_disk: bool = False
+) -> AsyncIterator[Scene]:
+    """Everything started, every link through a proxy, some organisations connected; stopped afterwards."""
+    with small_disk(folder / "data") if on_small_disk else nullcontext():
+        async with _scene(folder, history, seed, tenants) as scene:
+            yield scene
+
+
+@asynccontextmanager
+async def _scene(folder: Path, history: History, seed: int, tenants: int) -> AsyncIterator[Scene]:
+    stack = _installation(folder)
+    try:
+        stack.up()
+        async with through_proxies(stack.folder, {f"{name}-1": name for name in NAMES}, seed) as links:
+            password = load_passwords(stack.folder / "passwords.json", [ADMINISTRATOR])[ADMINISTRATOR]
+            async with (
+                Sandbox(stack.url("sandbox")) as sandbox,
+                httpx.AsyncClient(trust_env=False, timeout=20) as http,
+                httpx.AsyncClient(
+                    base_url=stack.management_url, auth=(ADMINISTRATOR, password), trust_env=False, timeout=20
+                ) as management,
+            ):
+                supervisor = Supervisor(stack.folder, stack.logs)
+                scene = Scene(stack, links, sandbox, http, management, history, supervisor)
+                await _restart(scene, NAMES)
+                await sandbox.reset(keep_settings=True)
+                await sandbox.settings(
+                    mode="strict", seed=seed, messages_per_second=0, auto_statuses=["sent", "delivered"]
+                )
+                for number in range(tenants):
+                    scene.tenants.append(await scene.town.organisation(name=f"Organisation {number + 1}"))
+                yield scene
+    finally:
+        await asyncio.to_thread(stack.down)
+
+
+def _installation(folder: Path) -> Stack:
+    folder.mkdir(parents=True, exist_ok=True)
+    policy = folder / "policy.yaml"
+    policy.write_text(POLICY, encoding="utf-8")
+    return Stack(folder, {"DUEBELL_POLICY_FILE": str(policy)}, None, sandbox=True, tied=True)
+
+
+async def _restart(scene: Scene, services: Iterable[str]) -> None:
+    pids = {service: scene.pid(service) for service in services}
+    for service in services:
+        scene.stack.kill(service, Signals.SIGTERM)
+    for service, pid in pids.items():
+        await scene.another(service, pid)
+    if not await scene.ready():
+        raise NotInTime("the services were not ready behind the proxies")
+
+
+def _all_ready(rows: list[Row], seconds: float) -> bool:
+    waiting = list(rows)
+
+    def are_ready() -> bool:
+        waiting[:] = [row for row in waiting if not is_ready(row)]
+        return not waiting
+
+    return wait_until(are_ready, seconds)
+
+
+async def until(condition: Any, seconds: float, what: str) -> None:
+    """Return when ``condition`` (plain or async) holds; raise :class:`NotInTime` when it does not in time."""
+    end = asyncio.get_running_loop().time() + seconds
+    while True:
+        value = condition()
+        if asyncio.iscoroutine(value):
+            value = await value
+        if value:
+            return
+        if asyncio.get_running_loop().time() > end:
+            raise NotInTime(f"{what} did not come true within {seconds:.0f} s")
+        await asyncio.sleep(0.1)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of that number exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""What a history says, in order: inputs and answers, what changed in Xero, what reached WhatsApp, the ledger's end."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from chaos.history import Record
+
+ISSUED, REMINDER, PAID, CHANGED = "issued", "reminder", "paid", "changed"
+_OPENINGS = {"invoice_issued": ISSUED, "payment_received": PAID, "invoice_paid": PAID}
+
+Candidate = tuple[str, str]
+"""An invoice's id and the kind of message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One event that an honest sender offered; ``accepted_at`` is None while nobody answered 200."""
+
+    invoice: str
+    tenant: str
+    kind: str
+    offered_at: float
+    accepted_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What WhatsApp accepted from us; ``kind`` is told by its template."""
+
+    invoice: str
+    kind: str
+    template: str
+    at: float
+    reference: str | None
+
+
+@dataclass(slots=True)
+class FaultSpan:
+    """One fault from its begin to its end; ``recovered_at`` is None when the harness waited in vain.
+
+    ``ready`` is how many seconds after the end every process answered again.
+    """
+
+    number: int
+    name: str
+    began_at: float
+    ended_at: float
+    kills: int
+    loses_answers: bool
+    shuts_door: bool = False
+    moves_clock: bool = False
+    recovered_at: float | None = None
+    ready: float | None = None
+    hit: bool = True
+
+
+@dataclass(slots=True)
+class Seen:
+    """A whole run; dictionaries are by invoice id, or by :data:`Candidate`."""
+
+    run: Record = field(default_factory=dict)
+    invoices: dict[str, Record] = field(default_factory=dict)
+    inputs: list[Input] = field(default_factory=list)
+    paid_at: dict[str, float] = field(default_factory=dict)
+    totals: dict[str, str] = field(default_factory=dict)
+    answers: list[Record] = field(default_factory=list)
+    forged_posts: dict[str, Record] = field(default_factory=dict)
+    forged_answers: list[Record] = field(default_factory=list)
+    forged_invoices: set[str] = field(default_factory=set)
+    poisons: list[Record] = field(default_factory=list)
+    messages: dict[Candidate, list[Message]] = field(default_factory=lambda: defaultdict(list))
+    nameless: list[Record] = field(default_factory=list)
+    journal: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    intents: dict[Candidate, Record] = field(default_factory=dict)
+    decisions: dict[Candidate, list[Record]] = field(default_factory=lambda: defaultdict(list))
+    snapshots: dict[str, Record] = field(default_factory=dict)
+    attempts: list[Record] = field(default_factory=list)
+    letters: dict[str, Record] = field(default_factory=dict)
+    waiting: dict[str, Record] = field(default_factory=dict)
+    queues: list[Record] = field(default_factory=list)
+    faults: list[FaultSpan] = field(default_factory=list)
+    left_out: list[Record] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> list[Input]:
+        return [item for item in self.inputs if item.accepted_at is not None]
+
+
+def message_kind(template: str) -> str:
+    """A reminder is what is neither an alert nor a thank-you."""
+    return next((kind for opening, kind in _OPENINGS.items() if template.startswith(opening)), REMINDER)
+
+
+def see(records: Sequence[Record]) -> Seen:
+    """Put a history in order; it may still be going on."""
+    seen = Seen()
+    by_what: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_what[record["what"]].append(record)
+    seen.run = by_what["run"][0] if by_what["run"] else {}
+    seen.invoices = {row["invoice"]: row for row in by_what["invoice"]}
+    for row in by_what["change"]:
+        if row["to"] == PAID:
+            seen.paid_at.setdefault(row["invoice"], row["at"])
+        else:
+            seen.totals[row["invoice"]] = row["value"]
+    _see_posts(seen, by_what["post"], by_what["answer"])
+    for row in by_what["scan"]:
+        accepted_at = row["at"] if row["accepted"] else None
+        seen.inputs += [Input(one, row["tenant"], REMINDER, row["asked_at"], accepted_at) for one in row["invoices"]]
+    seen.poisons = by_what["poison"]
+    _see_journal(seen, by_what["journal"])
+    see_ledger(seen, [row for what in ("intent", "decision", "snapshot", "attempt") for row in by_what[what]])
+    for row in by_what["dead"]:
+        seen.letters.update(dict.fromkeys(row["ids"], row))
+    for row in by_what["waiting"]:
+        seen.waiting.update(dict.fromkeys(row["ids"], row))
+    seen.queues = by_what["queue"]
+    seen.left_out = by_what["left_out"]
+    _see_faults(seen, by_what["fault"])
+    return seen
+
+
+def see_ledger(seen: Seen, rows: Iterable[Record]) -> None:
+    """Take in rows of the ledger's export."""
+    for row in rows:
+        match row["what"]:
+            case "intent":
+                seen.intents[row["invoice"], row["kind"]] = row
+            case "decision":
+                seen.decisions[row["invoice"], row["kind"]].append(row)
+            case "snapshot":
+                seen.snapshots[row["invoice"]] = row
+            case "attempt":
+                seen.attempts.append(row)
+
+
+def _see_posts(seen: Seen, posts: Iterable[Record], answers: Iterable[Record]) -> None:
+    accepted: dict[str, float] = {}
+    forged = {row["post"]: row for row in posts if row["forged"]}
+    for row in answers:
+        if row["post"] in forged:
+            seen.forged_answers.append(row)
+            continue
+        seen.answers.append(row)
+        if row["status"] == 200:
+            accepted.setdefault(row["post"], row["at"])
+    seen.forged_posts = forged
+    for row in posts:
+        if row["forged"]:
+            seen.forged_invoices.update(event["invoice"] for event in row["events"])
+            continue
+        for event in row["events"]:
+            taken = accepted.get(row["post"])
+            seen.inputs.append(Input(event["invoice"], event["tenant"], event["kind"], row["at"], taken))
+
+
+def _see_journal(seen: Seen, rows: Iterable[Record]) -> None:
+    numbers = {row["number"]: invoice for invoice, row in seen.invoices.items()}
+    for row in rows:
+        seen.journal[row["kind"]].append(row)
+        if row["kind"] != "whatsapp.message":
+            continue
+        invoice = numbers.get(row.get("number") or "")
+        if invoice is None:
+            seen.nameless.append(row)
+            continue
+        kind = message_kind(row["template"])
+        message = Message(invoice, kind, row["template"], row["at"], row.get("reference"))
+        seen.messages[invoice, kind].append(message)
+
+
+def _see_faults(seen: Seen, rows: Iterable[Record]) -> None:
+    spans: dict[int, FaultSpan] = {}
+    for row in rows:
+        number = row["number"]
+        match row["phase"]:
+            case "begin":
+                kills, loses = row.get("kills", 0), row.get("loses_answers", False)
+                shut = row.get("shuts_door", False)
+                moved = row.get("moves_clock", False)
+                spans[number] = FaultSpan(number, row["name"], row["at"], row["at"], kills, loses, shut, moved)
+            case "end":
+                spans[number].ended_at = row["at"]
+                spans[number].kills = row.get("kills", spans[number].kills)
+            case "recovered":
+                spans[number].recovered_at = row["at"]
+                spans[number].ready = row.get("ready")
+            case "missed":
+                spans[number].hit = False
+    seen.faults = [spans[number] for number in sorted(spans)]

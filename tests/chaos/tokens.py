@@ -1,0 +1,28 @@
+"""Rotation as the identity double saw it: how often tokens were renewed, and every token that was shown twice."""
+
+from collections.abc import Iterable, Sequence
+
+from chaos.history import Record
+from chaos.seen import FaultSpan
+
+_LATE = 5.0
+"""An answer that a fault swallowed is missed this much later at most."""
+
+
+def expiries(calls: Iterable[Record]) -> int:
+    return sum(row.get("grant") == "refresh_token" and row["status"] == 200 for row in calls)
+
+
+def reuses(calls: Sequence[Record], told: Iterable[Record], faults: Iterable[FaultSpan]) -> list[str]:
+    """One line a reuse. A token may be shown again when a fault was made to swallow the answer to the first time."""
+    lossy = [(span.began_at, span.ended_at + _LATE) for span in faults if span.loses_answers]
+    lines = [f"refused as reused: {row.get('token')}" for row in told if row["rule"] == "token_reuse"]
+    first: dict[str, float] = {}
+    for row in calls:
+        token = row.get("refresh_token")
+        if row.get("grant") != "refresh_token" or not token or row["status"] not in {200, None}:
+            continue
+        shown = first.setdefault(token, row["at"])
+        if shown != row["at"] and not any(began <= shown <= ended for began, ended in lossy):
+            lines.append(f"shown again after {row['at'] - shown:.1f} s: {token}")
+    return lines

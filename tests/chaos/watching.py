@@ -1,0 +1,104 @@
+"""Copies the sandbox's journal into the history, and knows which accepted events have not come to an end yet."""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from chaos.history import Record
+from chaos.ledger import export
+from chaos.outcomes import End, outcome_of
+from chaos.scene import NOTIFIER, Scene
+from chaos.seen import see, see_ledger
+from deploy.servers.broker import VHOST
+
+_IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|poison-\d+")
+_KEPT = ("status", "tenant", "rule", "grant", "refresh_token", "token", "template", "code", "fault", "rows", "items")
+_KINDS = frozenset(
+    {"xero.api", "xero.token", "xero.breach", "whatsapp.message", "whatsapp.refused", "whatsapp.webhook"}
+)
+_AT_REST = frozenset({End.SENT, End.SUPPRESSED, End.PARKED, End.UNKNOWN})
+_LETTERS = 2000
+
+
+class Watcher:
+    """Follows one scene; ``records`` is what of the history decides about ends."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._seq = 0
+
+    async def follow(self) -> None:
+        """Once a second, until cancelled."""
+        while True:
+            await self.copy()
+            await asyncio.sleep(1)
+
+    async def copy(self) -> None:
+        """What the sandbox has written since the last time."""
+        with suppress(httpx.TransportError):
+            entries = await self._scene.sandbox.journal(since=self._seq)
+            for entry in entries:
+                self._seq = max(self._seq, entry["seq"])
+                if entry["kind"] in _KINDS:
+                    at, row = trimmed(entry)
+                    self._scene.history.add("journal", at=at, **row)
+
+    async def left(self, records: Sequence[Record], until: float) -> int:
+        """How many of the events accepted before ``until`` have no end yet; all of them when nobody can tell."""
+        seen = see(records)
+        events = [event for event in seen.accepted if event.accepted_at is not None and event.accepted_at <= until]
+        open_ones = [event for event in events if outcome_of(event, seen).end not in _AT_REST]
+        if not open_ones:
+            return 0
+        try:
+            rows = await asyncio.to_thread(
+                lambda: list(export(self._scene.database(NOTIFIER), {event.invoice for event in open_ones}))
+            )
+        except sqlite3.Error:
+            return len(open_ones)
+        see_ledger(seen, rows)
+        return sum(outcome_of(event, seen).end not in _AT_REST for event in open_ones)
+
+    async def conclude(self) -> None:
+        """Write down what is left at the end: the ledger, dead letters, what waits, and how full the queues are."""
+        await self.copy()
+        history = self._scene.history
+        for row in await asyncio.to_thread(lambda: list(export(self._scene.database(NOTIFIER)))):
+            history.add(row.pop("what"), **row)
+        for queue in sorted(row["name"] for row in await self._scene.queues()):
+            messages = await self._letters(queue)
+            for message in messages:
+                ids = sorted(set(_IDS.findall(message["payload"])))
+                headers = message["properties"].get("headers", {})
+                what = "dead" if queue.endswith(".dead") else "waiting"
+                reason = headers.get("x-reason") or "unknown"
+                history.add(what, queue=queue, reason=reason, source=headers.get("x-source-queue"), ids=ids)
+            if not queue.endswith(".dead") and not queue.startswith("duebell.delay"):
+                history.add("queue", name=queue, messages=len(messages))
+
+    async def _letters(self, queue: str) -> list[dict[str, Any]]:
+        order = {"count": _LETTERS, "ackmode": "ack_requeue_true", "encoding": "auto"}
+        answer = await self._scene.management.post(f"/api/queues/{VHOST}/{queue}/get", json=order)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()
+        return found
+
+
+def trimmed(entry: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+    """When it happened, and what of a journal entry a check needs: no numbers, no names, no texts."""
+    row = {key: entry[key] for key in _KEPT if entry.get(key) is not None}
+    row |= {"kind": entry["kind"], "seq": entry["seq"], "status": entry.get("status")}
+    if entry["kind"] == "whatsapp.message":
+        row["number"] = entry["parameters"].get("invoice_number")
+        row["reference"] = entry.get("biz_opaque_callback_data")
+    if "milliseconds" in entry:
+        row["ms"] = entry["milliseconds"]
+    if entry["kind"] == "xero.api":
+        row["path"] = entry["path"].removeprefix("/api.xro/2.0")
+    return datetime.fromisoformat(entry["time"]).timestamp(), row

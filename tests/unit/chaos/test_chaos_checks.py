@@ -1,0 +1,258 @@
+"""Each check sees a one: a history with exactly one thing wrong is found, by that check alone."""
+
+from collections.abc import Callable
+
+import pytest
+
+from chaos.checks import CHECKS, violations
+from unit.chaos.telling import TENANT, Tale, sent
+
+LENIENT = "xero-reset"
+
+
+def lost() -> Tale:
+    return sent().invoice("b").event("b")
+
+
+def lost_change() -> Tale:
+    tale = sent().add("change", invoice="a", to="total", value="2000.00")
+    return tale.event("a", "changed")
+
+
+def lost_payment() -> Tale:
+    return sent().paid("a").event("a", "paid").snapshot("a", "AUTHORISED")
+
+
+def unfinished() -> Tale:
+    return sent().invoice("b").event("b").intent("b", "planned").decision("b", "plan", "due")
+
+
+def left_in_a_queue() -> Tale:
+    return sent().add("queue", name="fetcher.xero.event.received.v1", messages=3)
+
+
+def duplicate() -> Tale:
+    return sent().message("a")
+
+
+def two_stages() -> Tale:
+    tale = sent().add("scan", tenant=TENANT, invoices=["a"], asked_at=1.0, accepted=True)
+    return tale.message("a", "invoice_overdue").message("a", "invoice_overdue_firm_with_link")
+
+
+def unexpected() -> Tale:
+    return sent().invoice("b").message("b")
+
+
+def unexpected_thanks() -> Tale:
+    return sent().event("a", "paid").message("a", "invoice_paid")
+
+
+def nameless() -> Tale:
+    return sent().message("nobody knows it")
+
+
+def phantom() -> Tale:
+    # It is lost as well: nobody has received it.
+    return Tale().invoice("a").event("a").intent("a", "sent")
+
+
+def wrongly_suppressed() -> Tale:
+    return Tale().invoice("a").event("a").decision("a", "skip", "not_newly_issued").snapshot("a")
+
+
+def stale() -> Tale:
+    tale = sent().paid("a").event("a", "paid").snapshot("a", "PAID").decision("a", "skip", "paid")
+    tale.now += 700
+    scan = tale.add("scan", tenant=TENANT, invoices=["a"], asked_at=1.0, accepted=True)
+    return scan.message("a", "invoice_overdue").message("a", "invoice_paid")
+
+
+def after_payment() -> Tale:
+    tale = sent().paid("a").event("a", "paid").message("a", "invoice_paid", reference="r2")
+    tale.decision("a", "plan", "due", kind="paid", at=tale.now - 20).attempt("a", "r2", tale.now, "accepted")
+    tale.add("scan", tenant=TENANT, invoices=["a"], asked_at=1.0, accepted=True)
+    return tale.message("a", "invoice_overdue", reference="r3").attempt("a", "r3", tale.now - 10, "accepted")
+
+
+def order() -> Tale:
+    tale = Tale().invoice("a").event("a").paid("a").event("a", "paid").message("a", "invoice_paid")
+    return tale.message("a")
+
+
+def forged_accepted() -> Tale:
+    return sent().invoice("b").event("b", status=200, forged="no signature")
+
+
+def forged_got_in() -> Tale:
+    return sent().invoice("b").event("b", status=401, forged="no signature").snapshot("b")
+
+
+def server_errors() -> Tale:
+    return sent().invoice("b").event("b", status=500, forged="no signature")
+
+
+def slow_answers() -> Tale:
+    return sent().event("a", ms=5001)
+
+
+def token_reuse() -> Tale:
+    tale = sent().journal("xero.token", grant="refresh_token", refresh_token="aa")
+    return tale.journal("xero.token", grant="refresh_token", refresh_token="aa")
+
+
+def reuse_told() -> Tale:
+    return sent().journal("xero.breach", rule="token_reuse", token="aa")
+
+
+def limit_told() -> Tale:
+    return sent().journal("xero.breach", rule="limit_minute", tenant=TENANT)
+
+
+def too_many_calls() -> Tale:
+    tale = sent()
+    for number in range(61):
+        tale.add("journal", at=200 + number * 0.9, kind="xero.api", tenant=TENANT, status=200, ms=2.0)
+    return tale
+
+
+def too_many_at_once() -> Tale:
+    tale = sent()
+    for number in range(6):
+        tale.add("journal", at=200 + number * 0.1, kind="xero.api", tenant=TENANT, status=200, ms=900.0)
+    return tale
+
+
+def poison_lost() -> Tale:
+    return sent().add("poison", marker="poison-1", queue="fetcher.x", form="no JSON")
+
+
+def never_recovered() -> Tale:
+    return sent().fault("kill-fetcher", "begin", "end")
+
+
+def never_happened() -> Tale:
+    return sent().fault("redis-cut", "begin", "end", "missed", "recovered")
+
+
+WRONG: list[tuple[str, Callable[[], Tale]]] = [
+    ("lost", lost),
+    ("lost", lost_change),
+    ("lost", lost_payment),
+    ("unfinished", unfinished),
+    ("unfinished", left_in_a_queue),
+    ("duplicate", duplicate),
+    ("duplicate", two_stages),
+    ("unexpected", unexpected),
+    ("unexpected", unexpected_thanks),
+    ("unexpected", nameless),
+    ("phantom", phantom),
+    ("wrongly_suppressed", wrongly_suppressed),
+    ("after_payment", stale),
+    ("after_payment", after_payment),
+    ("order", order),
+    ("forged_accepted", forged_accepted),
+    ("forged_accepted", forged_got_in),
+    ("server_errors", server_errors),
+    ("slow_answers", slow_answers),
+    ("token_reuse", token_reuse),
+    ("token_reuse", reuse_told),
+    ("limit_breach", limit_told),
+    ("limit_breach", too_many_calls),
+    ("limit_breach", too_many_at_once),
+    ("poison_lost", poison_lost),
+    ("never_recovered", never_recovered),
+    ("never_happened", never_happened),
+]
+ALSO = {"phantom": {"lost"}, "stale": {"order"}, "after_payment": {"order"}}
+"""What is wrong in two ways."""
+
+
+@pytest.mark.parametrize(("check", "tale"), WRONG, ids=[tale.__name__ for _, tale in WRONG])
+def test_one_thing_wrong_is_seen_by_its_check_and_by_no_other(check: str, tale: Callable[[], Tale]) -> None:
+    found = {violation.check for violation in violations(tale().seen())}
+    assert check in found
+    assert found <= {check} | ALSO.get(tale.__name__, set())
+
+
+def test_every_check_has_a_history_that_it_finds() -> None:
+    assert {check for check, _ in WRONG} == set(CHECKS)
+
+
+def accepted_after_refusals() -> Tale:
+    tale = Tale().invoice("a").add("post", post="x", events=[{"invoice": "a", "tenant": TENANT, "kind": "issued"}])
+    tale.records[-1] = {**tale.records[-1], "forged": None}
+    for attempt, status in enumerate((None, 503, 200)):
+        tale.add("answer", post="x", attempt=attempt, status=status, ms=5.0, error=None)
+    return tale.message("a").intent("a", "sent")
+
+
+def refused_and_forgotten() -> Tale:
+    """Never accepted, so nobody promised anything."""
+    return sent().invoice("b").event("b", status=503)
+
+
+def refused_and_sent() -> Tale:
+    """The confirm came too late for the answer: the event was in all the same."""
+    return sent().invoice("b").event("b", status=503).message("b").intent("b", "sent")
+
+
+def paid_before_it_was_known() -> Tale:
+    tale = Tale().invoice("a").event("a").paid("a").event("a", "paid")
+    return tale.decision("a", "skip", "paid").snapshot("a", "PAID")
+
+
+def in_the_dead_letters() -> Tale:
+    return Tale().invoice("a").event("a").add("dead", queue="fetcher.dead", reason="r", source="q", ids=["a"])
+
+
+def on_the_ladder() -> Tale:
+    return Tale().invoice("a").event("a").add("waiting", queue="duebell.delay.60s", reason="r", source="q", ids=["a"])
+
+
+def nobody_knows() -> Tale:
+    return Tale().invoice("a").event("a").intent("a", "unknown", reason="sender_gone")
+
+
+def answer_made_to_vanish() -> Tale:
+    tale = sent().fault(LENIENT, "begin", loses_answers=True)
+    number = tale.records[-1]["number"]
+    tale.journal("xero.token", grant="refresh_token", refresh_token="aa")
+    tale.add("fault", number=number, name=LENIENT, phase="end").add(
+        "fault", number=number, name=LENIENT, phase="recovered"
+    )
+    return tale.journal("xero.token", grant="refresh_token", refresh_token="aa")
+
+
+def under_way_when_paid() -> Tale:
+    """Begun before the payment was known, arrived after it."""
+    tale = Tale().invoice("a").event("a").paid("a").event("a", "paid")
+    tale.decision("a", "plan", "due", kind="paid", at=tale.now).attempt("a", "r1", tale.now - 5, "accepted")
+    tale.message("a", reference="r1").attempt("a", "r2", tale.now + 1, "accepted")
+    return tale.message("a", "invoice_paid", reference="r2")
+
+
+RIGHT = [
+    sent,
+    accepted_after_refusals,
+    refused_and_forgotten,
+    refused_and_sent,
+    paid_before_it_was_known,
+    in_the_dead_letters,
+    on_the_ladder,
+    nobody_knows,
+    answer_made_to_vanish,
+    under_way_when_paid,
+]
+
+
+@pytest.mark.parametrize("tale", RIGHT, ids=lambda tale: str(tale.__name__))
+def test_what_is_right_is_let_pass(tale: Callable[[], Tale]) -> None:
+    assert violations(tale().seen()) == []
+
+
+def test_sixty_calls_a_minute_and_five_at_once_are_allowed() -> None:
+    tale = sent()
+    for number in range(180):
+        tale.add("journal", at=200 + number * 1.0, kind="xero.api", tenant=TENANT, status=200, ms=900.0)
+    assert violations(tale.seen()) == []

@@ -1,0 +1,86 @@
+"""Counts, percentiles, plans and forgeries: what a report and a run are made of."""
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from chaos.faults import FAULTS
+from chaos.figures import figures_of, percentile
+from chaos.history import History, read_history
+from chaos.limits import most_at_once, most_in_a_minute
+from chaos.plan import plan_of
+from chaos.report import headline, markdown
+from chaos.webhooks import FORGERIES, SIGNATURE, body_of, event, signature
+from ingress.signatures import xero_signature_matches
+from unit.chaos.telling import Tale, sent
+
+
+def test_figures_count_events_by_their_end_and_faults_by_their_recovery() -> None:
+    tale = sent().invoice("b").event("b").fault("kill-notifier", "begin", "end", kills=1).message("b")
+    tale.records.append({**tale.records[-2], "phase": "recovered"})
+    tale.attempt("a", "r1", 1.0, None, state="delivered").attempt("b", "r2", 1.0, "unknown", state="unknown")
+    figures = figures_of(tale.seen())
+    assert (figures.events, figures.ends["sent"], figures.kills) == (2, 2, 1)
+    assert (figures.unknown, figures.settled) == (2, 1)
+    (recovery,) = figures.recoveries
+    assert (recovery.backlog, recovery.first, recovery.last) == (1, 1.0, 1.0)
+
+
+def test_the_report_says_what_was_found() -> None:
+    tale = sent().message("a")
+    tale.records[0] = {**tale.records[0], "day": "d", "machine": "m", "versions": "v"}
+    seen = tale.seen()
+    figures = figures_of(seen)
+    assert "duplicate 1" in headline(figures, seen.run)
+    page = markdown(figures, seen.run)
+    assert "1 violations" in page
+    assert "2 × issued" in page
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 2), (0.99, 4), (1.0, 4)])
+def test_a_percentile_is_a_value_that_was_seen(share: float, value: float) -> None:
+    assert percentile([4, 1, 3, 2], share) == value
+    assert percentile([], share) is None
+
+
+def test_windows_and_overlaps() -> None:
+    assert most_in_a_minute([0, 1, 59, 60.5, 61]) == 3
+    assert most_at_once([(0, 2), (1, 3), (2, 4)]) == 2
+
+
+def test_a_plan_follows_from_its_seed() -> None:
+    assert plan_of("pr", 7) == plan_of("pr", 7)
+    assert plan_of("pr", 7).faults != plan_of("pr", 8).faults
+    assert [fault.name for fault in plan_of("kill-notifier,redis-kill", 1).faults] == ["kill-notifier", "redis-kill"]
+    assert {fault.name for fault in plan_of("night", 1).faults} == set(FAULTS)
+
+
+def test_every_forgery_is_one_and_the_honest_body_is_none() -> None:
+    dice, key = Random(3), "key"
+    body = body_of([event("t", "i", "CREATE", "2026-01-01T00:00:00.000")], 1, dice)
+    assert xero_signature_matches(body, signature(key, body), [key])
+    for name, forge in FORGERIES.items():
+        for _ in range(50):
+            changed, headers = forge(key, body, dice)
+            assert not xero_signature_matches(changed, headers.get(SIGNATURE), [key]), name
+
+
+def test_a_history_is_read_back_and_forgets_only_what_is_settled(tmp_path: Path) -> None:
+    with History(tmp_path / "h.jsonl", lambda: 5.0) as history:
+        for record in sent().records:
+            history.add(**record)
+        history.forget(1000.0)
+        assert [row.get("kind") if row["what"] == "journal" else row["what"] for row in history.recent] == [
+            "invoice",
+            "whatsapp.message",
+        ]
+    assert read_history(tmp_path / "h.jsonl") == sent().records
+
+
+def test_an_unanswered_post_is_not_forgotten(tmp_path: Path) -> None:
+    tale = Tale().invoice("a").event("a", status=503)
+    with History(tmp_path / "h.jsonl", lambda: 0.0) as history:
+        history.recent = list(tale.records)
+        history.forget(1000.0)
+    assert [row["what"] for row in history.recent] == ["invoice", "post"]
