@@ -104,6 +104,7 @@ async def test_a_refusal_for_good_fails_all_of_them(database_url: str) -> None:
         notifier.provider.answers.append(Rejected("whatsapp_131026", HANDLINGS[131026], 131026))
         await notifier.sender.run_once()
         assert await notifier.states() == ["failed"] * 3
+        await notifier.told()
         failed = [change for change in notifier.events.of(MessageChangedV1) if change.state == "failed"]
         assert [change.statement_of for change in failed] == [3, 3, 3]
 
@@ -152,5 +153,6 @@ async def test_accepted_is_all_of_theirs(database_url: str) -> None:
         await gathered(notifier, *THREE)
         notifier.provider.answers.append(Accepted("wamid.1"))
         await notifier.sender.run_once()
+        await notifier.told()
         accepted = [change for change in notifier.events.of(MessageChangedV1) if change.state == "accepted"]
         assert sorted(change.invoice_id for change in accepted) == ["i1", "i2", "i3"]
