@@ -7,17 +7,32 @@ from hypothesis import HealthCheck, settings
 
 from shared.topology.declare import declare
 from support.infra import DatabaseKind, Infra, fresh_database, fresh_redis, fresh_vhost, servers
+from support.sizes import in_full
 
 # A machine that is busy with something else makes no property false.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+ONE_DATABASE = frozenset(
+    f"test_notifier_{name}"
+    for name in (
+        *("ambiguous", "approval", "clocks", "costs", "disorder", "kill_switch", "links", "looks", "pace", "person"),
+        *("probes", "senders", "statements", "stops", "templates", "turns", "unsettled", "wishes"),
+    )
+)
+"""Their SQL is that of the other files: on PostgreSQL they run in the full size."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of several test processes one has the installations, one the robbed token-brokers, and each file one process."""
     for item in items:
         layer = next((each for each in ("e2e", "proof") if item.get_closest_marker(each)), None)
         item.add_marker(pytest.mark.xdist_group(layer or item.path.stem))
+    if not in_full():
+        left_out = [item for item in items if item.path.stem in ONE_DATABASE and "[postgresql" in item.name]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
