@@ -14,6 +14,8 @@ def _minute_of_day(value: object) -> object:
     hours, colon, minutes = value.partition(":")
     if not (colon and hours.isdecimal() and minutes.isdecimal() and len(minutes) == 2 and int(minutes) < 60):
         raise ValueError('must be a time such as "09:00"')
+    if int(hours) * 60 + int(minutes) > MINUTES_A_DAY:
+        raise ValueError('must be a time between "00:00" and "24:00"')
     return int(hours) * 60 + int(minutes)
 
 

@@ -105,6 +105,8 @@ def test_the_zone_of_a_number() -> None:
     assert recipient_zones("+61412345678", "Australia/Perth", "AU", winter) == (ZoneInfo("Australia/Perth"),)
     assert recipient_zones("+61412345678", "Australia/Melbourne", "AU", winter) == (ZoneInfo("Australia/Melbourne"),)
     assert {8, 10, 11} < set(clocks("+61412345678", "Asia/Kolkata", "IN"))
+    # Islands that share a country's numbers and are not of it: their far clocks close Sydney's afternoon.
+    assert not {6.5, 7} & set(clocks("+61412345678", "Asia/Kolkata", "IN"))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ def main() -> None:
     options = parser.parse_args()
 
     async def end(engine: AsyncEngine) -> str:
+        await command.must_be_known(engine, options.tenant)
         ended = await end_pause(engine, options.tenant, options.contact, utc_now())
         return "reminders go on with the next scan" if ended else "no reply of this contact waited"
 

@@ -1,8 +1,9 @@
 """When a person may be written to: in that person's zone, on working days, whatever the clocks do."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
+from importlib.resources import files
 
 import holidays
 import phonenumbers
@@ -36,7 +37,19 @@ def recipient_zones(phone: str, organisation_zone: str, organisation_country: st
 @lru_cache(maxsize=4096)
 def _zone_names(phone: str) -> tuple[str, ...]:
     names = phone_zones.time_zones_for_number(phonenumbers.parse(phone))
-    return tuple(name for name in names if name != phone_zones.UNKNOWN_TIMEZONE)
+    country = recipient_country(phone)
+    # Numbers of a country may be used on islands that are a country of their own, far away and with few people.
+    return tuple(
+        name for name in names if name != phone_zones.UNKNOWN_TIMEZONE and _countries().get(name, country) == country
+    )
+
+
+@lru_cache(maxsize=1)
+def _countries() -> Mapping[str, str]:
+    """Zone → the ISO 3166 code of its country, as the zones' own database says; aliases are not in it."""
+    table = (files("tzdata.zoneinfo") / "zone.tab").read_text(encoding="utf-8")
+    rows = [line.split("\t") for line in table.splitlines() if not line.startswith("#")]
+    return {row[2]: row[0] for row in rows}
 
 
 @lru_cache(maxsize=4096)

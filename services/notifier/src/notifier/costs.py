@@ -55,6 +55,7 @@ def main() -> None:
     options = parser.parse_args()
 
     async def answer(engine: AsyncEngine) -> str:
+        await command.must_be_known(engine, options.tenant or None)
         found = await costs(engine, options.tenant or None)
         return json.dumps([item.as_json() for item in found], indent=2) if options.json else table(found)
 

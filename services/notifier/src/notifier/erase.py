@@ -60,12 +60,13 @@ def checked(contact: str) -> str:
 
 def report(erasure: Erasure, *, really: bool) -> str:
     """Counts, and never who it is."""
+    if not erasure.found.total():
+        after = "; what comes later of it is not kept" if really else ""
+        return f"ledger: nobody of this name is known here{after}"
     person = erasure.person
     names = f"{len(person.contacts)} contact ids, {len(person.phones)} numbers, {len(person.users)} user ids"
     lines = [f"ledger: {'erased' if really else 'would erase'} a person known by {names}"]
     lines += [f"  {count} {what}" for what, count in sorted(erasure.found.items()) if count]
-    if not erasure.found.total():
-        lines.append("  nothing")
     if not erasure.rewritten:
         lines.append("  the file could not be rewritten while others use it: say it again")
     return "\n".join(lines)

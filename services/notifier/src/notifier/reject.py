@@ -17,6 +17,7 @@ def main() -> None:
         parser.error("say which: --invoice, --contact, or --all")
 
     async def refuse(engine: AsyncEngine) -> str:
+        await command.must_be_known(engine, options.tenant)
         return f"{await approvals.refuse(engine, which, options.by, utc_now())} rejected"
 
     command.run(refuse)

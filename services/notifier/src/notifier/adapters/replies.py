@@ -10,7 +10,7 @@ from notifier.adapters.opt_outs import names_of
 from notifier.adapters.sql import upsert
 from notifier.learning_tables import replies
 from notifier.lesson_ports import Reply
-from notifier.tables import attempts, intents
+from notifier.tables import attempts, intents, snapshots
 
 
 async def record_reply(db: AsyncConnection, reply: Reply) -> None:
@@ -48,7 +48,18 @@ async def end_pause(engine: AsyncEngine, tenant_id: str, contact: str, now: date
     named = sa.or_(
         intents.c.contact_id == contact, intents.c.invoice_id == contact, intents.c.invoice_number == contact
     )
-    phones: sa.Select[tuple[str | None]] = sa.select(intents.c.phone).where(intents.c.tenant_id == tenant_id, named)
+    written_to = sa.select(intents.c.phone).where(intents.c.tenant_id == tenant_id, named)
+    # Of an invoice about which nothing was said yet, the number is where its snapshot has it.
+    body = snapshots.c.body
+    seen = sa.select(body["contact"]["phone"].as_string()).where(
+        snapshots.c.tenant_id == tenant_id,
+        sa.or_(
+            snapshots.c.invoice_id == contact,
+            body["invoice"]["number"].as_string() == contact,
+            body["contact"]["contact_id"].as_string() == contact,
+        ),
+    )
+    phones = written_to.union(seen)
     async with engine.begin() as db:
         ended = await db.execute(
             sa.update(replies)
