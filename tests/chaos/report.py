@@ -14,8 +14,8 @@ Stand-ins play Xero and WhatsApp; their journal is the judge, never Duebell's ow
 only where nothing reached WhatsApp: it tells why. One machine: no disk, no clock and no network is really lost, and a
 killed process leaves its page cache behind, which a power cut would not. One RabbitMQ node: replication is not tested
 here. Load and faults follow from the seed; which instruction a kill hits does not. Zero in n independent trials means,
-at 95 %, a rate below 3/n. A fault that did not take hold counts as a failure of the run. Failed runs are not left out
-and not repeated until they pass."""
+at 95 %, a rate below 3/n. A fault that did not take hold counts as a failure of the run. This page is one run, of the
+commit that it names, and says nothing of others."""
 
 
 def headline(figures: Figures, run: Record) -> str:
