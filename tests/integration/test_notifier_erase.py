@@ -176,9 +176,7 @@ async def test_a_status_of_the_answer_to_a_stop_brings_nothing_back(database_url
         (Rejected("not_reached", NOT_REACHED, details=f"to {NUMBER}"), "failed"),
     ],
 )
-async def test_an_answer_to_a_stop_in_flight_brings_nothing_back(
-    database_url: str, answer: Outcome, state: str
-) -> None:
+async def test_one_in_flight_brings_nothing_back_either(database_url: str, answer: Outcome, state: str) -> None:
     async with world(database_url, ALWAYS) as notifier:
         await a_stop(notifier, answer)
 

@@ -144,9 +144,7 @@ class SqlConfirmations:
                     return
                 case Rejected():
                     values |= {"reason": outcome.reason, "details": None if erased else outcome.details}
-                    values |= (
-                        {"state": MessageState.FAILED.value} if retry_at is None or erased else {"state": _PLANNED}
-                    )
+                    values["state"] = MessageState.FAILED.value if retry_at is None or erased else _PLANNED
                     values["due_at"] = retry_at or row.due_at
                 case _:
                     values |= {"state": merged(current, MessageState.UNKNOWN).value, "reason": outcome.reason}
