@@ -2,6 +2,7 @@
 
 import pytest
 
+from notifier.adapters.outbox import LEASE, SqlOutbox
 from notifier.model import CLOCKS_DIFFER
 from notifier.ports import Pace
 from notifier.tables import snapshots, tenants
@@ -97,3 +98,14 @@ async def test_a_brake_of_the_future_is_none_of_the_last_hour(database_url: str)
 
 def test_listings_are_further_apart_than_clocks() -> None:
     assert ASK_EVERY / 2 > CLOCKS_DIFFER
+
+
+async def test_a_turn_to_tell_taken_by_a_clock_far_ahead_holds_nobody_up(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await plan(notifier, 1)
+        await notifier.sender.run_once()
+        outbox, now = SqlOutbox(notifier.engine), notifier.clock.now
+        await outbox.take("gone", now + CLOCKS_DIFFER, [], 10)
+        assert await outbox.take("other", now, [], 10) == [], "a little ahead is a lease like any other"
+        await outbox.take("gone", now + LEASE + 2 * CLOCKS_DIFFER, [], 10)
+        assert await notifier.told() == ["accepted"]

@@ -1,5 +1,6 @@
 """An erased person is nowhere in the ledger, comes back by no event, and is never written to again."""
 
+import asyncio
 import base64
 from datetime import date
 from pathlib import Path
@@ -9,18 +10,21 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from notifier.adapters.erased import check_key
+from notifier.adapters.erased import check_key, is_to_be_kept_out
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.lessons import SqlLessons
 from notifier.erase import report
 from notifier.erasing import ErasePerson, Erasure
 from notifier.learn import Learn
-from notifier.persons import Persons
-from notifier.ports import Accepted, Unknown
-from notifier.tables import decisions, intents, metadata
+from notifier.learning_tables import confirmations
+from notifier.persons import EVERYWHERE, Persons
+from notifier.ports import Accepted, Outcome, Rejected, Unknown
+from notifier.tables import decisions, erased, intents, metadata
+from notifier.whatsapp_errors import NOT_REACHED
 from shared.errors import ConfigurationError
 from support.builders import CONTACT, TENANT
 from support.notifier import ALWAYS, UNHURRIED, World, inbound, status_update, world
+from support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 KEY = Persons(SecretStr("a key of thirty-two characters!!"))
@@ -140,6 +144,70 @@ async def test_an_answer_that_comes_after_the_erasure_is_kept_without_the_person
         await notifier.sender.run_once()
         assert await notifier.states() == ["accepted"]
         assert DIGITS not in await dump(notifier)
+
+
+async def a_stop(notifier: World, answer: Outcome) -> None:
+    """It waits to be confirmed, which is answered so."""
+    knows_the_erased(notifier)
+    await notifier.take_in()
+    await notifier.sender.run_once()
+    notifier.clock.forward(seconds=20)
+    await notifier.learn(inbound("STOP"))
+    notifier.provider.answers.append(answer)
+
+
+@pytest.mark.parametrize("word", ["read", "failed"])
+async def test_a_status_of_the_answer_to_a_stop_brings_nothing_back(database_url: str, word: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await a_stop(notifier, Accepted(f"wamid.{DIGITS}"))
+        await notifier.another_confirmer().run_once()
+        ((_, reference),) = notifier.provider.texts
+        await erase(notifier)
+        failed = {"error_code": 131026, "error_details": f"to {NUMBER}"} if word == "failed" else {}
+        await notifier.learn(status_update(word, reference, f"wamid.{DIGITS}", person_phone=NUMBER, **failed))
+        assert [row.state for row in await notifier.rows(confirmations)] == [word]
+        assert DIGITS not in await dump(notifier)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (Accepted(f"wamid.{DIGITS}"), "accepted"),
+        (Rejected("not_reached", NOT_REACHED, details=f"to {NUMBER}"), "failed"),
+    ],
+)
+async def test_one_in_flight_brings_nothing_back_either(database_url: str, answer: Outcome, state: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await a_stop(notifier, answer)
+
+        async def meanwhile() -> None:
+            await erase(notifier)
+
+        notifier.provider.meanwhile = meanwhile
+        await notifier.another_confirmer().run_once()
+        assert [row.state for row in await notifier.rows(confirmations)] == [state]
+        assert DIGITS not in await dump(notifier)
+
+
+async def is_erasing_held_up(notifier: World) -> bool:
+    async with notifier.engine.connect() as db:
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND mode = 'ExclusiveLock'"
+        return bool(await db.scalar(sa.text(waiting)))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_whoever_keeps_a_word_of_the_person_ends_before_it_is_remembered(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        knows_the_erased(notifier)
+        await notifier.take_in()
+        names = KEY.names(EVERYWHERE, NUMBER)
+        async with notifier.engine.begin() as db:
+            assert not await is_to_be_kept_out(db, names)
+            erasing = asyncio.create_task(erase(notifier, NUMBER))
+            await eventually(lambda: is_erasing_held_up(notifier))
+            assert not await notifier.rows(erased)
+        await erasing
+        assert await notifier.rows(erased)
 
 
 async def test_in_one_organisation_alone(database_url: str) -> None:

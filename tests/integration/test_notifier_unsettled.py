@@ -135,6 +135,14 @@ async def test_without_the_switch_or_without_proof_it_stays_listed(database_url:
         assert gauge(notifier, "unknown_age") == PATIENCE.total_seconds() + 1
 
 
+async def test_that_it_is_to_leave_again_is_told(database_url: str) -> None:
+    async with world(database_url, RESENDING) as notifier:
+        await unanswered_with_proof(notifier)
+        before = await notifier.told()
+        assert await notifier.unsettled.look() == 1
+        assert (await notifier.told())[len(before) :] == ["planned"]
+
+
 async def test_what_a_person_sent_again_is_not_sent_a_third_time(database_url: str) -> None:
     async with world(database_url, RESENDING) as notifier:
         await send(notifier, 1, LOST)

@@ -130,6 +130,11 @@ async def test_a_pause_keeps_it_back_and_a_start_takes_it_away(database_url: str
         await say(notifier, "START")
         assert await confirmed(notifier) == ["cancelled"]
         assert notifier.provider.texts == []
+        for word, texts in (("STOP", 1), ("START", 1), ("STOP", 1)):
+            notifier.clock.forward(minutes=5)
+            await say(notifier, word)
+            assert await confirmed(notifier) == ["accepted" if notifier.provider.texts else "cancelled"]
+            assert len(notifier.provider.texts) == texts, "the last STOP is confirmed, by one text a day"
 
 
 @pytest.mark.parametrize(

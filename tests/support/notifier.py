@@ -101,6 +101,8 @@ class FakeProvider:
 
     async def send_text(self, message: TextMessage, attempt_ref: str) -> Outcome:
         self.texts.append((message, attempt_ref))
+        if self.meanwhile:
+            await self.meanwhile()
         return self.answers.popleft() if self.answers else Accepted(f"wamid.{attempt_ref}")
 
 

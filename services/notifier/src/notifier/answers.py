@@ -16,6 +16,7 @@ from notifier.approvals import Which, let_go
 from notifier.model import CLOSED_BY_PERSON, LEFT, Intent
 from notifier.tables import attempts, decisions, intents, snapshots
 from shared.contracts.messages import MessageState
+from shared.runtime.database import for_reading
 
 WENT = frozenset(state.value for state in LEFT | {MessageState.FAILED})
 """States of a message that was tried and is not to be tried again by itself."""
@@ -109,7 +110,7 @@ async def why(engine: AsyncEngine, tenant_id: str, invoice: str | None = None) -
     )
     if invoice is not None:
         question = question.where(sa.or_(decisions.c.invoice_id == invoice, decisions.c.invoice_number == invoice))
-    async with engine.connect() as db:
+    async with for_reading(engine).connect() as db:
         rows = (await db.execute(question)).all()
     return [
         Answer(

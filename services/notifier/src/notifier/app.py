@@ -73,9 +73,13 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
             for sender in senders.values():
                 sender.wake()
 
+        def wake_all() -> None:
+            wake()
+            tell.wake()
+
         templates = watch_accounts(parts, around, SqlTemplateBook(engine), wake, TemplateLog(figures))
         unsettled = WatchUnsettled(
-            SqlUnsettledBook(engine), policy, clock=core.clock, wake=wake, log=UnsettledLog(figures)
+            SqlUnsettledBook(engine), policy, clock=core.clock, wake=wake_all, log=UnsettledLog(figures)
         )
         ledger = SqlLedger(engine, parts[0].pace, rates=rates, persons=persons)
         budgets = WatchBudgets(SqlHeld(engine), ledger, policy, rates, clock=core.clock, wake=wake, log=log.over_budget)

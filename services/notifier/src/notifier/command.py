@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from notifier.settings import LedgerSettings
 from notifier.tables import tenants
 from shared.errors import ConfigurationError
-from shared.runtime.database import create_engine, migrate
+from shared.runtime.database import create_engine, for_reading, migrate
 from shared.settings.base import load_settings
 
 
@@ -53,7 +53,7 @@ async def must_be_known(engine: AsyncEngine, tenant_id: str | None) -> None:
     """Raises Complaint for an organisation that the ledger has never heard of: most likely a slip of the pen."""
     if tenant_id is None:
         return
-    async with engine.connect() as db:
+    async with for_reading(engine).connect() as db:
         if await db.scalar(sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == tenant_id)) is None:
             raise Complaint(
                 f"no organisation {tenant_id} is known here; nothing was done (make connections lists them)"

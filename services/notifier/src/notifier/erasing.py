@@ -52,6 +52,7 @@ class ErasePerson:
         if really:
             # From here on whatever is taken in is stored without the person.
             async with self._engine.begin() as db:
+                await remembered.let_lessons_end(db)
                 await self._remember(db, erasure.person, scope, erasure_id, now)
         for organisation in erasure.tenants:
             async with engine.begin() as db:

@@ -17,6 +17,7 @@ from notifier.adapters.switches import halts
 from notifier.confirm_ports import Confirmation
 from notifier.learning_tables import confirmations
 from notifier.lesson_ports import StatusNews, Wish
+from notifier.model import ERASED
 from notifier.ports import Accepted, Outcome, Pace, Rejected, TurnKind
 from notifier.rates import Bill, Rates
 from notifier.statuses import merged
@@ -52,7 +53,14 @@ async def plan_confirmation(db: AsyncConnection, wish: Wish, phones: Sequence[st
         changed_at=now,
         tries=0,
     )
-    await db.execute(insert.on_conflict_do_nothing(index_elements=["phone", "said_on"]))
+    # Wanted again before an answer was tried, and now no more: the day's one answer is for the last STOP.
+    never_tried = sa.and_(
+        confirmations.c.state == MessageState.CANCELLED.value,
+        confirmations.c.claimed_at.is_(None),
+        confirmations.c.contact_id != ERASED,
+    )
+    anew = {"state": _PLANNED, "reason": None, "said_at": wish.said_at, "due_at": now, "changed_at": now, "tries": 0}
+    await db.execute(insert.on_conflict_do_update(index_elements=["phone", "said_on"], set_=anew, where=never_tried))
 
 
 async def note_confirmation(db: AsyncConnection, news: StatusNews, rates: Rates, now: datetime) -> bool:
@@ -68,10 +76,11 @@ async def note_confirmation(db: AsyncConnection, news: StatusNews, rates: Rates,
     if state.value != row.state:
         values |= {"state": state.value, "reason": news.reason if state is MessageState.FAILED else None}
         values["changed_at"] = now
-    if news.details:
-        values["details"] = news.details
-    if row.provider_message_id is None:
-        values["provider_message_id"] = news.provider_message_id
+    if row.contact_id != ERASED:  # WhatsApp's own words and its id of a message may hold the number
+        if news.details:
+            values["details"] = news.details
+        if row.provider_message_id is None:
+            values["provider_message_id"] = news.provider_message_id
     if values:
         await db.execute(_update(row.reference).values(values))
     return True
@@ -126,16 +135,16 @@ class SqlConfirmations:
         async with self._engine.begin() as db:
             found = sa.select(confirmations).where(confirmations.c.reference == reference).with_for_update()
             row = (await db.execute(found)).one()
-            current = MessageState(row.state)
+            current, erased = MessageState(row.state), row.contact_id == ERASED
             match outcome:
                 case Accepted():
                     values |= {"state": merged(current, MessageState.ACCEPTED).value, "reason": None}
-                    values["provider_message_id"] = outcome.provider_message_id
+                    values["provider_message_id"] = None if erased else outcome.provider_message_id
                 case Rejected() if current is not MessageState.SENDING:
                     return
                 case Rejected():
-                    values |= {"reason": outcome.reason, "details": outcome.details}
-                    values |= {"state": MessageState.FAILED.value} if retry_at is None else {"state": _PLANNED}
+                    values |= {"reason": outcome.reason, "details": None if erased else outcome.details}
+                    values["state"] = MessageState.FAILED.value if retry_at is None or erased else _PLANNED
                     values["due_at"] = retry_at or row.due_at
                 case _:
                     values |= {"state": merged(current, MessageState.UNKNOWN).value, "reason": outcome.reason}

@@ -14,6 +14,25 @@ from notifier.tables import attempts, erased
 from shared.errors import ConfigurationError
 from shared.runtime.database import for_reading
 
+_LOCK = 0x65726173
+"""PostgreSQL's name of the lock between an erasure and what keeps words of persons without any other."""
+
+
+async def let_lessons_end(db: AsyncConnection) -> None:
+    """Before a person is remembered: whoever asked ``is_to_be_kept_out`` before ends first, later ones see it.
+
+    SQLite has one writer at a time in any case.
+    """
+    if db.dialect.name == "postgresql":
+        await db.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+
+
+async def is_to_be_kept_out(db: AsyncConnection, names: Collection[str]) -> bool:
+    """As ``are_erased``, and until this transaction ends nobody else is remembered. Asked before any row is locked."""
+    if db.dialect.name == "postgresql":
+        await db.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_LOCK)))
+    return await are_erased(db, names)
+
 
 async def are_erased(db: AsyncConnection, names: Collection[str]) -> bool:
     """Whether one of these hashes is an erased person's."""

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.breakers import close_by_status, trip
 from notifier.adapters.confirmations import note_confirmation, plan_confirmation
-from notifier.adapters.erased import are_erased
+from notifier.adapters.erased import is_to_be_kept_out
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, is_opted_out, names_of, record_wish, user
 from notifier.adapters.outbox import record_changes
 from notifier.adapters.prices import price_news
@@ -197,7 +197,7 @@ class SqlLessons:
         return (await db.execute(ours.values(values).returning(attempts))).one(), cost
 
     async def _are_erased(self, db: AsyncConnection, *names: str | None) -> bool:
-        return self._persons is not None and await are_erased(db, self._persons.names(EVERYWHERE, *names))
+        return self._persons is not None and await is_to_be_kept_out(db, self._persons.names(EVERYWHERE, *names))
 
     async def _note_person(self, db: AsyncConnection, attempt: sa.Row[Any], news: StatusNews) -> dict[str, str]:
         """The columns that change by who the provider says the recipient is."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.sql import upsert
 from notifier.learning_tables import tellers, untold
+from notifier.model import CLOCKS_DIFFER
 from notifier.outbox_ports import Backlog, Untold
 from shared.contracts.messages import MessageChangedV1
 from shared.runtime.database import for_reading
@@ -90,12 +91,14 @@ async def _forget(db: AsyncConnection, told: Sequence[str]) -> None:
 
 
 async def _is_turn_of(db: AsyncConnection, holder: str, now: datetime) -> bool:
+    # Nobody's lease can reach so far: a clock that ran ahead gave it.
+    ahead = tellers.c.until > now + LEASE + CLOCKS_DIFFER
     insert = upsert(db, tellers).values(turn=_TURN, holder=holder, until=now + LEASE)
     taken = await db.execute(
         insert.on_conflict_do_update(
             index_elements=["turn"],
             set_={"holder": holder, "until": now + LEASE},
-            where=sa.or_(tellers.c.holder == holder, tellers.c.until <= now),
+            where=sa.or_(tellers.c.holder == holder, tellers.c.until <= now, ahead),
         ).returning(tellers.c.turn)
     )
     return taken.one_or_none() is not None

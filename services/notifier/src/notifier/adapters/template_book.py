@@ -14,6 +14,7 @@ from notifier.model import Verdict
 from notifier.tables import account_listings, account_templates, decisions, intents
 from notifier.template_ports import TemplateChange, TemplateNews
 from shared.contracts.messages import MessageState
+from shared.runtime.database import for_reading
 
 _SAME_MOMENT = timedelta(minutes=1)
 """Meta's clock and ours may differ, and webhooks tell whole seconds. The next list sets right what is kept wrongly."""
@@ -25,9 +26,10 @@ class SqlTemplateBook:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._reading = for_reading(engine)
 
     async def listed_at(self, account: str) -> datetime | None:
-        async with self._engine.connect() as db:
+        async with self._reading.connect() as db:
             return await _listed_at(db, account)
 
     async def listed(

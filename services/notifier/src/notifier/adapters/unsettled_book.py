@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from notifier.adapters.outbox import record_changes
 from notifier.adapters.sql import to_intent, to_stage
 from notifier.model import Decision, Intent, Snapshot
 from notifier.tables import TRIED_AGAIN, attempts, decisions, intents, snapshots, statement_intents
@@ -95,6 +96,7 @@ class SqlUnsettledBook:
                 )
                 .values(verdict=decision.verdict.value, rule=decision.rule, due_at=now, decided_at=now)
             )
+            await record_changes(db, [intent.changed(MessageState.PLANNED, intent.reason, now)])
         return True
 
 
