@@ -3,11 +3,14 @@
 import itertools
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from notifier import answers
+from notifier.adapters.spending import spent
 from notifier.costs import costs, table
 from notifier.orders import standing
 from notifier.ports import Accepted, Rejected, Unknown
@@ -227,3 +230,30 @@ async def test_alerts_do_not_wait_for_money_but_cost_it(database_url: str) -> No
             ("issued", "accepted"),
             ("reminder", "held"),
         ]
+
+
+async def test_the_month_is_added_up_once_for_all_that_leave_together(database_url: str) -> None:
+    async with world(database_url, budgeted("0.345")) as notifier:
+        sums: list[str] = []
+
+        def note(_: object, __: object, statement: str, *___: object) -> None:
+            if "sum(" in statement and "estimate" in statement:
+                sums.append(statement)
+
+        sa.event.listen(notifier.engine.sync_engine, "before_cursor_execute", note)
+        await send(notifier, 5)
+        assert sorted(await notifier.states()) == ["accepted"] * 3 + ["held"] * 2
+        assert len(sums) == 1
+
+
+async def test_the_month_is_added_up_from_an_index_alone(tmp_path: Path) -> None:
+    async with world(f"sqlite:///{tmp_path}/ledger.db", ALWAYS) as notifier, notifier.engine.connect() as db:
+        plans: list[str] = []
+
+        def note(connection: sa.Connection, cursor: Any, statement: str, values: Any, *_: object) -> None:
+            plans.extend(row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall())
+
+        sa.event.listen(notifier.engine.sync_engine, "before_cursor_execute", note)
+        await spent(db, TENANT, date(2026, 6, 23), "INR")
+        for table in ("attempts", "confirmations"):
+            assert any(f"SEARCH {table} USING COVERING INDEX {table}_spent" in plan for plan in plans)

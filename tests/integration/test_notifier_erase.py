@@ -17,12 +17,13 @@ from notifier.erase import report
 from notifier.erasing import ErasePerson, Erasure
 from notifier.learn import Learn
 from notifier.learning_tables import confirmations
+from notifier.model import Snapshot
 from notifier.persons import EVERYWHERE, Persons
 from notifier.ports import Accepted, Outcome, Rejected, Unknown
 from notifier.tables import decisions, erased, intents, metadata
 from notifier.whatsapp_errors import NOT_REACHED
 from shared.errors import ConfigurationError
-from support.builders import CONTACT, TENANT
+from support.builders import CONTACT, TENANT, make_enriched
 from support.notifier import ALWAYS, UNHURRIED, World, inbound, status_update, world
 from support.waiting import eventually
 
@@ -257,3 +258,38 @@ async def test_no_byte_of_sqlites_files_tells_of_the_person(tmp_path: Path) -> N
         left = bytes_of(tmp_path)
     for trace in (DIGITS, NAME, CONTACT):
         assert trace.encode() not in left
+
+
+async def test_the_search_for_the_person_locks_nobody_out(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await a_life(knows_the_erased(notifier))
+        searches: list[bool] = []
+
+        def note(db: sa.Connection, _: object, statement: str, *__: object) -> None:
+            if "JSON_EXTRACT(snapshots" in statement or "snapshots.body ->" in statement:
+                searches.append(db.get_execution_options().get("duebell_reading", False))
+
+        sa.event.listen(notifier.engine.sync_engine, "before_cursor_execute", note)
+        await erase(notifier)
+        assert searches
+        assert all(searches)
+
+
+async def test_what_is_stored_by_who_did_not_know_yet_is_found(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await a_life(knows_the_erased(notifier))
+        known = make_enriched(invoice={"invoice_id": "i9"}, contact={"contact_id": "another-id", "phone": NUMBER})
+
+        async def remembered() -> bool:
+            # SQLite has one writer: there the erasure itself waits.
+            return notifier.engine.dialect.name == "sqlite" or bool(await notifier.rows(erased))
+
+        async with notifier.ledger.open(TENANT, notifier.clock.now) as book:
+            erasing = asyncio.create_task(erase(notifier))
+            await eventually(remembered, what="the hashes")
+            await book.save_snapshot(Snapshot.of(known))
+        done = await erasing
+        assert "another-id" in done.person.contacts
+        left = await dump(notifier)
+        assert DIGITS not in left
+        assert "another-id" not in left

@@ -1,14 +1,17 @@
 """The plan on real ledgers: what it says of the coming days is what leaves in them, and it shows no number."""
 
 import json
+import threading
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from notifier.adapters.day_plans import SqlDayPlans
 from notifier.adapters.facts import facts
 from notifier.forecast import forecast
+from notifier.model import Snapshot
 from notifier.plan import answer, comparison
 from notifier.plan_watch import WatchPlans
 from notifier.reconciliation import Comparison
@@ -124,3 +127,22 @@ async def test_each_day_is_kept_and_compared_by_one_replica(
         kept = await notifier.rows(day_plans)
         assert len(kept) == 2
         assert not any("98765" in str(tuple(row)) or "Asha" in str(tuple(row)) for row in kept)
+
+
+async def test_a_book_is_read_beside_the_loop(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await read_all(notifier)
+        threads = set()
+
+        class Watched(Snapshot):
+            @classmethod
+            def model_validate_json(cls, *args: Any, **kwargs: Any) -> Any:
+                threads.add(threading.current_thread())
+                return Snapshot.model_validate_json(*args, **kwargs)
+
+        monkeypatch.setattr("notifier.adapters.facts.Snapshot", Watched)
+        known = await SqlDayPlans(notifier.engine).facts(TENANT, notifier.clock.now)
+        assert known is not None
+        assert len(known.snapshots) == 4
+        assert len(threads) == 1
+        assert threading.current_thread() not in threads

@@ -30,7 +30,7 @@ class HeldBack:
 
 class Held(Protocol):
     async def by_tenant(self, rule: str) -> Sequence[HeldBack]:
-        """Who has messages that the rule holds and nobody has released."""
+        """Who has messages that the rule holds."""
 
 
 def fits(budget: Decimal | None, spent: Decimal, estimate: Decimal | None) -> bool:

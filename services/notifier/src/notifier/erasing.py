@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters import erased as remembered
-from notifier.adapters.erasure import Person, count_in, erase_everywhere, erase_in, known_names
+from notifier.adapters.erasure import Person, count_in, erase_everywhere, erase_in, invoices_of, known_names
 from notifier.adapters.rewrite import rewrite
 from notifier.persons import EVERYWHERE, Persons
 from notifier.tables import tenants
@@ -39,13 +39,14 @@ class ErasePerson:
 
     def __init__(self, engine: AsyncEngine, persons: Persons) -> None:
         self._engine = engine
+        self._reading = for_reading(engine)
         self._persons = persons
 
     async def __call__(self, contact: str, tenant_id: str | None, now: datetime, *, really: bool) -> Erasure:
         """``contact`` is Xero's id or a number in E.164; without ``tenant_id`` in all organisations."""
         scope, erasure_id = tenant_id or EVERYWHERE, uuid4().hex
-        engine = self._engine if really else for_reading(self._engine)
-        async with for_reading(self._engine).connect() as db:
+        engine = self._engine if really else self._reading
+        async with self._reading.connect() as db:
             person = await known_names(db, Person.named(contact), tenant_id)
             everybody = list(await db.scalars(sa.select(tenants.c.tenant_id).order_by(tenants.c.tenant_id)))
         erasure = Erasure(person, [tenant_id] if tenant_id else everybody)
@@ -55,8 +56,7 @@ class ErasePerson:
                 await remembered.let_lessons_end(db)
                 await self._remember(db, erasure.person, scope, erasure_id, now)
         for organisation in erasure.tenants:
-            async with engine.begin() as db:
-                await self._in(db, erasure, organisation, scope, erasure_id, now, really=really)
+            await self._in(erasure, organisation, scope, erasure_id, now, really=really)
         if tenant_id is None:
             async with engine.begin() as db:
                 erasure.found += await erase_everywhere(db, erasure.person, really=really)
@@ -65,25 +65,40 @@ class ErasePerson:
         return erasure
 
     async def _in(
-        self,
-        db: AsyncConnection,
-        erasure: Erasure,
-        organisation: str,
-        scope: str,
-        erasure_id: str,
-        now: datetime,
-        *,
-        really: bool,
+        self, erasure: Erasure, organisation: str, scope: str, erasure_id: str, now: datetime, *, really: bool
     ) -> None:
         if really:
-            # Whoever was at work with the person when it was remembered has ended once this lock is had.
-            ours = sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == organisation).with_for_update()
-            await db.execute(ours)
-            erasure.person = await known_names(db, erasure.person, organisation)
-            await self._remember(db, erasure.person, scope, erasure_id, now)
-        erasure.found += await count_in(db, erasure.person, organisation)
-        if really:
-            await erase_in(db, erasure.person, organisation, now)
+            invoices = await self._search(erasure, organisation, scope, erasure_id, now)
+        else:
+            async with self._reading.connect() as db:
+                invoices = await invoices_of(db, erasure.person, organisation)
+        engine = self._engine if really else self._reading
+        async with engine.begin() as db:
+            if really:
+                await _lock(db, organisation)
+            erasure.found += Counter(snapshots=len(invoices))
+            erasure.found += await count_in(db, erasure.person, organisation)
+            if really:
+                await erase_in(db, erasure.person, organisation, invoices, now)
+
+    async def _search(
+        self, erasure: Erasure, organisation: str, scope: str, erasure_id: str, now: datetime
+    ) -> Sequence[str]:
+        """The invoices whose snapshots tell of the person, by all its names, none of which is taken in any more.
+
+        The search reads every snapshot, so it locks nobody out: on SQLite a lock is everybody's.
+        """
+        while True:
+            async with self._engine.begin() as db:
+                # Whoever was at work with the person when it was remembered has ended once this lock is had.
+                await _lock(db, organisation)
+                await self._remember(db, erasure.person, scope, erasure_id, now)
+            async with self._reading.connect() as db:
+                person = await known_names(db, erasure.person, organisation)
+                invoices = await invoices_of(db, person, organisation)
+            if person == erasure.person:
+                return invoices
+            erasure.person = person
 
     async def _remember(self, db: AsyncConnection, person: Person, scope: str, erasure_id: str, now: datetime) -> None:
         names = self._persons.all_of(scope, person.values)
@@ -100,3 +115,7 @@ class ErasePerson:
         names = self._persons.all_of(tenant_id or EVERYWHERE, Person.named(contact).values)
         async with self._engine.begin() as db:
             return await remembered.readmit(db, names)
+
+
+async def _lock(db: AsyncConnection, organisation: str) -> None:
+    await db.execute(sa.select(tenants.c.tenant_id).where(tenants.c.tenant_id == organisation).with_for_update())

@@ -84,6 +84,9 @@ class _Leaving:
     def released(self) -> bool:
         return all(intent.released for intent in self.intents)
 
+    def those(self, *, released: bool) -> "_Leaving":
+        return _Leaving([member for member in self.members if member.intent.released is released])
+
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
@@ -187,14 +190,27 @@ class LookLast:
             return LastLook()
         bill = self._rates.bill(message.to, rules.billing_currency, local_date(now, snapshot.organisation.time_zone))
         if not leaving.released and await is_over_budget(book, intent.kind, rules, bill):
-            return await _put_all_aside(book, leaving, Verdict.HOLD, MONTHLY_BUDGET, None, now)
+            unreleased = leaving.those(released=False)
+            look = await _put_all_aside(book, unreleased, Verdict.HOLD, MONTHLY_BUDGET, None, now)
+            return await self._without_held(book, look, leaving, rules, now)
         if not leaving.released and (rule := await _why_held(book, rules.brake, now)):
             held, first = await book.pull_brake(now, rule)
             changes = [each.changed(MessageState.HELD, rule, now) for each in held]
-            return LastLook(changes=changes, braked=first and bool(held), held=len(held))
+            look = LastLook(changes=changes, braked=first and bool(held), held=len(held))
+            return await self._without_held(book, look, leaving, rules, now)
         step = link_step(intent, snapshot, rules, forms, now, name)
         without_link = without_link or why_without_link(intent, snapshot, rules, forms, name)
         return await self._leave(book, _Ready(leaving, message, breakers, step, without_link, bill), now)
+
+    async def _without_held(
+        self, book: TenantBook, held: LastLook, leaving: _Leaving, rules: TenantPolicy, now: datetime
+    ) -> LastLook:
+        """What a person released goes on, alone or as a statement; the others were ``held``."""
+        released = leaving.those(released=True)
+        if not released.members:
+            return held
+        look = await self._send(book, released, rules, now)
+        return replace(look, changes=[*held.changes, *look.changes], braked=held.braked, held=held.held)
 
     async def _leave(self, book: TenantBook, ready: _Ready, now: datetime) -> LastLook:
         intents = ready.leaving.intents

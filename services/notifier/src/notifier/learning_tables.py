@@ -60,5 +60,6 @@ confirmations = sa.Table(
     sa.Column("provider_message_id", sa.String(400), index=True),
     *price_columns(),
     sa.UniqueConstraint("phone", "said_on", name="one_confirmation"),
+    sa.Index("confirmations_spent", "tenant_id", "currency", "sent_on", "cost", "estimate", "state"),
 )
 """The answers to STOP, each with its one attempt: ``contact_id`` and ``invoice_id`` of what was sent there last."""

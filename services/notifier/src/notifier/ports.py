@@ -174,7 +174,7 @@ class TenantBook(Protocol):
         """What the organisation's messages of the date's month come to: as billed, else as estimated."""
 
     async def held_for(self, rule: str, limit: int) -> Sequence[tuple[Intent, str | None]]:
-        """What a rule holds and nobody has released, with its number; what is due first comes first."""
+        """What a rule holds, with its number; what is due first comes first."""
 
     async def tell(self, changes: Sequence[MessageChangedV1], correlation_id: str | None) -> None:
         """Keep what this transaction changes until it is told."""

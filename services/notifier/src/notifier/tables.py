@@ -115,6 +115,7 @@ attempts = sa.Table(
     *price_columns(),
     sa.Index("attempts_of_tenant", "tenant_id", "started_at"),
     sa.Index("attempts_to_phone", "phone", "started_at"),
+    sa.Index("attempts_spent", "tenant_id", "currency", "sent_on", "cost", "estimate", "outcome", "failed_at"),
 )
 
 statement_intents = sa.Table(

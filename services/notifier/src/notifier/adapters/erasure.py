@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,7 +38,7 @@ class Person:
         """By a number in E.164 or by Xero's id of the contact."""
         if contact.startswith("+"):
             return cls(phones=frozenset({contact}))
-        return cls(contacts=frozenset({contact.lower()}))
+        return cls(contacts=frozenset({contact, contact.lower()}))
 
     def __or__(self, other: "Person") -> "Person":
         return Person(
@@ -104,10 +105,14 @@ def _is_attempt(person: Person) -> sa.ColumnElement[bool]:
     )
 
 
+async def invoices_of(db: AsyncConnection, person: Person, tenant_id: str) -> Sequence[str]:
+    """Those of one organisation whose snapshot tells of the person. All are read for it: lock nothing meanwhile."""
+    return list(await db.scalars(sa.select(snapshots.c.invoice_id).where(_is_snapshot(person, tenant_id))))
+
+
 async def count_in(db: AsyncConnection, person: Person, tenant_id: str) -> Counter[str]:
-    """How much of one organisation's part tells of the person."""
+    """How much of one organisation's part tells of the person, but for snapshots."""
     questions = {
-        "snapshots": sa.select(sa.func.count()).select_from(snapshots).where(_is_snapshot(person, tenant_id)),
         "messages": sa.select(sa.func.count())
         .select_from(intents)
         .where(_is_intent(person), *_within(intents, tenant_id)),
@@ -129,12 +134,18 @@ def _of_person(person: Person, tenant_id: str) -> sa.ColumnElement[bool]:
     return sa.or_(_is_attempt(person), attempts.c.intent_id.in_(theirs))
 
 
-async def erase_in(db: AsyncConnection, person: Person, tenant_id: str, now: datetime) -> None:
-    """Take the person out of one organisation's part. The organisation's row is locked."""
-    for (body,) in (await db.execute(sa.select(snapshots.c.body).where(_is_snapshot(person, tenant_id)))).all():
-        nobody = Snapshot.model_validate(body).without_person()
-        ours = (snapshots.c.tenant_id == tenant_id) & (snapshots.c.invoice_id == nobody.invoice.invoice_id)
-        await db.execute(sa.update(snapshots).where(ours).values(body=nobody.model_dump(mode="json")))
+async def erase_in(db: AsyncConnection, person: Person, tenant_id: str, invoices: Sequence[str], now: datetime) -> None:
+    """Take the person out of one organisation's part. The organisation's row is locked.
+
+    ``invoices`` are those whose snapshots told of the person; what one tells now is looked at again.
+    """
+    for invoice_id in invoices:
+        ours = (snapshots.c.tenant_id == tenant_id) & (snapshots.c.invoice_id == invoice_id)
+        body = await db.scalar(sa.select(snapshots.c.body).where(ours))
+        known = None if body is None else Snapshot.model_validate(body)
+        if known and (known.contact.contact_id in person.contacts or known.contact.phone in person.phones):
+            nobody = known.without_person().model_dump(mode="json")
+            await db.execute(sa.update(snapshots).where(ours).values(body=nobody))
     # The messages go last: by them the attempts are found.
     waiting = sa.and_(_is_intent(person), intents.c.tenant_id == tenant_id, intents.c.state.in_(_PENDING))
     rows = (await db.execute(sa.select(intents).where(waiting))).all()

@@ -1,7 +1,7 @@
 """What an organisation's messages come to in a month, and what a rule holds."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -11,12 +11,11 @@ from notifier.adapters.sql import to_intent
 from notifier.budget import HeldBack
 from notifier.learning_tables import confirmations
 from notifier.model import Intent
+from notifier.rates import Bill
 from notifier.tables import attempts, intents, snapshots
 from shared.contracts.messages import MessageState
 from shared.runtime.database import Millionths, for_reading
 
-_MARGIN = timedelta(days=2)
-"""An organisation's date and the UTC moment that the index is of are never farther apart."""
 _GONE = [state.value for state in (MessageState.FAILED, MessageState.PLANNED)]
 
 
@@ -36,7 +35,6 @@ async def spent(db: AsyncConnection, tenant_id: str, on: date, currency: str) ->
     )
     messages = sa.select(sa.type_coerce(sa.func.sum(came_to), Millionths)).where(
         attempts.c.tenant_id == tenant_id,
-        attempts.c.started_at >= datetime.combine(first, time(), UTC) - _MARGIN,
         attempts.c.sent_on >= first,
         attempts.c.sent_on < next_first,
         attempts.c.currency == currency,
@@ -66,9 +64,19 @@ class SpendingBook:
 
     _db: AsyncConnection
     _tenant_id: str
+    _sums: dict[tuple[date, str], Decimal]
+    """By month and currency, as read once in this transaction and with what it claimed since."""
 
     async def spent(self, on: date, currency: str) -> Decimal:
-        return await spent(self._db, self._tenant_id, on, currency)
+        month = month_of(on)[0], currency
+        if month not in self._sums:
+            self._sums[month] = await spent(self._db, self._tenant_id, on, currency)
+        return self._sums[month]
+
+    def _spend(self, bill: Bill | None) -> None:
+        """Count what this transaction claims."""
+        if bill is not None and (month := (month_of(bill.sent_on)[0], bill.currency)) in self._sums:
+            self._sums[month] += bill.estimate or Decimal(0)
 
     async def held_for(self, rule: str, limit: int) -> Sequence[tuple[Intent, str | None]]:
         return await held_for(self._db, self._tenant_id, rule, limit)
@@ -101,4 +109,4 @@ class SqlHeld:
 
 
 def _held(rule: str) -> list[sa.ColumnElement[bool]]:
-    return [intents.c.state == MessageState.HELD.value, intents.c.reason == rule, intents.c.released_at.is_(None)]
+    return [intents.c.state == MessageState.HELD.value, intents.c.reason == rule]

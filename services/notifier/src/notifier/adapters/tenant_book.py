@@ -53,6 +53,7 @@ class SqlTenantBook(SpendingBook):
         self._pace = pace
         self._persons = persons
         self._unasked: set[str] = set()
+        self._sums = {}
 
     async def tenant(self) -> Tenant:
         row = self._row
@@ -218,6 +219,7 @@ class SqlTenantBook(SpendingBook):
             }
             await self._db.execute(prepared.begin_attempt(), begun)
             await link_together(self._db, attempt, intent, others)
+            self._spend(attempt.bill)
         return claimed
 
     async def _change(self, intent: Intent, **values: object) -> bool:
