@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from notifier.answers import unknown
 from notifier.tables import attempts
 from shared.contracts.scans import InvoiceLookRequestedV1
@@ -47,6 +49,7 @@ def all_of(met: dict[str, str], kinds: tuple[str, ...]) -> set[str]:
     return {to for to, kind in met.items() if kind in kinds}
 
 
+@pytest.mark.timeout(1800)
 async def test_posts_whose_end_is_hard_to_know(tmp_path: Path) -> None:
     met = {phone(number): KINDS[number % len(KINDS)] for number in range(EACH * len(KINDS))}
     async with graph(met) as whatsapp, world(f"sqlite:///{tmp_path}/ledger.db", UNBRAKED) as notifier:
