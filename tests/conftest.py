@@ -17,8 +17,8 @@ settings.load_profile("any machine")
 ONE_DATABASE = frozenset(
     f"test_notifier_{name}"
     for name in (
-        *("ambiguous", "approval", "clocks", "costs", "disorder", "kill_switch", "links", "looks", "pace", "person"),
-        *("probes", "senders", "statements", "stops", "templates", "turns", "unsettled", "wishes"),
+        *("ambiguous", "approval", "clocks", "costs", "disorder", "kill_switch", "lessons", "links", "looks", "pace"),
+        *("person", "probes", "senders", "statements", "stops", "templates", "turns", "unsettled", "wishes"),
     )
 )
 """Their SQL is that of the other files: on PostgreSQL they run in the full size."""
