@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from notifier.adapters.doubts import SqlDoubts
 from notifier.adapters.ledger import SqlLedger
-from notifier.adapters.unsettled import SqlUnsettled
 from notifier.answers import resend
 from notifier.catalogue import load_catalogue
 from notifier.halts import CLAIM_SPACING
 from notifier.last_look import LookLast
-from notifier.look_up import LOOK_EVERY, LookUp, Unsettled
+from notifier.look_up import LOOK_EVERY, LookUp
 from notifier.orders import standing
 from notifier.ports import Accepted, Outcome, Pace, Rejected, TemplateMessage, Unknown
 from notifier.provider_errors import META, TWILIO, handling, reason_of
@@ -299,7 +299,7 @@ async def test_what_twilio_took_settles_the_unknown_and_nothing_else(database_ur
         await plan(notifier, "t2", 21)
         await plan(notifier, "t1", 10)
         await run(meera, default)
-        books: Unsettled = SqlUnsettled(notifier.engine, "meera")
+        books: Doubts = SqlDoubts(notifier.engine, "meera")
         doubts = await books.in_doubt(notifier.clock.now - timedelta(days=1), notifier.clock.now)
         assert [(doubt.attempt.phone, doubt.says) for doubt in doubts] == [("+919876540020", "INV-20")]
         found = SID.replace("0", "5")

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier import answers, orders
+from notifier.adapters.confirmations import SqlConfirmations
 from notifier.adapters.replies import end_pause
 from notifier.adapters.whatsapp import WhatsAppProvider
 from notifier.confirm import WINDOW
@@ -126,7 +127,7 @@ async def test_a_pause_keeps_it_back_and_a_start_takes_it_away(database_url: str
         await say(notifier, "STOP")
         assert await confirmed(notifier) == ["planned"]
         await orders.resume(notifier.engine, None, "test", notifier.clock.now)
-        notifier.clock.forward(seconds=1)
+        notifier.clock.forward(seconds=15)
         await say(notifier, "START")
         assert await confirmed(notifier) == ["cancelled"]
         assert notifier.provider.texts == []
@@ -135,6 +136,20 @@ async def test_a_pause_keeps_it_back_and_a_start_takes_it_away(database_url: str
             await say(notifier, word)
             assert await confirmed(notifier) == ["accepted" if notifier.provider.texts else "cancelled"]
             assert len(notifier.provider.texts) == texts, "the last STOP is confirmed, by one text a day"
+
+
+async def test_a_paused_organisations_answers_wait_behind_those_of_the_others(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await send_one(notifier)
+        await orders.pause(notifier.engine, TENANT, "test", notifier.clock.now)
+        await say(notifier, "STOP")
+        book = SqlConfirmations(notifier.engine)
+        assert len(await book.due(notifier.clock.now, 1)) == 1
+        assert await confirmed(notifier) == ["planned"]
+        assert await book.due(notifier.clock.now, 1) == []
+        await orders.resume(notifier.engine, TENANT, "test", notifier.clock.now)
+        notifier.clock.forward(seconds=15)
+        assert await confirmed(notifier) == ["accepted"]
 
 
 @pytest.mark.parametrize(

@@ -19,32 +19,13 @@ from ingress.bursts import Lanes, TenantBursts
 from ingress.metrics import DoorFigures
 from ingress.signatures import meta_signature_matches, xero_signature_matches
 from ingress.webhooks import Webhooks, webhook_routes
-from shared.contracts import Event
 from shared.errors import PermanentError, PublishFailed
 from shared.topology.lanes import Lane
 from support.builders import NOON
+from support.outbox import FakeOutbox
 
 KEY = "webhook key"
 HANDSHAKE = b'{"events":[],"firstEventSequence": 0,"lastEventSequence": 0, "entropy": "ABCDEFGHIJKLMNOPQRST"}'
-
-
-class FakeOutbox:
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.lanes: list[Lane] = []
-        self.kept: list[tuple[bytes, str]] = []
-        self.failure: Exception | None = None
-
-    async def publish(self, event: Event, lane: Lane) -> None:
-        if self.failure:
-            raise self.failure
-        self.events.append(event)
-        self.lanes.append(lane)
-
-    async def keep(self, body: bytes, *, source: str, reason: str) -> None:
-        if self.failure:
-            raise self.failure
-        self.kept.append((body, reason))
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ class InDoubt:
     unknown: bool = True
 
 
-class Unsettled(Protocol):
+class Doubts(Protocol):
     async def in_doubt(self, since: datetime, now: datetime) -> Sequence[InDoubt]:
         """The sender's attempts in doubt that began since then, newest first."""
 
@@ -50,7 +50,7 @@ class LookUp:
 
     def __init__(
         self,
-        unsettled: Unsettled,
+        doubts: Doubts,
         ledger: Ledger,
         provider: Provider,
         *,
@@ -59,7 +59,7 @@ class LookUp:
         told: Callable[[], None],
     ) -> None:
         """``told`` says that the outbox holds something new."""
-        self._unsettled = unsettled
+        self._doubts = doubts
         self._ledger = ledger
         self._provider = provider
         self._clock = clock
@@ -75,7 +75,7 @@ class LookUp:
     async def run_once(self) -> None:
         """Ask about what is due, each ever more rarely."""
         now = self._clock()
-        doubts = await self._unsettled.in_doubt(now - GIVE_UP_AFTER, now)
+        doubts = await self._doubts.in_doubt(now - GIVE_UP_AFTER, now)
         known = {doubt.attempt.reference for doubt in doubts}
         self._next_at = {reference: at for reference, at in self._next_at.items() if reference in known}
         due = [doubt for doubt in doubts if doubt.unknown and self._next_at.get(doubt.attempt.reference, now) <= now]
@@ -87,7 +87,7 @@ class LookUp:
 
     async def _look(self, doubt: InDoubt, now: datetime) -> None:
         found = await self._provider.look_up(window(doubt))
-        unclaimed = await self._unsettled.unclaimed(found)
+        unclaimed = await self._doubts.unclaimed(found)
         # Two that fit are one too many: which of them is this attempt's cannot be told.
         if len(unclaimed) == 1:
             outcome = Accepted(unclaimed[0])

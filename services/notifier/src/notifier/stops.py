@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier import command, orders
+from notifier.answers import without_numbers
 from notifier.budget import MONTHLY_BUDGET
 from notifier.halts import DAILY_RECIPIENTS, EVERYTHING, Switch
 from notifier.orders import CONNECTION_LOST, Standing, Waiting
@@ -70,7 +71,7 @@ def _breakers(standing: Standing) -> Iterator[str]:
         since = f"{item.reason} since {_at(item.opened_at)}"
         yield f"STOPPED {item.scope.value} {item.name}  {since}, {waiting} wait; {state}"
         if item.details:
-            yield f"        WhatsApp says: {item.details}"
+            yield f"        WhatsApp says: {without_numbers(item.details)}"
         yield f"        do: {item.remedy or 'nothing, it goes on by itself'}"
 
 

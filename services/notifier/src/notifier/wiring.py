@@ -7,10 +7,10 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from notifier.adapters.confirmations import SqlConfirmations
+from notifier.adapters.doubts import SqlDoubts
 from notifier.adapters.ledger import SqlLedger
 from notifier.adapters.template_book import SqlTemplateBook
 from notifier.adapters.twilio import Content, TwilioProvider
-from notifier.adapters.unsettled import SqlUnsettled
 from notifier.adapters.whatsapp import WhatsAppProvider
 from notifier.adapters.whatsapp_templates import WhatsAppTemplates
 from notifier.catalogue import Catalogue
@@ -171,7 +171,7 @@ def send_all(parts: Sequence[Part], around: Surroundings) -> tuple[Mapping[str, 
         )
         if part.provider.capabilities.look_up:
             lookers[part.name] = LookUp(
-                SqlUnsettled(around.engine, part.name),
+                SqlDoubts(around.engine, part.name),
                 ledger,
                 part.provider,
                 clock=around.core.clock,

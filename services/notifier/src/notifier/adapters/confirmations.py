@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +25,8 @@ from notifier.tables import attempts, intents, snapshots
 from shared.contracts.messages import MessageState
 from shared.runtime.database import for_reading
 
+LATER = timedelta(seconds=15)
+"""After which an answer that something stops is looked at again."""
 _PLANNED, _SENDING = MessageState.PLANNED.value, MessageState.SENDING.value
 
 
@@ -112,9 +114,10 @@ class SqlConfirmations:
         pace = replace(pace, daily_recipients=None)
         async with self._engine.begin() as db:
             stops = await halts(db)
-            if stops.is_paused(item.tenant_id):
-                return False
-            if any(found.concerns(pace.number, item.tenant_id, None, pace.sender) for found in stops.breakers):
+            broken = any(found.concerns(pace.number, item.tenant_id, None, pace.sender) for found in stops.breakers)
+            if broken or stops.is_paused(item.tenant_id):
+                # Behind the others: those of an organisation that waits long must not fill every round.
+                await db.execute(_waiting(item.reference).values(due_at=now + LATER))
                 return False
             if not await is_opted_out(db, [item.phone]):
                 await self._end(db, item.reference, MessageState.CANCELLED, "wanted_again", now)

@@ -107,7 +107,7 @@ def read_answer(response: httpx.Response) -> Outcome:
 def _rejected(error: dict[str, Any]) -> Rejected:
     code = int(error["code"])
     data = error.get("error_data")
-    said = data.get("details") if isinstance(data, dict) else None
+    said = (data.get("details") if isinstance(data, dict) else None) or error.get("message")
     details = f"{error.get('fbtrace_id') or ''} {said or ''}".strip()
     return Rejected(f"whatsapp_{code}", handling(code), code=code, details=details[:_LONGEST_DETAILS] or None)
 

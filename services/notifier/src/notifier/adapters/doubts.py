@@ -14,8 +14,8 @@ from shared.contracts.messages import MessageState
 from shared.runtime.database import for_reading
 
 
-class SqlUnsettled:
-    """See :class:`notifier.look_up.Unsettled`."""
+class SqlDoubts:
+    """See :class:`notifier.look_up.Doubts`."""
 
     def __init__(self, engine: AsyncEngine, sender: str) -> None:
         self._reading = for_reading(engine)
