@@ -14,7 +14,7 @@ from notifier.answers import resend
 from notifier.catalogue import load_catalogue
 from notifier.halts import CLAIM_SPACING
 from notifier.last_look import LookLast
-from notifier.look_up import LOOK_EVERY, LookUp
+from notifier.look_up import LOOK_EVERY, Doubts, LookUp
 from notifier.orders import standing
 from notifier.ports import Accepted, Outcome, Pace, Rejected, TemplateMessage, Unknown
 from notifier.provider_errors import META, TWILIO, handling, reason_of
