@@ -17,7 +17,7 @@ demo: setup ## everything from nothing, then the whole story told on the sandbox
 	$(DEPLOY) demo $(ARGS)
 
 test: setup ## all tests on real servers, two at a time; ARGS="tests/unit -k …" for some, one after the other
-	@$(BIN)/pytest $(or $(ARGS),--numprocesses 2 --dist loadgroup --no-loadscope-reorder)
+	@$(BIN)/pytest $(or $(ARGS),--numprocesses 2 --dist loadscope --no-loadscope-reorder)
 
 check: setup ## lint, format, types and import rules
 	@$(BIN)/ruff check .

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from shared.topology.declare import declare
 from support.infra import DatabaseKind, Infra, fresh_database, fresh_redis, fresh_vhost, servers
@@ -24,11 +26,21 @@ ONE_DATABASE = frozenset(
 """Their SQL is that of the other files: on PostgreSQL they run in the full size."""
 
 
+class ByLayer(LoadScopeScheduling):  # type: ignore[misc]  # its package has no types
+    """One test process has all installations, one all robbed token-brokers; of the other files each has one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        layer = file.split("/")[1]
+        return layer if layer in {"e2e", "proof"} else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByLayer:
+    return ByLayer(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of several test processes one has the installations, one the robbed token-brokers, and each file one process."""
-    for item in items:
-        layer = next((each for each in ("e2e", "proof") if item.get_closest_marker(each)), None)
-        item.add_marker(pytest.mark.xdist_group(layer or item.path.stem))
     if not in_full():
         left_out = [item for item in items if item.path.stem in ONE_DATABASE and "[postgresql" in item.name]
         config.hook.pytest_deselected(items=left_out)

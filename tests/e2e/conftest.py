@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from deploy.stack import Stack
-from support.town import Town, running_stack, visit
+from support.town import ALWAYS, LINKED, Town, running_stack, visit
+
+POLICY = f"{ALWAYS}tenants: {{{', '.join(f'{tenant}: {{online_link: true}}' for tenant in LINKED)}}}\n"
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder: Path = tmp_path_factory.mktemp("stack")
-    with running_stack(folder, scale={"fetcher": 2, "token-broker": 2, "notifier": 2}) as running:
+    scale = {"fetcher": 2, "token-broker": 2, "notifier": 2}
+    with running_stack(folder, scale=scale, policy=POLICY) as running:
         yield running
 
 

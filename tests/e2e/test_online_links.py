@@ -1,31 +1,14 @@
 """Messages that show an invoice's page, and an invoice printed on demand, on real processes."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from deploy.stack import Stack
-from support.town import ALWAYS, Town, running_stack, today, visit
+from support.town import LINKED, Town, today
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder: Path = tmp_path_factory.mktemp("links")
-    with running_stack(folder, policy=f"{ALWAYS.rstrip()}\n  online_link: true\n") as running:
-        yield running
-
-
-@pytest.fixture
-async def town(stack: Stack) -> AsyncIterator[Town]:
-    async with visit(stack) as visited:
-        await visited.sandbox.reset(keep_settings=True)
-        yield visited
 
 
 async def calls(town: Town) -> Counter[str]:
@@ -35,7 +18,7 @@ async def calls(town: Town) -> Counter[str]:
 
 
 async def test_reminders_show_the_invoices_page_and_it_is_asked_for_once(town: Town) -> None:
-    tenant = await town.organisation()
+    tenant = await town.organisation(tenant_id=LINKED[0])
     rows = await town.sandbox.bulk(
         tenant, 12, issue_date=today() - timedelta(days=30), due_date=today() - timedelta(days=7)
     )
@@ -61,7 +44,7 @@ async def test_reminders_show_the_invoices_page_and_it_is_asked_for_once(town: T
 
 
 async def test_an_alert_and_the_thanks_for_the_same_invoice_cost_one_question(town: Town) -> None:
-    tenant = await town.organisation()
+    tenant = await town.organisation(tenant_id=LINKED[1])
     contact = await town.sandbox.contact(tenant, "Asha Traders", phone="98765 43210")
     invoice = await town.sandbox.invoice(
         tenant, contact["contact_id"], issue_date=today(), due_date=today() + timedelta(days=14), total="12500.00"
@@ -80,7 +63,7 @@ async def test_an_alert_and_the_thanks_for_the_same_invoice_cost_one_question(to
 
 
 async def test_a_message_whose_page_cannot_be_had_leaves_without_and_says_so(town: Town) -> None:
-    tenant = await town.organisation()
+    tenant = await town.organisation(tenant_id=LINKED[2])
     await town.sandbox.fault("/api.xro/*/OnlineInvoice", "status500", times=None)
     contact = await town.sandbox.contact(tenant, "Asha Traders", phone="98765 43210")
     await town.sandbox.invoice(tenant, contact["contact_id"], issue_date=today(), due_date=today() + timedelta(days=14))

@@ -1,19 +1,19 @@
 """An organisation that is disconnected waits for its person, alone, and misses nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from deploy.stack import Stack
+from sandbox.client import Json
 from shared.contracts import ConnectionEstablishedV1, ConnectionLostV1
 from shared.topology import exchanges
 from support.broker import Broker, open_broker
 from support.sizes import in_full
-from support.town import Town, running_stack, visit
+from support.town import Town
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -24,13 +24,6 @@ ENRICHED = "notifier.invoice.enriched.v1"
 HOLD = "duebell.delay.60s"
 
 
-@pytest.fixture(scope="module")
-def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder: Path = tmp_path_factory.mktemp("reconnecting")
-    with running_stack(folder, scale={"token-broker": 2}) as running:
-        yield running
-
-
 @dataclass
 class Scene:
     """The town and what the token-broker says in it."""
@@ -39,6 +32,7 @@ class Scene:
     broker: Broker
     said_lost: "asyncio.Queue[AbstractIncomingMessage]"
     said_established: "asyncio.Queue[AbstractIncomingMessage]"
+    given_up_before: Sequence[Json]
     numbers: dict[str, list[str]] = field(default_factory=dict)
     """Tenant → its invoices so far."""
 
@@ -111,19 +105,18 @@ class Scene:
         invoices = [number for numbers in self.numbers.values() for number in numbers]
         await self.messaged(*invoices)
         assert await self.town.sent() == dict.fromkeys(invoices, 1)
-        assert await self.town.dead_letters() == []
+        assert await self.town.dead_letters() == self.given_up_before
         summary = await self.town.sandbox.summary()
         assert (summary["breaches"], summary["token_reuse"]) == (0, 0)
 
 
 @pytest.fixture
-async def scene(own_stack: Stack) -> AsyncIterator[Scene]:
-    async with visit(own_stack) as town, open_broker(own_stack.amqp_admin_url) as broker:
-        await town.sandbox.reset(keep_settings=True)
+async def scene(stack: Stack, town: Town) -> AsyncIterator[Scene]:
+    async with open_broker(stack.amqp_admin_url) as broker:
         await town.sandbox.settings(messages_per_second=0, auto_statuses=["sent", "delivered"])
         lost = await broker.collect(exchanges.EVENTS, ConnectionLostV1.key)
         established = await broker.collect(exchanges.EVENTS, ConnectionEstablishedV1.key)
-        yield Scene(town, broker, lost, established)
+        yield Scene(town, broker, lost, established, await town.dead_letters())
 
 
 async def test_an_organisation_disconnected_inside_xero_waits_alone_and_is_caught_up_with(scene: Scene) -> None:

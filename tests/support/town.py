@@ -26,6 +26,8 @@ defaults:
   scan_at: "23:59"
   brake: {hold_back_book: false, per_tenant_per_hour: 100000, per_installation_per_hour: 100000}
 """
+LINKED = [f"11d0c5a5-0000-4000-8000-{number:012}" for number in range(3)]
+"""Organisations whose messages show the invoice's page, where the policy says so."""
 
 
 @contextmanager
