@@ -1,13 +1,14 @@
 """Whatever breakers are open together, the one message that may try is found, and costs no more than it must."""
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from notifier import orders
-from notifier.ports import Rejected
+from notifier.ports import Rejected, Unknown
 from notifier.sender import IN_FLIGHT
 from notifier.tables import breakers
 from notifier.whatsapp_errors import ACCOUNT_PAUSE, NOT_REACHED, handling
@@ -115,6 +116,32 @@ async def test_what_is_not_reachable_is_tried_ever_less_often_and_costs_few_look
         assert breaker.probe_at - notifier.clock.now <= ACCOUNT_PAUSE
         assert len(notifier.provider.posts) < IN_FLIGHT + 16
         assert looks <= 30 + len(notifier.provider.posts)
+
+
+async def test_a_probe_whose_end_nobody_knows_holds_up_the_others_no_longer_than_it_was_stopped(
+    database_url: str,
+) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        notifier.provider.answers.append(GONE)
+        await plan(notifier, 1)
+        await notifier.sender.run_once()
+        unsure = []
+        for second in range(1, 31):
+            notifier.provider.answers.append(Unknown("no_answer_ReadError"))
+            posts = len(notifier.provider.posts)
+            notifier.clock.forward(seconds=1)
+            await plan(notifier, 1 + second)
+            await notifier.sender.run_once()
+            notifier.provider.answers.clear()
+            unsure += [second] * (len(notifier.provider.posts) - posts)
+        # One of them is the turn of the first message, whose person has just been tried.
+        assert unsure[0] == 2
+        assert all(2 * before <= after <= 2 * before + 1 for before, after in pairwise(unsure))
+        notifier.clock.forward(seconds=2)
+        await notifier.sender.run_once()
+        await notifier.sender.run_once()
+        assert (await notifier.ledger.halts()).breakers == ()
+        assert len(notifier.provider.posts) == 32
 
 
 async def test_one_language_s_refusal_stops_no_other_language(database_url: str) -> None:

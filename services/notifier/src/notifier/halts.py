@@ -21,6 +21,8 @@ SENDER_MARK = "@"
 """Between a template and the sender that it is stopped for, where that is not the default one."""
 PROBE_PATIENCE = timedelta(minutes=2)
 """How long a probe may stay without an end before another message tries."""
+UNSURE_PROBE_PAUSE = timedelta(seconds=2)
+"""The shortest pause after a probe of which nobody knows whether it got through."""
 START_WITHIN = timedelta(seconds=2)
 """A claimed message whose POST has not begun by then is not posted: what a claim was told of switches is not older."""
 CHECKED_WITHIN = timedelta(milliseconds=500)
@@ -135,6 +137,14 @@ class Halts:
 
     def of(self, scope: Scope) -> list[OpenBreaker]:
         return [item for item in self.breakers if item.scope is scope]
+
+
+def after_unsure_probe(opened_at: datetime, now: datetime) -> datetime:
+    """When the next message tries, if nobody knows what became of the last: ever less often while it stays like that.
+
+    Such a probe may have cost a message, so that its pause doubles; but it has an end, and need not be waited for.
+    """
+    return now + min(max(now - opened_at, UNSURE_PROBE_PAUSE), PROBE_PATIENCE)
 
 
 def closed_now(breakers: Iterable[OpenBreaker], now: datetime) -> list[OpenBreaker]:

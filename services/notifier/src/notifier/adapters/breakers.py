@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from notifier.adapters.sql import upsert
-from notifier.halts import PROBE_PATIENCE, OpenBreaker, account_of, template_of
+from notifier.halts import PROBE_PATIENCE, OpenBreaker, account_of, after_unsure_probe, template_of
 from notifier.ports import Accepted, Outcome, Rejected, Unknown
 from notifier.tables import attempts, breakers, intents
 from notifier.whatsapp_errors import Breaker, ErrorClass, Scope
@@ -119,7 +119,11 @@ async def end_probe(db: AsyncConnection, reference: str, outcome: Outcome, now: 
             # It failed for a fault of its own, which says nothing: the next one may try at once.
             await db.execute(sa.update(breakers).where(through).values(probe=None, probe_at=now))
         case Unknown():
-            pass
+            # It stays the one whose status may close the breaker.
+            for row in await db.execute(sa.select(breakers).where(through)):
+                this = sa.and_(through, breakers.c.scope == row.scope, breakers.c.name == row.name)
+                soon = after_unsure_probe(row.opened_at, now)
+                await db.execute(sa.update(breakers).where(this, breakers.c.probe_at > soon).values(probe_at=soon))
 
 
 async def close_by_status(db: AsyncConnection, reference: str) -> None:
