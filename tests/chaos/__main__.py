@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +26,15 @@ from chaos.history import History, Record, of_kind, read_history
 from chaos.plan import plan_of
 from chaos.report import headline, markdown
 from chaos.run import play
+from chaos.runs import ended, noted, publish_with_others, table
 from chaos.scene import NotInTime
 from chaos.seen import see
 from deploy.errors import StackError
 from deploy.paths import ROOT
 
 PUBLISHED = ROOT / "docs" / "reliability.md"
+PUBLISHED_RUNS = ROOT / "docs" / "reliability-runs.jsonl"
+RUNS = ROOT / "var" / "chaos" / "runs.jsonl"
 
 
 def main() -> None:
@@ -54,8 +58,12 @@ def main() -> None:
         parser.error(f"there is no fault {', '.join(sorted(unknown))}; make chaos CHAOS=list names them")
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     out: Path = options.out or ROOT / "var" / "chaos" / f"{options.size}-{seed}"
+    about = about_run(options.size, seed)
     try:
-        history = run(options.size, seed, out, console, options.minutes)
+        with noted(RUNS, about) as verdicts:
+            history = run(options.size, seed, out, console, options.minutes, about=about)
+            figures, _ = judge(history)
+            verdicts.append(ended(about, figures))
     except (NotInTime, StackError, ExceptionGroup) as error:
         console.print(f"[bold red]The run broke off:[/] {error}")
         for line in (*getattr(error, "details", ()), *map(repr, getattr(error, "exceptions", ()))):
@@ -64,13 +72,22 @@ def main() -> None:
     sys.exit(_tell(console, history, publish=options.publish))
 
 
-def run(size: str, seed: int, out: Path, console: Console, minutes: float | None = None) -> Path:
+def run(
+    size: str,
+    seed: int,
+    out: Path,
+    console: Console,
+    minutes: float | None = None,
+    *,
+    about: Record | None = None,
+) -> Path:
     """Play it; the history's path. The installation lies in a folder of its own, whose logs are kept beside."""
+    about = about or about_run(size, seed)
     began = time.monotonic()
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="chaos-") as stack, History(out / "history.jsonl", time.time) as history:
-        history.add("run", seed=seed, size=size, **_about())
+        history.add("run", **about)
 
         def say(line: str) -> None:
             console.print(f"[dim]{time.monotonic() - began:6.1f} s[/]  {line}")
@@ -99,7 +116,8 @@ def _tell(console: Console, history: Path, *, publish: bool) -> int:
     report = history.parent / "report.md"
     report.write_text(page, encoding="utf-8")
     if publish:
-        PUBLISHED.write_text(page, encoding="utf-8")
+        runs = publish_with_others(PUBLISHED_RUNS, RUNS, shown := ended(about, figures))
+        PUBLISHED.write_text(markdown(figures, about, table(runs, shown.run)), encoding="utf-8")
     lines = [f"[bold]{headline(figures, about)}[/]", ""]
     found = figures.violations[:15]
     lines += [f"[red]✗ {violation.check}[/]  {violation.subject}  {violation.details}" for violation in found]
@@ -115,12 +133,17 @@ def _tell(console: Console, history: Path, *, publish: bool) -> int:
     return 1 if figures.violations else 0
 
 
-def _about() -> dict[str, Any]:
+def about_run(size: str, seed: int) -> dict[str, Any]:
+    """The first record of a history: what is played, when, on what, and of which commit."""
     commit = _said("git", "rev-parse", "--short=12", "HEAD")
     changed = _said("git", "status", "--porcelain", "--untracked-files=no")
     servers = f"Redis {_said('redis-server', '--version').partition('v=')[2].split(' ')[0]}"
     rabbitmq = _said("dpkg-query", "-W", "-f", "${Version}", "rabbitmq-server").partition("-")[0]
     return {
+        "at": round(time.time(), 3),
+        "size": size,
+        "seed": seed,
+        "release": tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"],
         "commit": commit + ("+" if changed else ""),
         "day": datetime.now(UTC).date().isoformat(),
         "versions": f"Python {platform.python_version()}, RabbitMQ {rabbitmq or 'unknown'}, {servers}",

@@ -1,25 +1,17 @@
 """What must hold of every run: one function a check, from what was seen to the violations that were found."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from chaos import limits, tokens
+from chaos.bounds import abandoned, forgotten, late_return, slow_refusals
 from chaos.outcomes import End, Outcome, outcome_of
 from chaos.seen import ISSUED, PAID, REMINDER, Input, Seen
+from chaos.violation import Violation
 
 OLDEST_SNAPSHOT = 600.0
 XERO_WAITS = 5000.0
 _SENT = frozenset({"accepted", "sent", "delivered", "read"})
 _SAFE_RULES = frozenset({"paid", "never_owed", "no_longer_paid"})
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """``subject`` is an invoice's id, a tenant's, a post's or a queue's name."""
-
-    check: str
-    subject: str
-    details: str
 
 
 def judged(seen: Seen) -> list[tuple[Input, Outcome]]:
@@ -198,17 +190,21 @@ CHECKS: Mapping[str, Check] = {
         duplicate,
         unexpected,
         phantom,
+        abandoned,
         wrongly_suppressed,
         after_payment,
         order,
         forged_accepted,
         server_errors,
         slow_answers,
+        slow_refusals,
         token_reuse,
         limit_breach,
+        forgotten,
         poison_lost,
         never_recovered,
         never_happened,
+        late_return,
     )
 }
 

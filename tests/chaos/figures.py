@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chaos import tokens
-from chaos.checks import Violation, judged, violations
+from chaos.checks import judged, violations
 from chaos.seen import CHANGED, FaultSpan, Seen
+from chaos.violation import Violation
 
 _CLOSED = frozenset({"accepted", "sent", "delivered", "read", "failed", "cancelled"})
 
@@ -47,6 +48,7 @@ class Figures:
     poisons: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     ack: Sequence[float] = ()
+    refused: Sequence[float] = ()
     quiet: Sequence[float] = ()
     recoveries: list[Recovery] = field(default_factory=list)
     seconds: float = 0.0
@@ -77,6 +79,7 @@ def figures_of(seen: Seen) -> Figures:
     figures.poisons = len(seen.poisons)
     figures.answers = Counter(str(row["status"] or "none") for row in seen.answers)
     figures.ack = [row["ms"] for row in seen.answers if row["status"] == 200]
+    figures.refused = [row["ms"] for row in seen.answers if row["status"] == 503]
     figures.quiet = _delays_in_peace(seen)
     figures.left_out = Counter(f"{row['name']} ({row['why']})" for row in seen.left_out)
     figures.recoveries = [_recovery(span, seen) for span in seen.faults]

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,6 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from chaos.proxy import HOST, Link, Toxic
+from deploy.program import Program
+from deploy.stack import Stack
+from deploy.supervision import Changes
 
 SERVERS = {
     "DUEBELL_AMQP_URL": "rabbitmq",
@@ -32,8 +35,9 @@ class Links:
     They run in a thread of their own, so that nothing else that the harness does delays what passes.
     """
 
-    all: Mapping[str, Link]
+    all: dict[str, Link]
     loop: asyncio.AbstractEventLoop
+    seed: int
 
     def matching(self, pattern: str) -> list[Link]:
         return [link for name, link in self.all.items() if fnmatchcase(name, pattern)]
@@ -47,40 +51,53 @@ class Links:
 
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(change(), self.loop))
 
+    def lead(self, folder: Path, process: str, service: str) -> None:
+        """Lead a process that does not run yet through proxies; from then on its time of day can be moved as well.
 
-@asynccontextmanager
-async def through_proxies(folder: Path, services: Mapping[str, str], seed: int) -> AsyncIterator[Links]:
-    """Start a proxy for every link and write its port into the services' launch files; they use it once restarted.
+        Args:
+            folder: the stack's.
+        """
+        file = folder / "programs" / f"{process}.json"
+        launch: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        for variable, server in SERVERS.items():
+            url = launch["environment"].get(variable)
+            if url is not None:
+                link = self._link(f"{service}>{server}", urlsplit(url).port or 0)
+                launch["environment"][variable] = with_port(url, link.port)
+        launch["environment"] |= {"PYTHONPATH": str(_CLOCK), "CHAOS_CLOCK": str(clock_file(folder, service))}
+        file.write_text(json.dumps(launch), encoding="utf-8")
 
-    From then on their time of day can be moved as well.
+    def _link(self, name: str, port: int) -> Link:
+        if name not in self.all:
+            link = Link(name, port, Random(f"{self.seed} {name}"))
+            self.all[name] = asyncio.run_coroutine_threadsafe(link.start(), self.loop).result(timeout=10)
+        return self.all[name]
 
-    Args:
-        folder: the stack's.
-        services: name of the process → service.
-    """
-    links: dict[str, Link] = {}
-    async with AsyncExitStack() as closing:
-        loop = closing.enter_context(_loop_of_its_own())
-        for process, service in services.items():
-            file = folder / "programs" / f"{process}.json"
-            launch: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            for variable, server in SERVERS.items():
-                url = launch["environment"].get(variable)
-                if url is None:
-                    continue
-                name = f"{service}>{server}"
-                if name not in links:
-                    port = urlsplit(url).port or 0
-                    link = Link(name, port, Random(f"{seed} {name}"))
-                    links[name] = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(link.start(), loop))
-                launch["environment"][variable] = with_port(url, links[name].port)
-            launch["environment"] |= {"PYTHONPATH": str(_CLOCK), "CHAOS_CLOCK": str(clock_file(folder, service))}
-            file.write_text(json.dumps(launch), encoding="utf-8")
+
+class BehindProxies(Stack):
+    """Its services reach every server through a proxy, from their first start on."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str], links: Links) -> None:
+        super().__init__(folder, env, None, sandbox=True, tied=True)
+        self._links = links
+
+    def _start(self, changes: Changes, programs: list[Program], concerned: Callable[[str], bool]) -> None:
+        for program in programs:
+            if not program.is_server:
+                self._links.lead(self.folder, program.name, program.service)
+        super()._start(changes, programs, concerned)
+
+
+@contextmanager
+def proxies(seed: int) -> Iterator[Links]:
+    """None yet; whoever starts a service leads it through them."""
+    with _loop_of_its_own() as loop:
+        links = Links({}, loop, seed)
         try:
-            yield Links(links, loop)
+            yield links
         finally:
-            for link in links.values():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(link.stop(), loop))
+            for link in links.all.values():
+                asyncio.run_coroutine_threadsafe(link.stop(), loop).result(timeout=10)
 
 
 @contextmanager

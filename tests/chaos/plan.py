@@ -1,12 +1,14 @@
 """Which faults a run has, in which order, and for how long it may go on; decided by the seed alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from chaos.faults import FAULTS, Fault
 
 _NIGHT_KILLS = 60
+_SHORT_SECONDS = 8.0
+"""No fault of the short run lasts longer: far longer than any deadline behind the door."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,8 @@ class Plan:
 
     No fault begins after ``seconds``; recovery is given up when nothing has moved for ``patience`` seconds.
 
-    ``overlapping``: the next fault does not wait until the backlog of the one before is worked off.
+    ``overlapping``: a fault does not wait until the backlog of the one before is worked off, and each lane
+    goes on by itself. Between two there are ``peace`` seconds.
     """
 
     size: str
@@ -25,17 +28,16 @@ class Plan:
     seconds: float
     patience: float
     overlapping: bool = False
+    peace: float = 3.0
 
 
 def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
     """``pr``, ``night``, or faults by name with commas between; raises KeyError for one that there is not."""
     dice = Random(f"{seed} plan")
     if size == "pr":
-        short = [fault for fault in faults.values() if fault.short]
+        short = [replace(fault, seconds=min(fault.seconds, _SHORT_SECONDS)) for fault in faults.values() if fault.short]
         dice.shuffle(short)
-        # They overlap: what happens in the silence after an emptied Redis would meet nothing.
-        short.sort(key=lambda fault: fault.silences)
-        return Plan(size, tuple(short), rate=3, tenants=3, seconds=110, patience=75, overlapping=True)
+        return Plan(size, tuple(short), rate=3, tenants=4, seconds=600, patience=75, overlapping=True, peace=1.0)
     if size == "night":
         kills = [fault for fault in faults.values() if fault.kills]
         chosen = [*faults.values(), *(dice.choice(kills) for _ in range(_NIGHT_KILLS))]

@@ -13,9 +13,9 @@ SMALL_PRINT = """\
 Stand-ins play Xero and WhatsApp; their journal is the judge, never Duebell's own logs. What the ledger says counts
 only where nothing reached WhatsApp: it tells why. One machine: no disk, no clock and no network is really lost, and a
 killed process leaves its page cache behind, which a power cut would not. One RabbitMQ node: replication is not tested
-here. Load and faults follow from the seed; which instruction a kill hits does not. Zero in n independent trials means,
-at 95 %, a rate below 3/n. A fault that did not take hold counts as a failure of the run. This page is one run, of the
-commit that it names, and says nothing of others."""
+here. Load and faults follow from the seed; which instruction a kill hits does not. A fault that did not take hold
+counts as a failure of the run. The figures are of one run, of the commit that it names; others are listed by what was
+found in them, as far as they were made where this page was written."""
 
 
 def headline(figures: Figures, run: Record) -> str:
@@ -41,8 +41,8 @@ def headline(figures: Figures, run: Record) -> str:
     return " | ".join(parts)
 
 
-def markdown(figures: Figures, run: Record) -> str:
-    """The whole page."""
+def markdown(figures: Figures, run: Record, others: Sequence[Sequence[str]] = ()) -> str:
+    """The whole page; ``others`` are rows about all runs of the release, this one among them."""
     lines = [
         "# Reliability under faults",
         "",
@@ -69,6 +69,11 @@ def markdown(figures: Figures, run: Record) -> str:
         "",
         "Recovery is counted from the end of the fault: until every process is ready, and until the first and the last",
         "message of its backlog. The fetcher gathers ids for up to twelve seconds, broken or not.",
+        *(
+            ["In this size faults overlap: a backlog also waits for those that came after."]
+            if run["size"] == "pr"
+            else []
+        ),
         "",
         *_fault_table(figures.recoveries),
         "",
@@ -78,6 +83,9 @@ def markdown(figures: Figures, run: Record) -> str:
         *_checks(figures),
         "",
         *_violations(figures),
+        *_zeros(figures),
+        "",
+        *_others(others),
         "## Small print",
         "",
         SMALL_PRINT,
@@ -95,6 +103,7 @@ def _ends(figures: Figures) -> list[tuple[str, int]]:
 def _times(figures: Figures) -> list[str]:
     rows = [
         ("answer 200 to an honest sender", figures.ack, _ms),
+        ("answer 503 to an honest sender", figures.refused, _ms),
         ("from 200 to the message, nothing broken", figures.quiet, _s),
     ]
     table = [
@@ -132,6 +141,41 @@ def _checks(figures: Figures) -> list[str]:
         (name.replace("_", " "), _first_line(check.__doc__), str(figures.found[name])) for name, check in CHECKS.items()
     ]
     return _table(("check", "what it holds to", "violations"), rows)
+
+
+def _zeros(figures: Figures) -> list[str]:
+    """Zero in n independent trials means, at 95 %, a rate below 3/n."""
+    trials = [
+        ("lost", "accepted events", figures.events),
+        ("duplicate", "messages", figures.messages),
+        ("unexpected", "messages", figures.messages),
+        ("token_reuse", "renewed tokens", figures.expiries),
+        ("forged_accepted", "forged bodies", figures.forged),
+        ("limit_breach", "calls to Xero", figures.calls),
+        ("poison_lost", "poison messages", figures.poisons),
+        ("slow_answers", "answers", figures.answers.total()),
+        ("never_recovered", "faults", figures.faults.total()),
+    ]
+    rows = [
+        (name.replace("_", " "), str(figures.found[name]), f"{n} {what}", _below(figures.found[name], n))
+        for name, what, n in trials
+    ]
+    opening = "Zero in n independent trials means, at 95 %, a rate below 3/n. How independent they are, nobody knows."
+    return ["## What the zeros mean", "", opening, "", *_table(("found", "", "of", "a rate below"), rows)]
+
+
+def _below(found: int, trials: int) -> str:
+    if found:
+        return "it is none"
+    return f"{300 / trials:.2g} %" if trials > 3 else "too few to tell"
+
+
+def _others(rows: Sequence[Sequence[str]]) -> list[str]:
+    if not rows:
+        return []
+    columns = ("day", "commit", "size", "seed", "faults", "kills", "events", "violations")
+    opening = "Every run of a published size since the last release that this ledger knows of, the failed ones too."
+    return ["## Runs", "", opening, "", *_table(columns, rows), ""]
 
 
 def _first_line(text: str | None) -> str:

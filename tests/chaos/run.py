@@ -22,8 +22,6 @@ from chaos.watching import Watcher
 from deploy.errors import StackError
 
 _WARM_SECONDS = 90.0
-_PEACE = 3.0
-"""Seconds of load before the first fault, between faults, and after the last one."""
 _LOOK_EVERY = 1.0
 _LETTERS_SECONDS = 20.0
 _FAILED = (Missed, NotInTime, StackError, httpx.HTTPError, redis.RedisError, sqlite3.Error, OSError)
@@ -52,6 +50,7 @@ class _Run:
         self._watcher = watcher
         self._say = say
         self._recovering: set[asyncio.Task[None]] = set()
+        self._scans: set[asyncio.Task[None]] = set()
         self._lenient = 0
 
     async def play(self) -> None:
@@ -62,19 +61,36 @@ class _Run:
             began = loop.time()
             await self._warm()
             self._say("The first messages are out.")
-            for number, fault in enumerate(self._plan.faults, start=1):
-                if why := self._why_not(fault, loop.time() - began):
-                    self._scene.history.add("left_out", name=fault.name, why=why)
-                    continue
-                if number % 5 == 1:
-                    await self._load.scan(self._scene.tenants[number // 5 % len(self._scene.tenants)])
-                await self._one(number, fault)
-                await asyncio.sleep(_PEACE)
+            await asyncio.gather(*(self._follow(lane, began) for lane in self._lanes()))
             self._load.stop()
             await loading
             await self._rest()
             following.cancel()
         await self._watcher.conclude()
+
+    def _lanes(self) -> list[list[tuple[int, Fault]]]:
+        """The faults with their numbers; those of one lane come one after the other."""
+        numbered = list(enumerate(self._plan.faults, start=1))
+        if not self._plan.overlapping:
+            return [numbered]
+        lanes = dict.fromkeys(fault.lane for fault in self._plan.faults)
+        return [[each for each in numbered if each[1].lane == lane] for lane in lanes]
+
+    async def _follow(self, lane: list[tuple[int, Fault]], began: float) -> None:
+        for place, (number, fault) in enumerate(lane):
+            if why := self._why_not(fault, asyncio.get_running_loop().time() - began):
+                self._scene.history.add("left_out", name=fault.name, why=why)
+                continue
+            if place % 5 == 0 and (fault.lane == Fault.lane or not self._plan.overlapping):
+                self._scan(self._scene.tenants[place // 5 % len(self._scene.tenants)])
+            await self._one(number, fault)
+            await asyncio.sleep(self._plan.peace)
+
+    def _scan(self, tenant: str) -> None:
+        """The command takes seconds; nobody waits for it but the end."""
+        scan = asyncio.create_task(self._load.scan(tenant))
+        self._scans.add(scan)
+        scan.add_done_callback(self._scans.discard)
 
     def _why_not(self, fault: Fault, gone: float) -> str:
         """Why a fault is left out; empty when it is not."""
@@ -86,14 +102,14 @@ class _Run:
 
     async def _warm(self) -> None:
         """Nothing is broken before everything has worked once."""
-        await asyncio.sleep(_PEACE)
+        await asyncio.sleep(self._plan.peace)
         if not await self._settled(self._scene.history.now(), _WARM_SECONDS):
             raise NotInTime("the first events had no end before anything was broken")
 
     async def _rest(self) -> None:
         self._say("Load off; waiting for everything to come to rest ...")
-        if self._recovering:
-            await asyncio.wait(self._recovering)
+        if pending := self._recovering | self._scans:
+            await asyncio.wait(pending)
         await self._scene.ready()
         await self._load.settle(self._plan.patience)
         await self._settled(self._scene.history.now(), self._plan.patience)
@@ -120,6 +136,7 @@ class _Run:
             loses_answers=fault.loses_answers,
             shuts_door=fault.shuts_door,
             moves_clock=fault.moves_clock,
+            back_within=fault.back_within,
             **about,
         )
         began = history.now()
@@ -138,7 +155,8 @@ class _Run:
         self._recovering.add(recovery)
         recovery.add_done_callback(self._recovering.discard)
         if self._plan.overlapping:
-            await self._scene.ready(self._plan.patience)
+            if fault.lane == Fault.lane:
+                await self._scene.ready(self._plan.patience)
         else:
             await recovery
             history.forget(ended)

@@ -1,10 +1,8 @@
 """The installation under test, and every handle by which a fault can take hold of it."""
 
 import asyncio
-import json
-import os
 import subprocess
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,21 +10,22 @@ from signal import Signals
 from typing import Any
 from urllib.parse import quote
 
+import aio_pika
 import httpx
 import redis.asyncio
 
 from chaos.history import History
-from chaos.links import Links, clock_file, through_proxies
+from chaos.links import BehindProxies, Links, clock_file, proxies
 from chaos.small_disk import small_disk
 from deploy.passwords import ADMINISTRATOR, load_passwords
 from deploy.readiness import is_ready
 from deploy.record import Row
 from deploy.servers.broker import VHOST
-from deploy.services import NAMES
 from deploy.stack import Stack
 from deploy.supervision import Supervisor, read_json
 from deploy.waiting import wait_until
 from sandbox.client import Sandbox
+from shared.topology.queues import SERVICES, dead_queue
 from support.town import Town
 
 READY_SECONDS = 120.0
@@ -152,8 +151,15 @@ class Scene:
 
     async def dead_letters(self) -> int:
         """How many wait now, by the queues' own counts and not by the statistics, which come late."""
-        counted = await self.rabbitmqctl("list_queues", "-p", VHOST, "name", "messages", "--formatter", "json")
-        return sum(int(row["messages"]) for row in json.loads(counted) if row["name"].endswith(".dead"))
+        connection = await aio_pika.connect(self.stack.amqp_admin_url, timeout=10)
+        async with connection:
+            channel = await connection.channel(publisher_confirms=False)
+            queues = [await channel.declare_queue(dead_queue(service), passive=True) for service in SERVICES]
+            return sum(queue.declaration_result.message_count or 0 for queue in queues)
+
+    def answers(self, service: str) -> bool:
+        """Whether the process does its work now."""
+        return is_ready(self.stack.record.row(service))
 
 
 @asynccontextmanager
@@ -168,10 +174,10 @@ async def a_scene(
 
 @asynccontextmanager
 async def _scene(folder: Path, history: History, seed: int, tenants: int) -> AsyncIterator[Scene]:
-    stack = _installation(folder)
-    try:
-        stack.up()
-        async with through_proxies(stack.folder, {f"{name}-1": name for name in NAMES}, seed) as links:
+    with proxies(seed) as links:
+        stack = _installation(folder, links)
+        try:
+            stack.up()
             password = load_passwords(stack.folder / "passwords.json", [ADMINISTRATOR])[ADMINISTRATOR]
             async with (
                 Sandbox(stack.url("sandbox")) as sandbox,
@@ -182,33 +188,24 @@ async def _scene(folder: Path, history: History, seed: int, tenants: int) -> Asy
             ):
                 supervisor = Supervisor(stack.folder, stack.logs)
                 scene = Scene(stack, links, sandbox, http, management, history, supervisor)
-                await _restart(scene, NAMES)
                 await sandbox.reset(keep_settings=True)
                 await sandbox.settings(
                     mode="strict", seed=seed, messages_per_second=0, auto_statuses=["sent", "delivered"]
                 )
-                for number in range(tenants):
-                    scene.tenants.append(await scene.town.organisation(name=f"Organisation {number + 1}"))
+                names = [f"Organisation {number + 1}" for number in range(tenants)]
+                link = await scene.town.connect_link()
+                connected = (scene.town.organisation(link=link, name=name) for name in names)
+                scene.tenants += await asyncio.gather(*connected)
                 yield scene
-    finally:
-        await asyncio.to_thread(stack.down)
+        finally:
+            await asyncio.to_thread(stack.down)
 
 
-def _installation(folder: Path) -> Stack:
+def _installation(folder: Path, links: Links) -> Stack:
     folder.mkdir(parents=True, exist_ok=True)
     policy = folder / "policy.yaml"
     policy.write_text(POLICY, encoding="utf-8")
-    return Stack(folder, {"DUEBELL_POLICY_FILE": str(policy)}, None, sandbox=True, tied=True)
-
-
-async def _restart(scene: Scene, services: Iterable[str]) -> None:
-    pids = {service: scene.pid(service) for service in services}
-    for service in services:
-        scene.stack.kill(service, Signals.SIGTERM)
-    for service, pid in pids.items():
-        await scene.another(service, pid)
-    if not await scene.ready():
-        raise NotInTime("the services were not ready behind the proxies")
+    return BehindProxies(folder, {"DUEBELL_POLICY_FILE": str(policy)}, links)
 
 
 def _all_ready(rows: list[Row], seconds: float) -> bool:
@@ -233,12 +230,3 @@ async def until(condition: Any, seconds: float, what: str) -> None:
         if asyncio.get_running_loop().time() > end:
             raise NotInTime(f"{what} did not come true within {seconds:.0f} s")
         await asyncio.sleep(0.1)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of that number exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

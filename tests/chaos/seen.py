@@ -50,6 +50,7 @@ class FaultSpan:
     loses_answers: bool
     shuts_door: bool = False
     moves_clock: bool = False
+    back_within: float = 0.0
     recovered_at: float | None = None
     ready: float | None = None
     hit: bool = True
@@ -81,10 +82,18 @@ class Seen:
     queues: list[Record] = field(default_factory=list)
     faults: list[FaultSpan] = field(default_factory=list)
     left_out: list[Record] = field(default_factory=list)
+    remembered: list[Record] = field(default_factory=list)
+    processes: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Name → the pids of all the processes that had it, one after the other."""
 
     @property
     def accepted(self) -> list[Input]:
         return [item for item in self.inputs if item.accepted_at is not None]
+
+    def ended(self, service: str) -> int:
+        """How many of its processes ended, however they did; its replicas together."""
+        own = [pids for name, pids in self.processes.items() if name.rpartition("-")[0] == service]
+        return sum(len(pids) - 1 for pids in own)
 
 
 def message_kind(template: str) -> str:
@@ -118,6 +127,9 @@ def see(records: Sequence[Record]) -> Seen:
         seen.waiting.update(dict.fromkeys(row["ids"], row))
     seen.queues = by_what["queue"]
     seen.left_out = by_what["left_out"]
+    seen.remembered = by_what["remembered"]
+    for row in by_what["process"]:
+        seen.processes[row["name"]].add(row["pid"])
     _see_faults(seen, by_what["fault"])
     return seen
 
@@ -180,7 +192,8 @@ def _see_faults(seen: Seen, rows: Iterable[Record]) -> None:
                 kills, loses = row.get("kills", 0), row.get("loses_answers", False)
                 shut = row.get("shuts_door", False)
                 moved = row.get("moves_clock", False)
-                spans[number] = FaultSpan(number, row["name"], row["at"], row["at"], kills, loses, shut, moved)
+                within = row.get("back_within", 0.0)
+                spans[number] = FaultSpan(number, row["name"], row["at"], row["at"], kills, loses, shut, moved, within)
             case "end":
                 spans[number].ended_at = row["at"]
                 spans[number].kills = row.get("kills", spans[number].kills)

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from chaos.history import Record
 from chaos.ledger import export
 from chaos.outcomes import End, outcome_of
 from chaos.scene import NOTIFIER, Scene
-from chaos.seen import see, see_ledger
+from chaos.seen import Input, see, see_ledger
 from deploy.servers.broker import VHOST
 
 _IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|poison-\d+")
@@ -24,6 +24,7 @@ _KINDS = frozenset(
 )
 _AT_REST = frozenset({End.SENT, End.SUPPRESSED, End.PARKED, End.UNKNOWN})
 _LETTERS = 2000
+_LOOK_AGAIN = 0.8
 
 
 class Watcher:
@@ -32,12 +33,24 @@ class Watcher:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._seq = 0
+        self._pids: dict[str, int] = {}
+        self._looking = asyncio.Lock()
+        self._looked_at = 0.0
+        self._open: list[float] = []
 
     async def follow(self) -> None:
         """Once a second, until cancelled."""
         while True:
             await self.copy()
+            await self._note_processes()
             await asyncio.sleep(1)
+
+    async def _note_processes(self) -> None:
+        """Whoever runs in the place of another: one line for each process."""
+        for name, process in (await asyncio.to_thread(self._scene.supervisor.processes)).items():
+            if process.pid and self._pids.get(name) != process.pid:
+                self._pids[name] = process.pid
+                self._scene.history.add("process", name=name, pid=process.pid)
 
     async def copy(self) -> None:
         """What the sandbox has written since the last time."""
@@ -50,20 +63,30 @@ class Watcher:
                     self._scene.history.add("journal", at=at, **row)
 
     async def left(self, records: Sequence[Record], until: float) -> int:
-        """How many of the events accepted before ``until`` have no end yet; all of them when nobody can tell."""
+        """How many of the events accepted before ``until`` have no end yet; all of them when nobody can tell.
+
+        Many may ask at once: what was seen since ``until`` and within the last second is not looked at again.
+        """
+        async with self._looking:
+            now = self._scene.history.now()
+            if self._looked_at < until or now - self._looked_at > _LOOK_AGAIN:
+                self._looked_at, self._open = now, await self._open_ones(records)
+            return sum(accepted_at <= until for accepted_at in self._open)
+
+    async def _open_ones(self, records: Sequence[Record]) -> list[float]:
+        """When those were accepted that have no end yet."""
         seen = see(records)
-        events = [event for event in seen.accepted if event.accepted_at is not None and event.accepted_at <= until]
-        open_ones = [event for event in events if outcome_of(event, seen).end not in _AT_REST]
+        open_ones = [event for event in seen.accepted if outcome_of(event, seen).end not in _AT_REST]
         if not open_ones:
-            return 0
+            return []
         try:
             rows = await asyncio.to_thread(
                 lambda: list(export(self._scene.database(NOTIFIER), {event.invoice for event in open_ones}))
             )
         except sqlite3.Error:
-            return len(open_ones)
+            return _accepted_at(open_ones)
         see_ledger(seen, rows)
-        return sum(outcome_of(event, seen).end not in _AT_REST for event in open_ones)
+        return _accepted_at(event for event in open_ones if outcome_of(event, seen).end not in _AT_REST)
 
     async def conclude(self) -> None:
         """Write down what is left at the end: the ledger, dead letters, what waits, and how full the queues are."""
@@ -88,6 +111,10 @@ class Watcher:
         answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()
         return found
+
+
+def _accepted_at(events: Iterable[Input]) -> list[float]:
+    return [event.accepted_at for event in events if event.accepted_at is not None]
 
 
 def trimmed(entry: dict[str, Any]) -> tuple[float, dict[str, Any]]:

@@ -137,7 +137,7 @@ async def test_a_probe_whose_end_nobody_knows_holds_up_the_others_no_longer_than
         # One of them is the turn of the first message, whose person has just been tried.
         assert unsure[0] == 2
         assert all(2 * before <= after <= 2 * before + 1 for before, after in pairwise(unsure))
-        notifier.clock.forward(seconds=2)
+        notifier.clock.forward(seconds=30)
         await notifier.sender.run_once()
         await notifier.sender.run_once()
         assert (await notifier.ledger.halts()).breakers == ()

@@ -75,10 +75,10 @@ class Town:
         assert process.returncode == 0, err.decode()[-2000:]
         return out.decode().strip()
 
-    async def organisation(self, **fields: Any) -> str:
-        """A connected organisation's tenant id."""
+    async def organisation(self, *, link: str = "", **fields: Any) -> str:
+        """A connected organisation's tenant id. A link may serve many; without one it gets its own."""
         tenant = (await self.sandbox.organisation(**fields))["tenant_id"]
-        to_login = await self.http.get(await self.connect_link())
+        to_login = await self.http.get(link or await self.connect_link())
         back = await self.sandbox.consent(to_login.headers["location"], organisations=[tenant])
         page = await self.http.get(back)
         assert page.status_code == 200, page.text

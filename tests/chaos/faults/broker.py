@@ -10,19 +10,33 @@ from random import Random
 from signal import Signals
 
 from chaos.faults.fault import Fault, Missed
-from chaos.scene import Scene, until
+from chaos.scene import READY_SECONDS, Scene, until
 from shared.contracts import InvoiceEnrichedV1, XeroEventReceivedV1
 from shared.topology import exchanges
 from shared.topology.queues import FETCHER_XERO_EVENT_RECEIVED, NOTIFIER_INVOICE_ENRICHED, dead_queue
 
 _markers = itertools.count(1)
 _REPEATED_AFTER = 200.0
-"""A quorum queue tries again after three minutes to forward what no dead-letter queue took."""
+"""A quorum queue tries again after three minutes to forward what no dead-letter queue took.
+
+It is RabbitMQ's own ``dead_letter_worker_publisher_confirm_timeout`` (rabbit_fifo_dlx_worker).
+"""
+_BACK_WITHIN = 30.0
+"""Seconds from RabbitMQ's first answer until every consumer is back."""
 
 
 @asynccontextmanager
 async def killed(scene: Scene, dice: Random) -> AsyncIterator[None]:
+    """It is over when RabbitMQ answers again, and the door has said meanwhile that it cannot take anything."""
+    began = scene.history.now()
+
+    def refused() -> bool:
+        recent = reversed(scene.history.recent)
+        return any(row["what"] == "answer" and row["status"] == 503 and row["at"] > began for row in recent)
+
     await scene.kill("rabbitmq", Signals.SIGKILL)
+    await until(refused, READY_SECONDS, "a refusal while RabbitMQ was away")
+    await until(partial(asyncio.to_thread, scene.answers, "rabbitmq"), READY_SECONDS, "RabbitMQ")
     yield
 
 
@@ -117,7 +131,7 @@ _BODIES = {
 
 
 FAULTS = [
-    Fault("rabbitmq-kill", killed, kills=1, short=True),
+    Fault("rabbitmq-kill", killed, kills=1, back_within=_BACK_WITHIN, short=True),
     Fault("rabbitmq-absent", absent, 20),
     Fault("rabbitmq-memory", memory_alarm, 15),
     Fault("rabbitmq-disk", disk_alarm, 15),

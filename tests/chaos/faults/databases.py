@@ -59,7 +59,7 @@ async def full(scene: Scene, dice: Random) -> AsyncIterator[None]:
 
 
 FAULTS = [
-    Fault("ledger-locked", partial(locked, database=NOTIFIER), 14, short=True),
+    Fault("ledger-locked", partial(locked, database=NOTIFIER), 14),
     Fault("ledger-unwritable", partial(unwritable, service="notifier"), 10),
     Fault("tokens-locked", partial(locked, database=TOKEN_BROKER), 14, loses_answers=True),
     Fault("tokens-unwritable", partial(unwritable, service="token-broker"), 10, loses_answers=True),

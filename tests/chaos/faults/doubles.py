@@ -44,7 +44,7 @@ async def ambiguous(scene: Scene, dice: Random) -> AsyncIterator[None]:
 
 
 FAULTS = [
-    Fault("token-expiries", expiries, short=True),
+    Fault("token-expiries", expiries, lane="doubles", short=True),
     Fault("tenant-fails", one_tenant_fails, 15),
-    Fault("whatsapp-ambiguous", ambiguous, 12, short=True),
+    Fault("whatsapp-ambiguous", ambiguous, 12, lane="doubles", short=True),
 ]

@@ -28,6 +28,8 @@ class Fault:
         moves_clock: a service's time of day is wrong, and with it what it writes down.
         lingers: for so many seconds RabbitMQ itself may keep back what it dead-letters.
         silences: no call to Xero for a minute afterwards, as nobody knows which were made before.
+        back_within: so many seconds after it every process must be ready; 0: however long it takes.
+        lane: in the short run those of different lanes go on beside each other.
         small_disk: the databases must lie on a disk that can be filled.
         short: it has a place in the short run.
     """
@@ -41,5 +43,7 @@ class Fault:
     moves_clock: bool = False
     lingers: float = 0.0
     silences: bool = False
+    back_within: float = 0.0
+    lane: str = "processes"
     small_disk: bool = False
     short: bool = False

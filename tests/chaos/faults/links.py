@@ -16,8 +16,12 @@ _WORDS = {
     Toxic.SLOW: "slow",
     Toxic.ANSWERS_LOST: "answers-lost",
 }
-_SHORT = {("rabbitmq", Toxic.ANSWERS_LOST), ("xero", Toxic.CUT), ("redis", Toxic.RESET)}
-"""None of WhatsApp's: who cannot reach it waits two minutes before trying again."""
+_SHORT = {
+    ("rabbitmq", Toxic.ANSWERS_LOST),
+    ("xero", Toxic.CUT),
+    ("redis", Toxic.RESET),
+    ("whatsapp", Toxic.RESET),
+}
 _SECONDS = 12.0
 _SILENCE = 90.0
 _LONGEST = {Toxic.BLACK_HOLE: 30.0, Toxic.ANSWERS_LOST: 30.0}
@@ -49,6 +53,7 @@ FAULTS = [
         partial(broken, pattern=f"*>{server}", toxic=toxic),
         _LONGEST.get(toxic, _SECONDS) if server == "rabbitmq" else _SECONDS,
         loses_answers=server == "xero",
+        lane="links",
         short=(server, toxic) in _SHORT,
     )
     for server in ("rabbitmq", "redis", "xero", "whatsapp")

@@ -57,7 +57,7 @@ FAULTS = [
         )
         for service in NAMES
     ),
-    Fault("rolling-restart", rolling, shuts_door=True),
+    Fault("rolling-restart", rolling, shuts_door=True, short=True),
     *(
         Fault(
             f"stop-{service}",

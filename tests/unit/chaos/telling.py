@@ -62,11 +62,15 @@ class Tale:
         }
         return self.add("attempt", started_at=at, outcome=outcome, state=state, **fields)
 
-    def fault(self, name: str, *phases: str, loses_answers: bool = False, kills: int = 0) -> "Tale":
+    def fault(self, name: str, *phases: str, loses_answers: bool = False, kills: int = 0, **fields: Any) -> "Tale":
         number = next(self._numbers)
         for phase in phases:
-            self.add("fault", number=number, name=name, phase=phase, loses_answers=loses_answers, kills=kills)
+            told = {"loses_answers": loses_answers, "kills": kills, **fields}
+            self.add("fault", number=number, name=name, phase=phase, **told)
         return self
+
+    def process(self, name: str, pid: int) -> "Tale":
+        return self.add("process", name=name, pid=pid)
 
     def seen(self) -> Seen:
         return see(self.records)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from chaos.checks import CHECKS, violations
+from notifier.sender import IN_FLIGHT
 from unit.chaos.telling import TENANT, Tale, sent
 
 LENIENT = "xero-reset"
@@ -57,6 +58,17 @@ def phantom() -> Tale:
     return Tale().invoice("a").event("a").intent("a", "sent")
 
 
+def abandoned() -> Tale:
+    tale = sent().process("notifier-1", 5).process("notifier-1", 6)
+    for number in range(IN_FLIGHT + 1):
+        tale.attempt("a", f"r{number}", 1.0, None)
+    return tale
+
+
+def abandoned_by_nobody() -> Tale:
+    return sent().process("notifier-1", 5).process("notifier-2", 6).attempt("a", "r1", 1.0, None)
+
+
 def wrongly_suppressed() -> Tale:
     return Tale().invoice("a").event("a").decision("a", "skip", "not_newly_issued").snapshot("a")
 
@@ -96,6 +108,10 @@ def slow_answers() -> Tale:
     return sent().event("a", ms=5001)
 
 
+def slow_refusals() -> Tale:
+    return sent().event("a", status=503, ms=2600)
+
+
 def token_reuse() -> Tale:
     tale = sent().journal("xero.token", grant="refresh_token", refresh_token="aa")
     return tale.journal("xero.token", grant="refresh_token", refresh_token="aa")
@@ -123,6 +139,10 @@ def too_many_at_once() -> Tale:
     return tale
 
 
+def forgotten() -> Tale:
+    return sent().add("remembered", calls=7, forgotten=1)
+
+
 def poison_lost() -> Tale:
     return sent().add("poison", marker="poison-1", queue="fetcher.x", form="no JSON")
 
@@ -133,6 +153,10 @@ def never_recovered() -> Tale:
 
 def never_happened() -> Tale:
     return sent().fault("redis-cut", "begin", "end", "missed", "recovered")
+
+
+def late_return() -> Tale:
+    return sent().fault("rabbitmq-kill", "begin", "end", "recovered", back_within=30.0, ready=30.1)
 
 
 WRONG: list[tuple[str, Callable[[], Tale]]] = [
@@ -147,6 +171,8 @@ WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("unexpected", unexpected_thanks),
     ("unexpected", nameless),
     ("phantom", phantom),
+    ("abandoned", abandoned),
+    ("abandoned", abandoned_by_nobody),
     ("wrongly_suppressed", wrongly_suppressed),
     ("after_payment", stale),
     ("after_payment", after_payment),
@@ -155,14 +181,17 @@ WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("forged_accepted", forged_got_in),
     ("server_errors", server_errors),
     ("slow_answers", slow_answers),
+    ("slow_refusals", slow_refusals),
     ("token_reuse", token_reuse),
     ("token_reuse", reuse_told),
     ("limit_breach", limit_told),
     ("limit_breach", too_many_calls),
     ("limit_breach", too_many_at_once),
+    ("forgotten", forgotten),
     ("poison_lost", poison_lost),
     ("never_recovered", never_recovered),
     ("never_happened", never_happened),
+    ("late_return", late_return),
 ]
 ALSO = {"phantom": {"lost"}, "stale": {"order"}, "after_payment": {"order"}}
 """What is wrong in two ways."""
@@ -232,8 +261,21 @@ def under_way_when_paid() -> Tale:
     return tale.message("a", "invoice_paid", reference="r2")
 
 
+def in_flight_when_its_sender_died() -> Tale:
+    tale = sent().process("notifier-1", 5).process("notifier-1", 6)
+    for number in range(IN_FLIGHT):
+        tale.attempt("a", f"r{number}", 1.0, None)
+    return tale
+
+
+def back_in_time() -> Tale:
+    return sent().fault("rabbitmq-kill", "begin", "end", "recovered", back_within=30.0, ready=9.0)
+
+
 RIGHT = [
     sent,
+    in_flight_when_its_sender_died,
+    back_in_time,
     accepted_after_refusals,
     refused_and_forgotten,
     refused_and_sent,
