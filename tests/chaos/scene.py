@@ -193,9 +193,7 @@ async def _scene(folder: Path, history: History, seed: int, tenants: int) -> Asy
                     mode="strict", seed=seed, messages_per_second=0, auto_statuses=["sent", "delivered"]
                 )
                 names = [f"Organisation {number + 1}" for number in range(tenants)]
-                link = await scene.town.connect_link()
-                connected = (scene.town.organisation(link=link, name=name) for name in names)
-                scene.tenants += await asyncio.gather(*connected)
+                scene.tenants += await asyncio.gather(*(scene.town.organisation(name=name) for name in names))
                 yield scene
         finally:
             await asyncio.to_thread(stack.down)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from deploy.commands import asked_of_service
 from deploy.stack import ProcessStatus, Stack
 from sandbox.client import Json, Sandbox
 from support.waiting import eventually
@@ -75,10 +76,12 @@ class Town:
         assert process.returncode == 0, err.decode()[-2000:]
         return out.decode().strip()
 
-    async def organisation(self, *, link: str = "", **fields: Any) -> str:
-        """A connected organisation's tenant id. A link may serve many; without one it gets its own."""
+    async def organisation(self, **fields: Any) -> str:
+        """A connected organisation's tenant id."""
         tenant = (await self.sandbox.organisation(**fields))["tenant_id"]
-        to_login = await self.http.get(link or await self.connect_link())
+        # What the command says, without the seconds that the command takes.
+        link = await asyncio.to_thread(asked_of_service, self.stack, "token-broker", "token_broker.link", [])
+        to_login = await self.http.get(link)
         back = await self.sandbox.consent(to_login.headers["location"], organisations=[tenant])
         page = await self.http.get(back)
         assert page.status_code == 200, page.text

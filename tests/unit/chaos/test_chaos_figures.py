@@ -12,6 +12,7 @@ from chaos.limits import most_at_once, most_in_a_minute
 from chaos.plan import plan_of
 from chaos.report import headline, markdown
 from chaos.webhooks import FORGERIES, SIGNATURE, body_of, event, signature
+from deploy.services import NAMES
 from ingress.signatures import xero_signature_matches
 from unit.chaos.telling import Tale, sent
 
@@ -54,6 +55,16 @@ def test_a_plan_follows_from_its_seed() -> None:
     assert plan_of("pr", 7).faults != plan_of("pr", 8).faults
     assert [fault.name for fault in plan_of("kill-notifier,redis-kill", 1).faults] == ["kill-notifier", "redis-kill"]
     assert {fault.name for fault in plan_of("night", 1).faults} == set(FAULTS)
+
+
+def test_the_short_run_has_what_it_must_have_and_nothing_that_lasts() -> None:
+    plan = plan_of("pr", 1)
+    names = {fault.name for fault in plan.faults}
+    killed = {f"kill-{service}" for service in NAMES} | {"rabbitmq-kill", "redis-kill"}
+    links = {"rabbitmq-answers-lost", "redis-reset", "xero-cut", "whatsapp-reset"}
+    others = {"rolling-restart", "poison", "unroutable", "whatsapp-ambiguous", "token-expiries"}
+    assert killed | links | others <= names
+    assert all(fault.seconds <= 8 and not fault.lingers and not fault.silences for fault in plan.faults)
 
 
 def test_every_forgery_is_one_and_the_honest_body_is_none() -> None:
