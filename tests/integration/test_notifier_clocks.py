@@ -4,9 +4,10 @@ import pytest
 
 from notifier.adapters.outbox import LEASE, SqlOutbox
 from notifier.model import CLOCKS_DIFFER
-from notifier.ports import Pace
+from notifier.ports import Pace, Rejected
 from notifier.tables import snapshots, tenants
 from notifier.template_watch import ASK_EVERY
+from notifier.whatsapp_errors import NOT_REACHED
 from support.notifier import ALWAYS, World, world
 
 pytestmark = pytest.mark.integration
@@ -109,3 +110,52 @@ async def test_a_turn_to_tell_taken_by_a_clock_far_ahead_holds_nobody_up(databas
         assert await outbox.take("other", now, [], 10) == [], "a little ahead is a lease like any other"
         await outbox.take("gone", now + LEASE + 2 * CLOCKS_DIFFER, [], 10)
         assert await notifier.told() == ["accepted"]
+
+
+async def test_what_was_planned_while_the_clock_ran_ahead_leaves_when_it_is_right_again(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        read_at = notifier.clock.now
+        await notifier.sender.run_once()
+        notifier.clock.forward(hours=36)
+        await notifier.take_in(invoice={"invoice_id": "i1"}, read_at=read_at)
+        await notifier.sender.run_once()
+        assert notifier.provider.posts == [], "its reading is too old for a clock a day ahead"
+        notifier.clock.forward(hours=-36)
+        await notifier.sender.run_once()
+        assert len(notifier.provider.posts) == 1
+        assert await notifier.states() == ["accepted"]
+
+
+async def test_a_new_sender_believes_no_moment_that_a_wrong_clock_wrote(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        read_at = notifier.clock.now
+        notifier.clock.forward(hours=36)
+        await notifier.take_in(invoice={"invoice_id": "i1"}, read_at=read_at)
+        notifier.clock.forward(hours=-36)
+        await notifier.another_sender().run_once()
+        assert len(notifier.provider.posts) == 1
+
+
+async def test_a_breaker_that_opened_in_the_future_lets_one_try_now(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await notifier.sender.run_once()
+        notifier.clock.forward(hours=36)
+        await plan(notifier, 1)
+        notifier.provider.answers.append(Rejected("not_reached_ConnectError", NOT_REACHED))
+        await notifier.sender.run_once()
+        assert len((await notifier.ledger.halts()).breakers) == 1
+        notifier.clock.forward(hours=-36)
+        await plan(notifier, 2)
+        await notifier.sender.run_once()
+        assert (await notifier.ledger.halts()).breakers == ()
+
+
+async def test_what_is_put_off_by_a_right_clock_stays_put_off(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await plan(notifier, 1)
+        notifier.provider.answers.append(Rejected("not_reached_ConnectError", NOT_REACHED))
+        await notifier.sender.run_once()
+        await notifier.ledger.turned_back(notifier.clock.now)
+        await notifier.another_sender().run_once()
+        assert len(notifier.provider.posts) == 1
+        assert len((await notifier.ledger.halts()).breakers) == 1
