@@ -1,5 +1,7 @@
 """A clock that ran ahead and was set right, or another machine's that runs ahead: nothing is misread or waits."""
 
+import asyncio
+
 import pytest
 
 from notifier.adapters.outbox import LEASE, SqlOutbox
@@ -8,7 +10,9 @@ from notifier.ports import Pace, Rejected
 from notifier.tables import snapshots, tenants
 from notifier.template_watch import ASK_EVERY
 from notifier.whatsapp_errors import NOT_REACHED
+from shared.runtime.service import Stop
 from support.notifier import ALWAYS, World, world
+from support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -159,3 +163,24 @@ async def test_what_is_put_off_by_a_right_clock_stays_put_off(database_url: str)
         await notifier.another_sender().run_once()
         assert len(notifier.provider.posts) == 1
         assert len((await notifier.ledger.halts()).breakers) == 1
+
+
+async def test_a_sender_that_waits_for_its_pace_does_not_wait_for_the_wrong_time(database_url: str) -> None:
+    async with world(database_url, ALWAYS, pace=Pace("1", per_second=1)) as notifier:
+        read_at = notifier.clock.now
+        notifier.clock.forward(minutes=9)
+        for number in range(3):
+            contact = {"contact_id": f"c{number}", "phone": f"+91987654{number:04}"}
+            await notifier.take_in(invoice={"invoice_id": f"i{number}"}, contact=contact, read_at=read_at)
+        stop = Stop()
+        running = asyncio.create_task(notifier.sender.run(stop))
+        await eventually(lambda: notifier.provider.posts, what="the first message")
+        notifier.clock.forward(minutes=-9)
+
+        def all_left() -> bool:
+            notifier.clock.forward(milliseconds=100)
+            return len(notifier.provider.posts) == 3
+
+        await eventually(all_left, seconds=30, what="the others")
+        stop.set()
+        await running

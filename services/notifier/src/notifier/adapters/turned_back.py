@@ -24,10 +24,10 @@ async def believe_nothing_ahead(db: AsyncConnection, now: datetime) -> None:
     """
     ahead = now + CLOCKS_DIFFER
     planned = intents.c.state == _PLANNED
-    due = {"due_at": now, "look_after": None, "link_until": None, "changed_at": now}
+    due = {"due_at": now, "looks": 0, "look_after": None, "link_until": None, "changed_at": now}
     await db.execute(sa.update(intents).where(in_order(planned, intents.c.changed_at > ahead)).values(due))
     unasked = sa.or_(*(_asked(looks) & (intents.c.look_after > _answered(ahead, looks)) for looks in range(LOOKS + 1)))
-    await db.execute(sa.update(intents).where(in_order(planned, unasked)).values(look_after=None))
+    await db.execute(sa.update(intents).where(in_order(planned, unasked)).values(looks=0, look_after=None))
     linked = intents.c.link_until > ahead + LINK_PATIENCE
     await db.execute(sa.update(intents).where(in_order(planned, linked)).values(link_until=None))
     # Whoever sends it may be gone, and it would be called unknown no sooner than the clock had got there.
