@@ -113,6 +113,10 @@ def _clock_moved(began: float, ended: float, seen: Seen) -> bool:
     return any(span.began_at <= ended and began <= (span.recovered_at or span.ended_at + 60) for span in moved)
 
 
+POLLED_AFTER = 3300.0
+"""Seconds; an hour after the connection a poll reads every invoice that there is, told of or not."""
+
+
 def forged_accepted(seen: Seen) -> Iterator[Violation]:
     """No forged body is answered with 2xx, and no trace of one is left behind the door."""
     for row in seen.forged_answers:
@@ -120,9 +124,11 @@ def forged_accepted(seen: Seen) -> Iterator[Violation]:
             mutation = seen.forged_posts[row["post"]]["forged"]
             yield Violation("forged_accepted", row["post"], f"answered {row['status']}: {mutation}")
     honest = {event.invoice for event in seen.inputs}
+    offered = [event.offered_at for event in seen.inputs]
+    polled = bool(offered) and max(offered) - min(offered) > POLLED_AFTER
     for invoice in sorted(seen.forged_invoices - honest):
         traces = [kind for kind in (ISSUED, PAID, REMINDER) if seen.messages.get((invoice, kind))]
-        if traces or invoice in seen.snapshots or invoice in seen.letters:
+        if traces or (invoice in seen.snapshots and not polled) or invoice in seen.letters:
             yield Violation("forged_accepted", invoice, "it got behind the door")
 
 

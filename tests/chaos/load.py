@@ -17,7 +17,6 @@ from support.town import next_month, today
 
 TIMEOUT = 5.0
 """Xero waits no longer."""
-STOCK = 200
 BOOK = 40
 """Overdue invoices of each organisation, for its scans."""
 _WAITS = (0.3, 0.6, 1.0, 2.0, 3.0)
@@ -36,7 +35,6 @@ class Load:
     scene: Scene
     dice: Random
     rate: float
-    _fresh: dict[str, deque[str]] = field(default_factory=dict)
     _issued: deque[tuple[float, str, str]] = field(default_factory=deque)
     _books: dict[str, list[str]] = field(default_factory=dict)
     _decoys: list[tuple[str, str]] = field(default_factory=list)
@@ -50,12 +48,13 @@ class Load:
         self._stop = asyncio.Event()
 
     async def prepare(self) -> None:
-        """Invoices in everybody's books, and some that only forgers speak of."""
+        """Invoices in everybody's books, and some that only forgers speak of; older than to be news to a poll."""
+        long_ago = today() - timedelta(days=40)
         for tenant in self.scene.tenants:
-            self._fresh[tenant] = deque(await self._invoices(tenant, STOCK))
-            overdue = await self._invoices(tenant, BOOK, due_date=today() - timedelta(days=4))
+            overdue = await self._invoices(tenant, BOOK, issue_date=long_ago, due_date=today() - timedelta(days=4))
             self._books[tenant] = overdue
-            self._decoys += [(tenant, invoice) for invoice in await self._invoices(tenant, 5)]
+            decoys = await self._invoices(tenant, 5, issue_date=long_ago)
+            self._decoys += [(tenant, invoice) for invoice in decoys]
 
     async def run(self) -> None:
         """Until :meth:`stop`; the pace does not wait for answers."""
@@ -107,12 +106,9 @@ class Load:
             await self._issue()
 
     async def _issue(self) -> None:
-        """One to three new invoices of one organisation in one delivery."""
+        """One to three new invoices of one organisation in one delivery, as soon as they are in its books."""
         tenant = self.dice.choice(self.scene.tenants)
-        stock = self._fresh[tenant]
-        if len(stock) < 10:
-            stock.extend(await self._invoices(tenant, STOCK))
-        fresh = [stock.popleft() for _ in range(self.dice.choice([1, 1, 1, 2, 3]))]
+        fresh = await self._invoices(tenant, self.dice.choice([1, 1, 1, 2, 3]))
         self._tell([(tenant, invoice, ISSUED, "CREATE") for invoice in fresh])
         now = asyncio.get_running_loop().time()
         self._issued.extend((now, tenant, invoice) for invoice in fresh)

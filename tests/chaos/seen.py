@@ -117,7 +117,8 @@ def see(records: Sequence[Record]) -> Seen:
     _see_posts(seen, by_what["post"], by_what["answer"])
     for row in by_what["scan"]:
         accepted_at = row["at"] if row["accepted"] else None
-        seen.inputs += [Input(one, row["tenant"], REMINDER, row["asked_at"], accepted_at) for one in row["invoices"]]
+        kind, asked_at = row.get("kind", REMINDER), row["asked_at"]
+        seen.inputs += [Input(one, row["tenant"], kind, asked_at, accepted_at) for one in row["invoices"]]
     seen.poisons = by_what["poison"]
     _see_journal(seen, by_what["journal"])
     see_ledger(seen, [row for what in ("intent", "decision", "snapshot", "attempt") for row in by_what[what]])

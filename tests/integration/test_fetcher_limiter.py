@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from redis.asyncio import Redis
 
-from fetcher.adapters.limiter import CallLimiter, Limits
+from fetcher.adapters.limiter import CallLimiter, Limits, tenant_key
 from fetcher.adapters.permits import Limit, Remaining
 from shared.errors import RetryableError
 from shared.runtime.redis import create_redis
@@ -206,3 +206,16 @@ async def test_nothing_is_kept_for_ever(redis: Redis) -> None:
 async def _one_call(limits: CallLimiter, tenant_id: str = TENANT) -> None:
     async with limits.permit(tenant_id):
         pass
+
+
+async def test_a_redis_clock_that_went_back_holds_a_tenant_for_one_window_and_no_longer(redis: Redis) -> None:
+    calls = limiter(redis, per_minute=4, concurrent=3, lease=0.5)
+    async with calls.permit(TENANT):
+        pass
+    hour = (await redis.time())[0] * 1000 + 3_600_000
+    await redis.zadd(tenant_key(TENANT, "window"), {f"ended-{number}": hour for number in range(4)})
+    await redis.zadd(tenant_key(TENANT, "flight"), {f"lost-{number}": hour for number in range(3)})
+    began = asyncio.get_running_loop().time()
+    async with calls.permit(TENANT):
+        took = asyncio.get_running_loop().time() - began
+    assert took >= WINDOW * 0.9, "they count for a window from now"

@@ -51,6 +51,14 @@ async def test_an_older_word_does_not_take_back_a_newer_one(records: RedisWebhoo
     assert await records.heard_at() == NOW
 
 
+async def test_a_webhook_from_the_future_was_heard_now(redis: Redis, records: RedisWebhookRecords) -> None:
+    await records.hear(NOW + 365 * 24 * 60 * MINUTE)
+    assert await records.heard_at() == NOW
+    await RedisWebhookRecords(redis, lambda: NOW + 60 * MINUTE).hear(NOW + 60 * MINUTE)
+    await records.hear(NOW - MINUTE)
+    assert await records.heard_at() == NOW - MINUTE
+
+
 async def test_what_was_heard_is_bounded_in_time_and_number(
     redis: Redis, records: RedisWebhookRecords, monkeypatch: pytest.MonkeyPatch
 ) -> None:

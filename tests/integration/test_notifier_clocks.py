@@ -1,13 +1,18 @@
 """A clock that ran ahead and was set right, or another machine's that runs ahead: nothing is misread or waits."""
 
+import asyncio
+
 import pytest
 
 from notifier.adapters.outbox import LEASE, SqlOutbox
 from notifier.model import CLOCKS_DIFFER
-from notifier.ports import Pace
+from notifier.ports import Pace, Rejected
 from notifier.tables import snapshots, tenants
 from notifier.template_watch import ASK_EVERY
+from notifier.whatsapp_errors import NOT_REACHED
+from shared.runtime.service import Stop
 from support.notifier import ALWAYS, World, world
+from support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -109,3 +114,73 @@ async def test_a_turn_to_tell_taken_by_a_clock_far_ahead_holds_nobody_up(databas
         assert await outbox.take("other", now, [], 10) == [], "a little ahead is a lease like any other"
         await outbox.take("gone", now + LEASE + 2 * CLOCKS_DIFFER, [], 10)
         assert await notifier.told() == ["accepted"]
+
+
+async def test_what_was_planned_while_the_clock_ran_ahead_leaves_when_it_is_right_again(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        read_at = notifier.clock.now
+        await notifier.sender.run_once()
+        notifier.clock.forward(hours=36)
+        await notifier.take_in(invoice={"invoice_id": "i1"}, read_at=read_at)
+        await notifier.sender.run_once()
+        assert notifier.provider.posts == [], "its reading is too old for a clock a day ahead"
+        notifier.clock.forward(hours=-36)
+        await notifier.sender.run_once()
+        assert len(notifier.provider.posts) == 1
+        assert await notifier.states() == ["accepted"]
+
+
+async def test_a_new_sender_believes_no_moment_that_a_wrong_clock_wrote(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        read_at = notifier.clock.now
+        notifier.clock.forward(hours=36)
+        await notifier.take_in(invoice={"invoice_id": "i1"}, read_at=read_at)
+        notifier.clock.forward(hours=-36)
+        await notifier.another_sender().run_once()
+        assert len(notifier.provider.posts) == 1
+
+
+async def test_a_breaker_that_opened_in_the_future_lets_one_try_now(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await notifier.sender.run_once()
+        notifier.clock.forward(hours=36)
+        await plan(notifier, 1)
+        notifier.provider.answers.append(Rejected("not_reached_ConnectError", NOT_REACHED))
+        await notifier.sender.run_once()
+        assert len((await notifier.ledger.halts()).breakers) == 1
+        notifier.clock.forward(hours=-36)
+        await plan(notifier, 2)
+        await notifier.sender.run_once()
+        assert (await notifier.ledger.halts()).breakers == ()
+
+
+async def test_what_is_put_off_by_a_right_clock_stays_put_off(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        await plan(notifier, 1)
+        notifier.provider.answers.append(Rejected("not_reached_ConnectError", NOT_REACHED))
+        await notifier.sender.run_once()
+        await notifier.ledger.turned_back(notifier.clock.now)
+        await notifier.another_sender().run_once()
+        assert len(notifier.provider.posts) == 1
+        assert len((await notifier.ledger.halts()).breakers) == 1
+
+
+async def test_a_sender_that_waits_for_its_pace_does_not_wait_for_the_wrong_time(database_url: str) -> None:
+    async with world(database_url, ALWAYS, pace=Pace("1", per_second=1)) as notifier:
+        read_at = notifier.clock.now
+        notifier.clock.forward(minutes=9)
+        for number in range(3):
+            contact = {"contact_id": f"c{number}", "phone": f"+91987654{number:04}"}
+            await notifier.take_in(invoice={"invoice_id": f"i{number}"}, contact=contact, read_at=read_at)
+        stop = Stop()
+        running = asyncio.create_task(notifier.sender.run(stop))
+        await eventually(lambda: notifier.provider.posts, what="the first message")
+        notifier.clock.forward(minutes=-9)
+
+        def all_left() -> bool:
+            notifier.clock.forward(milliseconds=100)
+            return len(notifier.provider.posts) == 3
+
+        await eventually(all_left, seconds=30, what="the others")
+        stop.set()
+        await running

@@ -18,6 +18,7 @@ from token_broker.adapters.transactions import Database
 from token_broker.keyring import KeyRing, SealBroken
 from token_broker.ports import TokenPair
 from token_broker.tables import ACTIVE, grants
+from token_broker.timing import RefreshTiming
 
 KEYS = {"new": os.urandom(32), "old": os.urandom(32)}
 BOTH, OLD, NEW = KeyRing(KEYS), KeyRing({"old": KEYS["old"]}), KeyRing({"new": KEYS["new"]})
@@ -57,7 +58,7 @@ class Store:
         return Database(self.engine, utc_now)
 
     def grants(self, ring: KeyRing = BOTH) -> SqlGrants:
-        return SqlGrants(self.database, ring)
+        return SqlGrants(self.database, ring, RefreshTiming())
 
     async def fill(self, count: int, ring: KeyRing, generation: int = 1) -> None:
         rows = [

@@ -24,6 +24,10 @@ def lost_payment() -> Tale:
     return sent().paid("a").event("a", "paid").snapshot("a", "AUTHORISED")
 
 
+def never_swept() -> Tale:
+    return sent().invoice("b").add("scan", tenant=TENANT, kind="issued", invoices=["b"], asked_at=1.0, accepted=True)
+
+
 def unfinished() -> Tale:
     return sent().invoice("b").event("b").intent("b", "planned").decision("b", "plan", "due")
 
@@ -163,6 +167,7 @@ WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("lost", lost),
     ("lost", lost_change),
     ("lost", lost_payment),
+    ("lost", never_swept),
     ("unfinished", unfinished),
     ("unfinished", left_in_a_queue),
     ("duplicate", duplicate),

@@ -193,7 +193,8 @@ async def open_replica(
         await migrate(engine, "token_broker")
         database = Database(engine, time.clock)
         keys = KeyRing.parse(ring)
-        grants, consents, connections = SqlGrants(database, keys), SqlConsents(database, keys), SqlConnections(database)
+        grants = SqlGrants(database, keys, pacing.timing)
+        consents, connections = SqlConsents(database, keys), SqlConnections(database)
         identity = XeroIdentity(
             await stack.enter_async_context(xero.client()),
             await stack.enter_async_context(xero.client()),

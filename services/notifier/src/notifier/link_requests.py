@@ -26,7 +26,7 @@ class LinkRequests:
         if self._since is None:
             return []
         enough = any(len(invoices) >= LOOKS_AT_ONCE for invoices in self._waiting.values())
-        if not (idle or enough or now - self._since >= LONGEST):
+        if not (idle or enough or abs(now - self._since) >= LONGEST):
             return []
         waiting, self._waiting, self._since = self._waiting, {}, None
         return [look for tenant, invoices in waiting.items() for look in looks_for(tenant, invoices, with_link=True)]

@@ -256,6 +256,9 @@ class Ledger(Protocol):
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:
         """Call unknown what was claimed so long ago that its sender must be gone."""
 
+    async def turned_back(self, now: datetime) -> None:
+        """Believe nothing that was written by a clock ahead of ``now``: it would keep messages waiting."""
+
     async def note_tier(self, now: datetime) -> int:
         """Record of what is due that it waits for a new day's recipients. Returns of how many anew."""
 

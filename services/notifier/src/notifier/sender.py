@@ -33,6 +33,8 @@ SENDER_GONE_AFTER = timedelta(seconds=60)
 """Far longer than the provider's deadline: whoever claimed a message this long ago is not there any more."""
 ABANDON_EVERY = timedelta(seconds=5)
 _PUBLISH_SECONDS = 5.0
+_DOUBTS = 2
+"""How often the ledger is freed of moments that cannot be: what the wrong time had begun may end after the first."""
 
 
 class Sender:
@@ -67,6 +69,7 @@ class Sender:
         self._links = LinkRequests()
         self._watch = watch or HaltWatch(log)
         self._abandoned_at: datetime | None = None
+        self._doubts = _DOUBTS
         self._not_before: datetime | None = None
 
     def wake(self) -> None:
@@ -102,8 +105,13 @@ class Sender:
 
     async def _fill(self, most: int) -> None:
         now = self._clock()
+        if self._abandoned_at is not None and now < self._abandoned_at:
+            self._doubts, self._abandoned_at = _DOUBTS, None
         if self._abandoned_at is None or now - self._abandoned_at >= ABANDON_EVERY:
             self._abandoned_at = now
+            if self._doubts:
+                self._doubts -= 1
+                await self._ledger.turned_back(now)
             self._note(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
             self._watch.see(await self._ledger.halts())
             if waiting := await self._ledger.note_tier(now):
@@ -123,7 +131,8 @@ class Sender:
 
     def _start(self) -> None:
         if self._not_before is not None:
-            if self._clock() < self._not_before:
+            # It is never further away, unless the clock went back.
+            if timedelta() < self._not_before - self._clock() <= timedelta(seconds=POLL_SECONDS):
                 return
             self._not_before = None
         while self._queue and len(self._running) < IN_FLIGHT:

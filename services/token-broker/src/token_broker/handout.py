@@ -33,6 +33,8 @@ def verdict(grant: Grant, refused: bool, timing: RefreshTiming) -> Verdict:
         return Verdict.RECONNECT
     left = (grant.expires_at - grant.read_at).total_seconds()
     lifetime = (grant.expires_at - grant.refreshed_at).total_seconds()
+    if timing.ahead_of(grant.read_at, grant.refreshed_at):
+        left = 0.0
     if left >= timing.freshness(lifetime) and left > 0 and not refused:
         return Verdict.GIVE
     if grant.not_before is not None and grant.not_before > grant.read_at and not grant.refusals:

@@ -42,7 +42,7 @@ class NotSent(RetryableError):  # noqa: N818 - as above
 class Grant:
     """One Xero user's consent as it stood at ``read_at``, by the clock that all replicas share.
 
-    The access token of a lost grant is empty.
+    The access token of a lost grant is empty. ``not_before`` is None also where what is stored cannot be right.
     """
 
     id: str
@@ -103,7 +103,11 @@ class Grants(Protocol):
     async def read(self, grant_id: str) -> Grant | None: ...
 
     async def claim(self, seen: Grant, owner: str, life_seconds: float) -> Claim | None:
-        """Claim the seen generation; None when it moved, is claimed by another, is lost or must not be tried yet."""
+        """Claim the seen generation; None when it moved, is claimed by another, is lost or must not be tried yet.
+
+        A claim that stands for longer than ``life_seconds`` from now was made while the clock was ahead: it is given
+        that long and no more, so that whoever holds it is not overtaken.
+        """
         ...
 
     async def renew(self, claim: Claim, pair: TokenPair, *, rest_seconds: float) -> bool:

@@ -96,7 +96,7 @@ class Refresher:
         grant, poll = seen, self._timing.poll_seconds
         unclaimed_since = self._monotonic()
         while True:
-            if _is_claimed(grant):
+            if self._timing.claims(grant.claimed_until, grant.read_at):
                 unclaimed_since = self._monotonic()
             else:
                 # Who holds the lock claims at once: a lock without a claim was left by somebody who is gone.
@@ -200,7 +200,3 @@ class Refresher:
         if await self._insist(lambda: self._grants.lose(claim, reason)):
             self._figures.grant_lost(claim.grant_id, reason)
             await self._announce()
-
-
-def _is_claimed(grant: Grant) -> bool:
-    return grant.claimed_until is not None and grant.claimed_until > grant.read_at

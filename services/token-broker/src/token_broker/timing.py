@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.errors import ConfigurationError
 
@@ -28,6 +29,7 @@ class RefreshTiming:
     confirm_seconds: float = 5.0
     first_backoff_seconds: float = 30.0
     longest_backoff_seconds: float = 300.0
+    longest_asked_seconds: float = 1800.0
     fresh_seconds: float = 120.0
     rest_seconds: float = 5.0
     persist_seconds: float = 600.0
@@ -76,9 +78,30 @@ class RefreshTiming:
         return min(self.rest_seconds, self.freshness(lifetime_seconds))
 
     def backoff(self, failures: int, asked_seconds: float | None, chance: float) -> float:
-        """The wait after ``failures`` failures in a row; no shorter than Xero asked, up to a quarter longer."""
+        """The wait after ``failures`` failures in a row; no shorter than Xero asked within reason, a quarter longer."""
         wait = min(self.first_backoff_seconds * 2.0 ** min(failures, 16), self.longest_backoff_seconds)
-        return max(wait, asked_seconds or 0.0) * (1 + chance / 4)
+        return max(wait, min(asked_seconds or 0.0, self.longest_asked_seconds)) * (1 + chance / 4)
+
+    def longest_hold(self, failures: int) -> float:
+        """How far ahead an attempt can have been put off after so many failures in a row."""
+        if failures:
+            return max(self.longest_backoff_seconds, self.longest_asked_seconds) * 1.25
+        return max(self.rest_seconds, self.confirm_seconds)
+
+    def holds(self, not_before: datetime | None, now: datetime, failures: int) -> bool:
+        """Whether a stored moment keeps anybody waiting.
+
+        One further away than any hold can be was written while the clock was ahead, and is no reason to wait.
+        """
+        return not_before is not None and 0 < (not_before - now).total_seconds() <= self.longest_hold(failures)
+
+    def claims(self, claimed_until: datetime | None, now: datetime) -> bool:
+        """Whether a stored claim stands; one that goes further than any claim can is to be shortened first."""
+        return claimed_until is not None and 0 < (claimed_until - now).total_seconds() <= self.claim_seconds
+
+    def ahead_of(self, now: datetime, refreshed_at: datetime) -> bool:
+        """Whether a token was stored by a clock that was ahead, so that nobody knows when it ends."""
+        return (refreshed_at - now).total_seconds() > self.margin_seconds
 
 
 @dataclass(frozen=True)

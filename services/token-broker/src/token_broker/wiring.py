@@ -77,7 +77,7 @@ async def open_adapters(settings: TokenBrokerSettings, core: Core, timing: Refre
         )
         database = Database(engine, core.clock)
         ring = KeyRing.parse(settings.token_keys.get_secret_value())
-        grants = SqlGrants(database, ring)
+        grants = SqlGrants(database, ring, timing)
         await grants.check_keys()
         yield Adapters(
             grants=grants,

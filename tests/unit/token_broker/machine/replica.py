@@ -150,7 +150,7 @@ class WatchedGrants(SqlGrants):
     """Names its turning points, and remembers which claim covers which token, to hold a request against its claim."""
 
     def __init__(self, database: MemoryDatabase, replica: "Replica") -> None:
-        super().__init__(database, ring())
+        super().__init__(database, ring(), replica.world.timing)
         self._memory = database
         self._replica = replica
 

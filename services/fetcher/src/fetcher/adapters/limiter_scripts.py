@@ -91,6 +91,14 @@ if left <= kept and test_in ~= 0 then
   return {left <= 0 and 'day_limit' or 'day_reserve', test_in or (oldest + DAY_HOURS + 1) * HOUR - now, epoch}
 end
 
+-- What is later than it can be was written before Redis's clock went back: it counts for as long as any, from now.
+local function turn_back(key, latest)
+  local ahead = redis.call('ZRANGEBYSCORE', key, '(' .. string.format('%.0f', latest), '+inf')
+  for _, member in ipairs(ahead) do redis.call('ZADD', key, latest, member) end
+end
+turn_back(window, now)
+turn_back(flight, now + lease_ms)
+
 -- A holder that was lost ended its call when its lease did.
 local lapsed = redis.call('ZRANGEBYSCORE', flight, '-inf', now, 'WITHSCORES')
 for i = 1, #lapsed, 2 do

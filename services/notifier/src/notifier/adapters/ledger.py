@@ -22,6 +22,7 @@ from notifier.adapters.sql import in_order, intents_of, to_intent, upsert
 from notifier.adapters.switches import HaltsInside, halts
 from notifier.adapters.tenant_book import SqlTenantBook
 from notifier.adapters.tier import note_tier
+from notifier.adapters.turned_back import believe_nothing_ahead
 from notifier.halts import Halts, is_linked, template_of
 from notifier.lesson_ports import Wish
 from notifier.model import Intent
@@ -114,6 +115,10 @@ class SqlLedger:
                 return 0
         async with self._writer, self._engine.begin() as db:
             return await note_tier(db, self._pace, now, self._share)
+
+    async def turned_back(self, now: datetime) -> None:
+        async with self._writer, self._engine.begin() as db:
+            await believe_nothing_ahead(db, now)
 
     async def halts(self) -> Halts:
         async with self._reading.connect() as db:

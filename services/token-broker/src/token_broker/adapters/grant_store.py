@@ -13,12 +13,14 @@ from token_broker.adapters.transactions import Database, Transaction
 from token_broker.keyring import KeyRing, key_id
 from token_broker.ports import Claim, Grant, TokenPair
 from token_broker.tables import ACTIVE, CONNECTED, LOST, RECONNECT_NEEDED, connections, grants
+from token_broker.timing import RefreshTiming
 
 
 class SqlGrants:
-    def __init__(self, database: Database, ring: KeyRing) -> None:
+    def __init__(self, database: Database, ring: KeyRing, timing: RefreshTiming) -> None:
         self._database = database
         self._ring = ring
+        self._timing = timing
 
     async def check_keys(self) -> None:
         """Raises:
@@ -50,6 +52,7 @@ class SqlGrants:
         if row is None:
             return None
         lost = row["status"] != ACTIVE or row["connection_status"] != CONNECTED
+        held = self._timing.holds(row["not_before"], work.now, row["failures"])
         return Grant(
             id=row["id"],
             generation=row["generation"],
@@ -57,7 +60,7 @@ class SqlGrants:
             access_token=SecretStr("") if lost else self._access_token(row),
             refreshed_at=row["refreshed_at"],
             expires_at=row["expires_at"],
-            not_before=row["not_before"],
+            not_before=row["not_before"] if held else None,
             claimed_until=row["claim_until"],
             refusals=row["refusals"],
             read_at=work.now,
@@ -69,6 +72,12 @@ class SqlGrants:
     async def claim(self, seen: Grant, owner: str, life_seconds: float) -> Claim | None:
         """A lapsed claim that is taken over leaves a trace: its request may have been made."""
         async with self._database.transaction() as work:
+            longest = work.now + timedelta(seconds=life_seconds)
+            await work.connection.execute(
+                sa.update(grants)
+                .where(grants.c.id == seen.id, grants.c.claim_until > longest)
+                .values(claim_until=longest)
+            )
             statement = (
                 sa.update(grants)
                 .where(
@@ -76,12 +85,12 @@ class SqlGrants:
                     grants.c.generation == seen.generation,
                     grants.c.status == ACTIVE,
                     sa.or_(grants.c.claim.is_(None), grants.c.claim_until < work.now),
-                    sa.or_(grants.c.not_before.is_(None), grants.c.not_before <= work.now),
+                    self._may_be_tried(work.now),
                 )
                 .values(
                     claim=owner,
                     claimed_at=work.now,
-                    claim_until=work.now + timedelta(seconds=life_seconds),
+                    claim_until=longest,
                     unknown_since=_UNKNOWN_SINCE,
                 )
                 .returning(grants.c.refresh_token, grants.c.failures, grants.c.refusals, grants.c.unknown_since)
@@ -132,13 +141,29 @@ class SqlGrants:
             return await self._ids(
                 work,
                 limit,
-                sa.or_(grants.c.claim_until < work.now, sa.and_(grants.c.claim.is_(None), half_known)),
-                sa.or_(grants.c.not_before.is_(None), grants.c.not_before <= work.now),
+                sa.or_(
+                    grants.c.claim_until < work.now,
+                    grants.c.claim_until > work.now + timedelta(seconds=self._timing.claim_seconds),
+                    sa.and_(grants.c.claim.is_(None), half_known),
+                ),
+                self._may_be_tried(work.now),
             )
+
+    def _may_be_tried(self, now: datetime) -> sa.ColumnElement[bool]:
+        """As :meth:`RefreshTiming.holds` decides."""
+        rested, failed = (now + timedelta(seconds=self._timing.longest_hold(failures)) for failures in (0, 1))
+        put_off_to, failures = grants.c.not_before, grants.c.failures
+        beyond = sa.or_(put_off_to > failed, sa.and_(put_off_to > rested, failures == 0))
+        return sa.or_(put_off_to.is_(None), put_off_to <= now, beyond)
 
     async def unlooked(self, limit: int) -> Sequence[str]:
         async with self._database.reading() as work:
-            return await self._ids(work, limit, sa.or_(grants.c.look_at.is_(None), grants.c.look_at <= work.now))
+            return await self._ids(work, limit, self._to_be_looked_at(work.now))
+
+    def _to_be_looked_at(self, now: datetime) -> sa.ColumnElement[bool]:
+        """A look further away than the longest time between two was set while the clock was ahead."""
+        furthest = now + timedelta(seconds=self._timing.look_seconds)
+        return sa.or_(grants.c.look_at.is_(None), grants.c.look_at <= now, grants.c.look_at > furthest)
 
     async def _ids(self, work: Transaction, limit: int, *conditions: sa.ColumnElement[bool]) -> Sequence[str]:
         query = sa.select(grants.c.id).where(grants.c.status == ACTIVE, *conditions).limit(limit)
@@ -146,10 +171,9 @@ class SqlGrants:
 
     async def begin_look(self, grant_id: str, lease_seconds: float) -> bool:
         async with self._database.transaction() as work:
-            due = sa.or_(grants.c.look_at.is_(None), grants.c.look_at <= work.now)
             result = await work.connection.execute(
                 sa.update(grants)
-                .where(grants.c.id == grant_id, due)
+                .where(grants.c.id == grant_id, self._to_be_looked_at(work.now))
                 .values(look_at=work.now + timedelta(seconds=lease_seconds))
             )
             return result.rowcount == 1
