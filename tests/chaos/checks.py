@@ -4,6 +4,16 @@ from collections.abc import Callable, Iterator, Mapping
 
 from chaos import limits, tokens
 from chaos.bounds import abandoned, forgotten, late_return, slow_refusals
+from chaos.door_checks import (
+    door_died,
+    door_files,
+    door_memory,
+    honest_refused,
+    hostile_accepted,
+    hostile_errors,
+    refused_wrongly,
+    slow_while_attacked,
+)
 from chaos.outcomes import End, Outcome, outcome_of
 from chaos.seen import ISSUED, PAID, REMINDER, Input, Seen
 from chaos.violation import Violation
@@ -130,13 +140,15 @@ def forged_accepted(seen: Seen) -> Iterator[Violation]:
         traces = [kind for kind in (ISSUED, PAID, REMINDER) if seen.messages.get((invoice, kind))]
         if traces or (invoice in seen.snapshots and not polled) or invoice in seen.letters:
             yield Violation("forged_accepted", invoice, "it got behind the door")
+    yield from hostile_accepted(seen)
 
 
 def server_errors(seen: Seen) -> Iterator[Violation]:
-    """To a forged body the door says no; it never breaks."""
+    """To whatever is forged or hostile the door says no; it never breaks."""
     for row in seen.forged_answers:
         if row["status"] is not None and row["status"] >= 500:
             yield Violation("server_errors", row["post"], f"{row['status']} to a forged body")
+    yield from hostile_errors(seen)
 
 
 def slow_answers(seen: Seen) -> Iterator[Violation]:
@@ -202,6 +214,12 @@ CHECKS: Mapping[str, Check] = {
         order,
         forged_accepted,
         server_errors,
+        refused_wrongly,
+        honest_refused,
+        slow_while_attacked,
+        door_memory,
+        door_died,
+        door_files,
         slow_answers,
         slow_refusals,
         token_reuse,

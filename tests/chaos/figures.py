@@ -1,11 +1,12 @@
 """The numbers of a run, for the report: counts, and how long answers and recoveries took."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chaos import tokens
+from chaos.attacked import Attack
+from chaos.attacks.target import Due
 from chaos.checks import judged, violations
 from chaos.seen import CHANGED, FaultSpan, Seen
 from chaos.violation import Violation
@@ -53,13 +54,8 @@ class Figures:
     recoveries: list[Recovery] = field(default_factory=list)
     seconds: float = 0.0
     left_out: Counter[str] = field(default_factory=Counter)
+    attacks: Sequence[Attack] = ()
     violations: list[Violation] = field(default_factory=list)
-
-
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that ``share`` of all do not exceed; None without values."""
-    ordered = sorted(values)
-    return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else None
 
 
 def figures_of(seen: Seen) -> Figures:
@@ -74,7 +70,10 @@ def figures_of(seen: Seen) -> Figures:
     figures.unknown, figures.settled = _unknowns(seen)
     figures.messages = sum(map(len, seen.messages.values()))
     figures.expiries = tokens.expiries(seen.journal["xero.token"])
-    figures.forged = len(seen.forged_posts)
+    figures.attacks = seen.attacks
+    figures.forged = len(seen.forged_posts) + sum(
+        row["sent"] for attack in seen.attacks for row in attack.hostile if row["due"] == Due.REFUSAL
+    )
     figures.calls = len(seen.journal["xero.api"])
     figures.poisons = len(seen.poisons)
     figures.answers = Counter(str(row["status"] or "none") for row in seen.answers)

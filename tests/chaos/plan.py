@@ -19,6 +19,8 @@ class Plan:
 
     ``overlapping``: a fault does not wait until the backlog of the one before is worked off, and each lane
     goes on by itself. Between two there are ``peace`` seconds.
+
+    ``full``: attacks on the door have the size that is published.
     """
 
     size: str
@@ -29,19 +31,34 @@ class Plan:
     patience: float
     overlapping: bool = False
     peace: float = 3.0
+    full: bool = True
 
 
 def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
-    """``pr``, ``night``, or faults by name with commas between; raises KeyError for one that there is not."""
+    """``pr``, ``night``, ``hostile``, or faults by name with commas between; raises KeyError for an unknown one."""
     dice = Random(f"{seed} plan")
     if size == "pr":
         short = [replace(fault, seconds=min(fault.seconds, _SHORT_SECONDS)) for fault in faults.values() if fault.short]
         dice.shuffle(short)
-        return Plan(size, tuple(short), rate=3, tenants=4, seconds=600, patience=75, overlapping=True, peace=1.0)
+        return Plan(
+            size,
+            tuple(short),
+            rate=3,
+            tenants=4,
+            seconds=600,
+            patience=75,
+            overlapping=True,
+            peace=1.0,
+            full=False,
+        )
     if size == "night":
         kills = [fault for fault in faults.values() if fault.kills]
         chosen = [*faults.values(), *(dice.choice(kills) for _ in range(_NIGHT_KILLS))]
         dice.shuffle(chosen)
         return Plan(size, tuple(chosen), rate=3, tenants=4, seconds=3 * 3600, patience=240)
+    if size == "hostile":
+        chosen = [fault for name, fault in faults.items() if name.startswith("hostile-")]
+        dice.shuffle(chosen)
+        return Plan(size, tuple(chosen), rate=2, tenants=2, seconds=3600, patience=200)
     named = tuple(faults[name] for name in size.split(","))
     return Plan(size, named, rate=2, tenants=2, seconds=3600, patience=200)

@@ -1,11 +1,14 @@
 """The report of a run: the line that counts, tables, every violation, and the small print; as Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import median
 
+from chaos.attack_report import hostile_input
 from chaos.checks import CHECKS
-from chaos.figures import Figures, Recovery, percentile
+from chaos.figures import Figures, Recovery
 from chaos.history import Record
+from chaos.percentiles import percentile
+from chaos.tables import counted, milliseconds, table
 
 _MOST_LISTED = 40
 _OVERLAPPED = ("In this size faults overlap: a backlog also waits for those that came after.",)
@@ -35,7 +38,7 @@ def headline(figures: Figures, run: Record) -> str:
         f"token reuse {found['token_reuse']} in {figures.expiries} expiries",
         f"forged accepted {found['forged_accepted']} of {figures.forged}",
         f"limit breaches {found['limit_breach']} in {figures.calls} calls",
-        f"ack p99 {_ms(percentile(figures.ack, 0.99))}",
+        f"ack p99 {milliseconds(percentile(figures.ack, 0.99))}",
         f"recovery p99 {_s(percentile(recovered, 0.99))}",
         f"seed {run['seed']}, commit {run['commit']}",
     ]
@@ -54,13 +57,13 @@ def markdown(figures: Figures, run: Record, others: Sequence[Sequence[str]] = ()
         "",
         "## What became of the accepted events",
         "",
-        *_table(("end", "events"), [(end, str(count)) for end, count in _ends(figures)]),
+        *table(("end", "events"), [(end, str(count)) for end, count in _ends(figures)]),
         "",
         f"{figures.offered} were offered over {figures.seconds:.0f} s, {figures.events} were answered 200, "
         f"{figures.messages} messages were accepted by WhatsApp. Answers to honest senders: "
-        f"{_counted(figures.answers)}.",
+        f"{counted(figures.answers)}.",
         "",
-        *_table(("why not sent", "events"), [(why, str(count)) for why, count in figures.rules.most_common()]),
+        *table(("why not sent", "events"), [(why, str(count)) for why, count in figures.rules.most_common()]),
         "",
         "## Times",
         "",
@@ -79,6 +82,7 @@ def markdown(figures: Figures, run: Record, others: Sequence[Sequence[str]] = ()
         *_fault_table(figures.recoveries),
         "",
         *_left_out(figures),
+        *hostile_input(figures.attacks),
         "## Checks",
         "",
         *_checks(figures),
@@ -103,15 +107,15 @@ def _ends(figures: Figures) -> list[tuple[str, int]]:
 
 def _times(figures: Figures) -> list[str]:
     rows = [
-        ("answer 200 to an honest sender", figures.ack, _ms),
-        ("answer 503 to an honest sender", figures.refused, _ms),
+        ("answer 200 to an honest sender", figures.ack, milliseconds),
+        ("answer 503 to an honest sender", figures.refused, milliseconds),
         ("from 200 to the message, nothing broken", figures.quiet, _s),
     ]
-    table = [
+    rows_of = [
         (what, str(len(values)), *(say(percentile(values, share)) for share in (0.5, 0.99, 1.0)))
         for what, values, say in rows
     ]
-    return _table(("what", "n", "p50", "p99", "most"), table)
+    return table(("what", "n", "p50", "p99", "most"), rows_of)
 
 
 def _fault_table(recoveries: Sequence[Recovery]) -> list[str]:
@@ -125,7 +129,7 @@ def _fault_table(recoveries: Sequence[Recovery]) -> list[str]:
         backlog = str(sum(one.backlog for one in own))
         slowest = (_s(max(firsts, default=None)), _s(max(lasts, default=None)))
         rows.append((name, str(len(own)), lasted, ready, backlog, *slowest))
-    return _table(("fault", "times", "lasted", "ready, at most", "backlog", "first, at most", "last, at most"), rows)
+    return table(("fault", "times", "lasted", "ready, at most", "backlog", "first, at most", "last, at most"), rows)
 
 
 def _left_out(figures: Figures) -> list[str]:
@@ -141,7 +145,7 @@ def _checks(figures: Figures) -> list[str]:
     rows = [
         (name.replace("_", " "), _first_line(check.__doc__), str(figures.found[name])) for name, check in CHECKS.items()
     ]
-    return _table(("check", "what it holds to", "violations"), rows)
+    return table(("check", "what it holds to", "violations"), rows)
 
 
 def _zeros(figures: Figures) -> list[str]:
@@ -162,7 +166,7 @@ def _zeros(figures: Figures) -> list[str]:
         for name, what, n in trials
     ]
     opening = "Zero in n independent trials means, at 95 %, a rate below 3/n. How independent they are, nobody knows."
-    return ["## What the zeros mean", "", opening, "", *_table(("found", "", "of", "a rate below"), rows)]
+    return ["## What the zeros mean", "", opening, "", *table(("found", "", "of", "a rate below"), rows)]
 
 
 def _below(found: int, trials: int) -> str:
@@ -176,7 +180,7 @@ def _others(rows: Sequence[Sequence[str]]) -> list[str]:
         return []
     columns = ("day", "commit", "size", "seed", "faults", "kills", "events", "violations")
     opening = "Every run of a published size since the last release that this ledger knows of, the failed ones too."
-    return ["## Runs", "", opening, "", *_table(columns, rows), ""]
+    return ["## Runs", "", opening, "", *table(columns, rows), ""]
 
 
 def _first_line(text: str | None) -> str:
@@ -189,19 +193,6 @@ def _violations(figures: Figures) -> list[str]:
     listed = [f"- {one.check}: {one.subject} {one.details}" for one in figures.violations[:_MOST_LISTED]]
     more = len(figures.violations) - len(listed)
     return ["## Violations", "", *listed, *([f"- and {more} more"] if more > 0 else []), ""]
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    head = [f"| {' | '.join(columns)} |", f"| {' | '.join('---' for _ in columns)} |"]
-    return head + [f"| {' | '.join(row)} |" for row in rows]
-
-
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} × {count}" for name, count in sorted(counts.items()))
-
-
-def _ms(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} ms"
 
 
 def _s(value: float | None) -> str:

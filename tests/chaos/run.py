@@ -36,6 +36,7 @@ async def play(plan: Plan, seed: int, folder: Path, history: History, say: Say) 
         folder, history, seed, plan.tenants, on_small_disk=any(fault.small_disk for fault in plan.faults)
     ) as scene:
         say(f"{len(scene.tenants)} organisations are connected; load on.")
+        scene.full = plan.full
         load = Load(scene, Random(f"{seed} load"), plan.rate)
         await load.prepare()
         await _Run(plan, seed, scene, load, Watcher(scene), say).play()

@@ -64,6 +64,9 @@ class Scene:
     supervisor: Supervisor
     tenants: list[str] = field(default_factory=list)
     webhook_key: str = "sandbox-webhook-key"
+    app_secret: str = "sandbox-app-secret"
+    full: bool = False
+    """Attacks have the size that is published."""
 
     @property
     def town(self) -> Town:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from chaos.attacked import Attack, see_attacks
 from chaos.history import Record
 
 ISSUED, REMINDER, PAID, CHANGED = "issued", "reminder", "paid", "changed"
@@ -85,6 +86,7 @@ class Seen:
     remembered: list[Record] = field(default_factory=list)
     processes: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     """Name → the pids of all the processes that had it, one after the other."""
+    attacks: list[Attack] = field(default_factory=list)
 
     @property
     def accepted(self) -> list[Input]:
@@ -131,6 +133,7 @@ def see(records: Sequence[Record]) -> Seen:
     seen.remembered = by_what["remembered"]
     for row in by_what["process"]:
         seen.processes[row["name"]].add(row["pid"])
+    seen.attacks = see_attacks(records)
     _see_faults(seen, by_what["fault"])
     return seen
 

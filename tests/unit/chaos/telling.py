@@ -72,6 +72,38 @@ class Tale:
     def process(self, name: str, pid: int) -> "Tale":
         return self.add("process", name=name, pid=pid)
 
+    def attack(self, name: str = "hostile-forged", *, full: bool = False) -> "Tale":
+        """An attack in which all is as it should be, told in the records that follow each other."""
+        about: dict[str, Any] = {"attack": f"{name} {self.now}"}
+        self.add("attack", name=name, full=full, **about)
+        self.add("door", phase="before", pid=7, rss=60 << 20, files=20, **about)
+        for _ in range(6):
+            self.add("door", phase="during", pid=7, rss=70 << 20, files=400, **about)
+            self.add("honest", kind="handshake, right", wanted=200, status=200, ms=12.0, tries=1, **about)
+        self.add("honest", kind="handshake, wrong", wanted=401, status=401, ms=12.0, tries=1, **about)
+        self.add("honest", kind="large", wanted=200, status=200, ms=80.0, tries=3, **about)
+        self.thrown("no signature", "401", 9000, {"401": 9000})
+        self.thrown("10 MB, announced", "no", 10, {"413": 9, "none": 1}, bodies=2)
+        self.thrown("nested lists, signed", "200", 5, {"200": 5})
+        return self.add("door", phase="after", pid=7, rss=72 << 20, files=22, **about)
+
+    def thrown(
+        self, way: str, due: str, sent: int, answers: dict[str, int], *, bodies: int = 0, cookies: int = 0
+    ) -> "Tale":
+        """More of the attack that was told last."""
+        counts: dict[str, Any] = {"sent": sent, "answers": answers, "bodies": bodies, "cookies": cookies}
+        return self.add("hostile", way=way, due=due, attack=self._attack, **counts)
+
+    def door(self, phase: str, *, pid: int = 7, rss: int = 70 << 20, files: int = 22) -> "Tale":
+        return self.add("door", phase=phase, pid=pid, rss=rss, files=files, attack=self._attack)
+
+    def honest(self, status: int | None, wanted: int = 200, ms: float = 12.0) -> "Tale":
+        return self.add("honest", kind="x", wanted=wanted, status=status, ms=ms, tries=1, attack=self._attack)
+
+    @property
+    def _attack(self) -> str:
+        return str(next(row["attack"] for row in reversed(self.records) if "attack" in row))
+
     def seen(self) -> Seen:
         return see(self.records)
 

@@ -163,6 +163,67 @@ def late_return() -> Tale:
     return sent().fault("rabbitmq-kill", "begin", "end", "recovered", back_within=30.0, ready=30.1)
 
 
+def hostile_accepted() -> Tale:
+    return sent().attack().thrown("two signatures", "401", 2, {"401": 1, "200": 1})
+
+
+def hostile_route_accepted() -> Tale:
+    return sent().attack("hostile-routes").thrown("paths and methods", "no", 2, {"404": 1, "204": 1})
+
+
+def hostile_error() -> Tale:
+    return sent().attack("hostile-deep").thrown("nested lists, forged", "401", 2, {"401": 1, "500": 1})
+
+
+def forged_answered_otherwise() -> Tale:
+    return sent().attack().thrown("no signature", "401", 2, {"401": 1, "400": 1})
+
+
+def forged_answered_with_a_body() -> Tale:
+    return sent().attack().thrown("no signature", "401", 2, {"401": 2}, bodies=1)
+
+
+def answered_with_a_cookie() -> Tale:
+    return sent().attack("hostile-routes").thrown("health", "200", 2, {"200": 2}, bodies=2, cookies=1)
+
+
+def signed_and_refused() -> Tale:
+    return sent().attack("hostile-deep").thrown("nested lists, signed", "200", 2, {"200": 1, "401": 1})
+
+
+def honest_refused() -> Tale:
+    return sent().attack().honest(401)
+
+
+def honest_unanswered() -> Tale:
+    return sent().attack("hostile-slow").honest(None)
+
+
+def honest_handshake_taken() -> Tale:
+    """The wrong half of a round has to be refused."""
+    return sent().attack().honest(200, wanted=401)
+
+
+def slow_while_attacked() -> Tale:
+    return sent().attack("hostile-slow", full=True).honest(200, ms=1001)
+
+
+def too_much_memory() -> Tale:
+    return sent().attack("hostile-huge").door("during", rss=257 << 20)
+
+
+def a_leak() -> Tale:
+    return sent().attack(full=True).door("after", rss=80 << 20)
+
+
+def door_died() -> Tale:
+    return sent().attack().door("after", pid=8)
+
+
+def files_kept() -> Tale:
+    return sent().attack("hostile-slow").door("after", files=120)
+
+
 WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("lost", lost),
     ("lost", lost_change),
@@ -187,6 +248,21 @@ WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("server_errors", server_errors),
     ("slow_answers", slow_answers),
     ("slow_refusals", slow_refusals),
+    ("forged_accepted", hostile_accepted),
+    ("forged_accepted", hostile_route_accepted),
+    ("server_errors", hostile_error),
+    ("refused_wrongly", forged_answered_otherwise),
+    ("refused_wrongly", forged_answered_with_a_body),
+    ("refused_wrongly", answered_with_a_cookie),
+    ("refused_wrongly", signed_and_refused),
+    ("honest_refused", honest_refused),
+    ("honest_refused", honest_unanswered),
+    ("honest_refused", honest_handshake_taken),
+    ("slow_while_attacked", slow_while_attacked),
+    ("door_memory", too_much_memory),
+    ("door_memory", a_leak),
+    ("door_died", door_died),
+    ("door_files", files_kept),
     ("token_reuse", token_reuse),
     ("token_reuse", reuse_told),
     ("limit_breach", limit_told),
@@ -277,7 +353,25 @@ def back_in_time() -> Tale:
     return sent().fault("rabbitmq-kill", "begin", "end", "recovered", back_within=30.0, ready=9.0)
 
 
+def attacked() -> Tale:
+    return sent().attack().attack("hostile-slow").attack(full=True)
+
+
+def slow_in_a_small_attack() -> Tale:
+    """Times are judged where there are enough of them, on a machine of which one knows what it has to do."""
+    return sent().attack("hostile-slow").honest(200, ms=1500)
+
+
+def put_off_while_the_broker_is_away() -> Tale:
+    tale = sent().fault("rabbitmq-kill", "begin", "end")
+    ended = tale.records[-1]
+    return tale.attack().honest(503).add("fault", number=ended["number"], name="rabbitmq-kill", phase="recovered")
+
+
 RIGHT = [
+    attacked,
+    slow_in_a_small_attack,
+    put_off_while_the_broker_is_away,
     sent,
     in_flight_when_its_sender_died,
     back_in_time,

@@ -6,9 +6,10 @@ from random import Random
 import pytest
 
 from chaos.faults import FAULTS
-from chaos.figures import figures_of, percentile
+from chaos.figures import figures_of
 from chaos.history import History, read_history
 from chaos.limits import most_at_once, most_in_a_minute
+from chaos.percentiles import percentile
 from chaos.plan import plan_of
 from chaos.report import headline, markdown
 from chaos.webhooks import FORGERIES, SIGNATURE, body_of, event, signature
@@ -39,6 +40,21 @@ def test_the_report_says_what_was_found() -> None:
     assert "2 × issued" in page
 
 
+def test_attacks_are_counted_in_the_headline_and_have_a_section() -> None:
+    tale = sent().invoice("b").event("b", status=401, forged="no signature").attack()
+    tale.records[0] = {**tale.records[0], "day": "d", "machine": "m", "versions": "v"}
+    seen = tale.seen()
+    figures = figures_of(seen)
+    assert "forged accepted 0 of 9001" in headline(figures, seen.run)
+    page = markdown(figures, seen.run)
+    assert "## Hostile input" in page
+    assert (
+        "| hostile-forged | 9015 | 200 × 5, 401 × 9000, 413 × 9, none × 1 | 8 | 1 | 80 ms | 72 MB | 20, 400, 22 |"
+        in page
+    )
+    assert "## Hostile input" not in markdown(figures_of(sent().seen()), seen.run)
+
+
 @pytest.mark.parametrize(("share", "value"), [(0.5, 2), (0.99, 4), (1.0, 4)])
 def test_a_percentile_is_a_value_that_was_seen(share: float, value: float) -> None:
     assert percentile([4, 1, 3, 2], share) == value
@@ -55,6 +71,8 @@ def test_a_plan_follows_from_its_seed() -> None:
     assert plan_of("pr", 7).faults != plan_of("pr", 8).faults
     assert [fault.name for fault in plan_of("kill-notifier,redis-kill", 1).faults] == ["kill-notifier", "redis-kill"]
     assert {fault.name for fault in plan_of("night", 1).faults} == set(FAULTS)
+    assert {fault.name.partition("-")[0] for fault in plan_of("hostile", 1).faults} == {"hostile"}
+    assert [plan_of(size, 1).full for size in ("pr", "night", "hostile", "hostile-slow")] == [False, True, True, True]
 
 
 def test_the_short_run_has_what_it_must_have_and_nothing_that_lasts() -> None:

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ingress.accept import AcceptWebhook
-from ingress.bodies import MAX_BODY_BYTES, BodyTooLarge, read_body
+from ingress.bodies import MAX_BODY_BYTES, BodyRoom, BodyTooLarge, NoRoom, read_body
 from ingress.metrics import DoorFigures
 from ingress.payloads import Contents, Unreadable
 from ingress.signatures import word_matches
@@ -45,9 +45,10 @@ class Webhooks:
         self._accept = accept
         self._figures = figures
         self._clock = clock
+        self._room = BodyRoom()
 
     async def receive(self, request: Request, door: Door) -> Response:
-        """200 once everything is durable, 401 for a wrong signature, 413, 408, or 503 when it could not be kept."""
+        """200 once everything is durable, 401 for a wrong signature; 408, 413 and 429 unread, 503 when not kept."""
         started = time.perf_counter()
         with correlated(None, sender=door.sender):
             status, contents = await self._status(request, door)
@@ -67,13 +68,15 @@ class Webhooks:
     async def _status(self, request: Request, door: Door) -> tuple[int, Contents]:
         nothing = Contents(door.sender)
         try:
-            body = await read_body(request, door.most_bytes)
+            body = await read_body(request, self._room, door.most_bytes)
         except BodyTooLarge:
             return 413, nothing
+        except NoRoom:
+            return 429, nothing
         except (TimeoutError, ClientDisconnect):
             return 408, nothing
         query = (request.scope["query_string"].decode("latin-1"),) if door.signs_query else ()
-        if not door.verify(body, request.headers.get(door.signature_header), *query):
+        if not door.verify(body, _only(request.headers.getlist(door.signature_header)), *query):
             return 401, nothing
         contents = self._read(door, body, *query)
         try:
@@ -91,6 +94,11 @@ class Webhooks:
         except RecursionError:
             # Nested more deeply than can be taken apart: kept whole.
             return Contents(door.sender, unreadable=(Unreadable(body, "unreadable_webhook"),))
+
+
+def _only(values: list[str]) -> str | None:
+    """Of several signatures nobody knows which one counts, and another reader would take another one."""
+    return values[0] if len(values) == 1 else None
 
 
 def _reason(error: BaseException) -> str:

@@ -11,8 +11,12 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from shared.errors import ConfigurationError
+from shared.runtime.connections import MOST_CONNECTIONS, BoundedProtocol, sweep
+from shared.runtime.early_answers import EarlyAnswers
 
 _GRACE_SECONDS = 5
+_RECEIVE_BYTES = 64 * 1024
+"""Of each connection, before anybody has looked at it; TLS ends at a proxy nearby, so that more would not be faster."""
 
 
 class _Server(uvicorn.Server):
@@ -26,21 +30,28 @@ class WebServer:
     """Access lines are not written: a query string may hold a code, a state or a token."""
 
     def __init__(self, routes: Sequence[BaseRoute] | ASGIApp, host: str, port: int) -> None:
-        app = Starlette(routes=list(routes)) if isinstance(routes, Sequence) else routes
+        app = _application(routes) if isinstance(routes, Sequence) else routes
         self._host, self._port = host, port
         self._server = _Server(
             uvicorn.Config(
-                app,
+                EarlyAnswers(app),
+                http=BoundedProtocol,
+                ws="none",
+                # Nobody asks who the client says it is.
+                proxy_headers=False,
                 access_log=False,
                 log_config=None,
+                # Whoever sends what is no HTTP could fill the disk with lines that say so.
+                log_level="error",
                 server_header=False,
                 lifespan="off",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 timeout_keep_alive=30,
-                limit_concurrency=2000,
+                limit_concurrency=2 * MOST_CONNECTIONS,
             )
         )
         self._task: asyncio.Task[None] | None = None
+        self._sweeping: asyncio.Task[None] | None = None
         self.port = port
 
     async def start(self) -> int:
@@ -49,8 +60,10 @@ class WebServer:
             listener = socket.create_server((self._host, self._port), backlog=2048, family=_family(self._host))
         except OSError as error:
             raise ConfigurationError(f"cannot listen on {self._host}:{self._port}: {error.strerror}") from None
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         self.port = int(listener.getsockname()[1])
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        self._sweeping = asyncio.create_task(sweep(self._server.server_state.connections))
         return self.port
 
     async def drain(self) -> None:
@@ -58,6 +71,16 @@ class WebServer:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
+
+
+def _application(routes: Sequence[BaseRoute]) -> Starlette:
+    app = Starlette(routes=list(routes))
+    # A path that is nearly one of ours is none, and is not answered with an address made of what the client says.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _family(host: str) -> socket.AddressFamily:
