@@ -72,7 +72,7 @@ class _Parser(h11.Connection):
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's own, with an eye on the clock."""
+    """uvicorn's own, with an eye on the clock; ``ended`` counts those who made room for others, by their stage."""
 
     def __init__(
         self,
@@ -80,9 +80,12 @@ class BoundedProtocol(H11Protocol):
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        ended: Counter[Stage],
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn = _Parser()
+        self._ended = ended
         self._seen: tuple[Stage, object] = (Stage.HEAD, None)
         self.since = self.loop.time()
         self._ahead: deque[bytes] = deque()
@@ -90,7 +93,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it, too
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
-            make_room(self.connections)
+            self._ended.update(make_room(self.connections))
 
     def data_received(self, data: bytes) -> None:
         """In slices, because h11 looks at its bounds only when something is incomplete, and much may come at once."""
@@ -146,21 +149,23 @@ class BoundedProtocol(H11Protocol):
         return stage if now - self.since > LIMITS.get(stage, float("inf")) else None
 
 
-def make_room(connections: set[Any]) -> None:
-    """End those that have gone longest without getting on; who waits for us stays.
+def make_room(connections: set[Any]) -> list[Stage]:
+    """End those that have gone longest without getting on, and tell in which stage each was; who waits for us stays.
 
     The latest stay, so that somebody who says what it wants at once is heard, however many others say nothing.
     """
     waiting = [one for one in connections if one.stage is not Stage.WORK]
-    for one in sorted(waiting, key=lambda one: float(one.since))[:MADE_AT_ONCE]:
+    longest = sorted(waiting, key=lambda one: float(one.since))[:MADE_AT_ONCE]
+    stages: list[Stage] = [one.stage for one in longest]
+    for one in longest:
         connections.discard(one)
         one.transport.abort()
+    return stages
 
 
-async def sweep(connections: set[Any]) -> None:
-    """End what is overdue, once a second, until cancelled."""
+async def sweep(connections: set[Any], ended: Counter[Stage]) -> None:
+    """End what is overdue, once a second, until cancelled; what was ended is told once a minute."""
     loop = asyncio.get_running_loop()
-    ended: Counter[Stage] = Counter()
     told_at = loop.time() - _TOLD_EVERY
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)

@@ -2,8 +2,11 @@
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -11,7 +14,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from shared.errors import ConfigurationError
-from shared.runtime.connections import MOST_CONNECTIONS, BoundedProtocol, sweep
+from shared.runtime.connections import MOST_CONNECTIONS, BoundedProtocol, Stage, sweep
 from shared.runtime.early_answers import EarlyAnswers
 
 _GRACE_SECONDS = 5
@@ -32,10 +35,11 @@ class WebServer:
     def __init__(self, routes: Sequence[BaseRoute] | ASGIApp, host: str, port: int) -> None:
         app = _application(routes) if isinstance(routes, Sequence) else routes
         self._host, self._port = host, port
+        self._ended: Counter[Stage] = Counter()
         self._server = _Server(
             uvicorn.Config(
                 EarlyAnswers(app),
-                http=BoundedProtocol,
+                http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, ended=self._ended)),
                 ws="none",
                 # Nobody asks who the client says it is.
                 proxy_headers=False,
@@ -63,7 +67,7 @@ class WebServer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         self.port = int(listener.getsockname()[1])
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
-        self._sweeping = asyncio.create_task(sweep(self._server.server_state.connections))
+        self._sweeping = asyncio.create_task(sweep(self._server.server_state.connections, self._ended))
         return self.port
 
     async def drain(self) -> None:
