@@ -13,6 +13,7 @@ _COLUMNS = (
     "honest",
     "put off",
     "honest p99",
+    "large, at most",
     "memory, at most",
     "files before, most, after",
 )
@@ -27,7 +28,7 @@ def hostile_input(attacks: Sequence[Attack]) -> list[str]:
         "",
         "While honest senders go on: handshakes, unicode, odd spacing, large bodies. An answer `none` is a connection",
         "that the door has ended, `held` one that it let be until the attack was over. Large bodies are put off with",
-        "408 or 429 when too many are there at once, and taken when they are repeated.",
+        "408 or 429 when too many are there at once, and taken when they are repeated; the p99 is of all others.",
         "",
         *table(_COLUMNS, [_row(attack) for attack in attacks]),
         "",
@@ -47,6 +48,7 @@ def _row(attack: Attack) -> tuple[str, ...]:
         str(len(attack.honest)),
         str(put_off),
         milliseconds(percentile(attack.waits, 0.99)),
+        milliseconds(max(attack.large_waits, default=None)),
         f"{most / 2**20:.0f} MB",
         f"{files[0]}, {max(files)}, {files[-1]}",
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from chaos.history import Record
 
+LARGE = "large"
+
 
 @dataclass(slots=True)
 class Attack:
@@ -35,8 +37,13 @@ class Attack:
 
     @property
     def waits(self) -> Sequence[float]:
-        """Milliseconds of every answer to an honest sender."""
-        return [row["ms"] for row in self.honest]
+        """Milliseconds of every answer to an honest sender of what is not large."""
+        return [row["ms"] for row in self.honest if row["kind"] != LARGE]
+
+    @property
+    def large_waits(self) -> Sequence[float]:
+        """Of the large ones, which wait for their turn by design, and are repeated when it does not come."""
+        return [row["ms"] for row in self.honest if row["kind"] == LARGE]
 
 
 def see_attacks(records: Iterable[Record]) -> list[Attack]:

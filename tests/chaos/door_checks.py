@@ -9,9 +9,9 @@ from chaos.seen import FaultSpan, Seen
 from chaos.violation import Violation
 
 MOST_BYTES = 256 * 1024 * 1024
-BYTES_PER_POST = 1024
+BYTES_PER_POST = 2048
 ENOUGH_POSTS = 5000
-"""Of fewer, what each costs for good cannot be told from how memory comes and goes."""
+"""Of fewer, or in smaller amounts, what each costs for good cannot be told from how memory comes and goes."""
 MOST_MILLISECONDS = 1000.0
 FILES_TO_SPARE = 12
 """Honest senders keep some connections."""
@@ -55,7 +55,7 @@ def honest_refused(seen: Seen) -> Iterator[Violation]:
 
 
 def slow_while_attacked(seen: Seen) -> Iterator[Violation]:
-    """During an attack of full size 99 of 100 answers to honest senders come within a second."""
+    """In an attack of full size 99 of 100 answers to the honest come within a second; large bodies take their turn."""
     for attack in seen.attacks:
         most = percentile(attack.waits, 0.99)
         if attack.full and most is not None and most > MOST_MILLISECONDS:
