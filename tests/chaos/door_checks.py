@@ -9,7 +9,9 @@ from chaos.seen import FaultSpan, Seen
 from chaos.violation import Violation
 
 MOST_BYTES = 256 * 1024 * 1024
-BYTES_PER_POST = 2048
+BYTES_PER_POST = 1024
+ARENAS = 16 * 1024 * 1024
+"""By so much a process that has just been started grows until it has had everything in hand once."""
 ENOUGH_POSTS = 5000
 """Of fewer, or in smaller amounts, what each costs for good cannot be told from how memory comes and goes."""
 MOST_MILLISECONDS = 1000.0
@@ -69,7 +71,7 @@ def door_memory(seen: Seen) -> Iterator[Violation]:
         if most > MOST_BYTES:
             yield Violation("door_memory", attack.name, f"{most / 2**20:.0f} MB")
         grown, posts = growth(attack)
-        if attack.full and posts >= ENOUGH_POSTS and grown > BYTES_PER_POST * posts:
+        if attack.full and posts >= ENOUGH_POSTS and grown > ARENAS + BYTES_PER_POST * posts:
             yield Violation("door_memory", attack.name, f"{grown / 2**20:.0f} MB more after {posts} posts")
 
 

@@ -213,7 +213,7 @@ def too_much_memory() -> Tale:
 
 
 def a_leak() -> Tale:
-    return sent().attack(full=True).door("after", rss=90 << 20)
+    return sent().attack(full=True).door("after", rss=100 << 20)
 
 
 def door_died() -> Tale:

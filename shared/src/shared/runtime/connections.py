@@ -175,6 +175,6 @@ async def sweep(connections: set[Any], ended: Counter[Stage]) -> None:
                 connection.transport.abort()
                 ended[stage] += 1
         if ended and now - told_at >= _TOLD_EVERY:
-            _log.warning("connections.ended", **{str(stage): count for stage, count in ended.items()})
+            _log.warning("connections.ended", **{f"in_{stage}": count for stage, count in ended.items()})
             ended.clear()
             told_at = now
