@@ -18,6 +18,8 @@ from shared.runtime.connections import MOST_CONNECTIONS, BoundedProtocol, Stage,
 from shared.runtime.early_answers import EarlyAnswers
 
 _GRACE_SECONDS = 5
+_ACCEPTS = 8
+"""New connections in one turn of the event loop: libuv takes one from each descriptor, and a flood is a queue."""
 _RECEIVE_BYTES = 64 * 1024
 """Of each connection, before anybody has looked at it; TLS ends at a proxy nearby, so that more would not be faster."""
 
@@ -66,7 +68,9 @@ class WebServer:
             raise ConfigurationError(f"cannot listen on {self._host}:{self._port}: {error.strerror}") from None
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         self.port = int(listener.getsockname()[1])
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        self._task = asyncio.create_task(
+            self._server.serve(sockets=[listener, *(listener.dup() for _ in range(1, _ACCEPTS))])
+        )
         self._sweeping = asyncio.create_task(sweep(self._server.server_state.connections, self._ended))
         return self.port
 
