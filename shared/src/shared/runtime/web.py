@@ -19,7 +19,7 @@ from shared.runtime.early_answers import EarlyAnswers
 
 _GRACE_SECONDS = 5
 _ACCEPTS = 8
-"""New connections in one turn of the event loop: libuv takes one from each descriptor, and a flood is a queue."""
+"""New connections in one turn of the event loop, of which libuv takes one from each descriptor."""
 _RECEIVE_BYTES = 64 * 1024
 """Of each connection, before anybody has looked at it; TLS ends at a proxy nearby, so that more would not be faster."""
 
