@@ -68,9 +68,8 @@ class WebServer:
             raise ConfigurationError(f"cannot listen on {self._host}:{self._port}: {error.strerror}") from None
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         self.port = int(listener.getsockname()[1])
-        self._task = asyncio.create_task(
-            self._server.serve(sockets=[listener, *(listener.dup() for _ in range(1, _ACCEPTS))])
-        )
+        listeners = [listener, *(listener.dup() for _ in range(1, _ACCEPTS))]
+        self._task = asyncio.create_task(self._server.serve(sockets=listeners))
         self._sweeping = asyncio.create_task(sweep(self._server.server_state.connections, self._ended))
         return self.port
 
