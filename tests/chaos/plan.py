@@ -9,13 +9,16 @@ from chaos.faults import FAULTS, Fault
 _NIGHT_KILLS = 60
 _SHORT_SECONDS = 8.0
 """No fault of the short run lasts longer: far longer than any deadline behind the door."""
+_SETTLED_LATE = "kill-notifier"
+"""What a dead sender had in hand is given up after a minute."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """``rate`` is deliveries a second, of one to three events.
 
-    No fault begins after ``seconds``; recovery is given up when nothing has moved for ``patience`` seconds.
+    No fault begins after ``seconds``; recovery is given up when nothing has moved for ``patience`` seconds, which is
+    longer than the two minutes for which a message that tries a breaker may stay without an end.
 
     ``overlapping``: a fault does not wait until the backlog of the one before is worked off, and each lane
     goes on by itself. Between two there are ``peace`` seconds.
@@ -40,17 +43,9 @@ def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
     if size == "pr":
         short = [replace(fault, seconds=min(fault.seconds, _SHORT_SECONDS)) for fault in faults.values() if fault.short]
         dice.shuffle(short)
-        return Plan(
-            size,
-            tuple(short),
-            rate=3,
-            tenants=4,
-            seconds=600,
-            patience=75,
-            overlapping=True,
-            peace=1.0,
-            full=False,
-        )
+        _early(short, dice)
+        plan = Plan(size, tuple(short), rate=3, tenants=4, seconds=600, patience=150, overlapping=True, peace=1.0)
+        return replace(plan, full=False)
     if size == "night":
         kills = [fault for fault in faults.values() if fault.kills]
         chosen = [*faults.values(), *(dice.choice(kills) for _ in range(_NIGHT_KILLS))]
@@ -62,3 +57,10 @@ def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
         return Plan(size, tuple(chosen), rate=2, tenants=2, seconds=3600, patience=200)
     named = tuple(faults[name] for name in size.split(","))
     return Plan(size, named, rate=2, tenants=2, seconds=3600, patience=200)
+
+
+def _early(faults: list[Fault], dice: Random) -> None:
+    """Other faults fill the minute in which nothing else would happen."""
+    for fault in [each for each in faults if each.name == _SETTLED_LATE]:
+        faults.remove(fault)
+        faults.insert(dice.randrange(4), fault)

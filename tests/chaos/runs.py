@@ -18,6 +18,7 @@ from chaos.report import headline
 SIZES = frozenset({"pr", "night"})
 """What is published of every release, whichever run is shown."""
 NO_END = "it did not end"
+_LONGEST_WHY = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,4 +143,8 @@ def table(runs: Iterable[Run], shown: str) -> list[tuple[str, ...]]:
 def _why(error: BaseException | None) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    return f"{type(error).__name__}: {error}"[:200] if error is not None else NO_END
+    if error is None:
+        return NO_END
+    # It becomes a cell of a table.
+    told = " ".join(str(error).replace("|", "/").split())
+    return f"{type(error).__name__}: {told}"[:_LONGEST_WHY]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -50,6 +50,20 @@ class Faulty:
                 raise Killed
         if self.dies == "after":
             raise Killed
+
+
+class Waiting:
+    """A ledger whose lock somebody else has for so long."""
+
+    def __init__(self, notifier: World, lasts: timedelta) -> None:
+        self._notifier = notifier
+        self._lasts = lasts
+
+    @asynccontextmanager
+    async def open_all(self, tenant_ids: Collection[str], now: datetime) -> AsyncIterator[Mapping[str, TenantBook]]:
+        async with self._notifier.ledger.open_all(tenant_ids, now) as books:
+            self._notifier.clock.now += self._lasts
+            yield books
 
 
 class FaultyBook:
@@ -107,6 +121,13 @@ async def test_a_faulty_event_is_the_only_one_that_fails_and_leaves_nothing(data
         for known in await invoices(notifier, snapshots, decisions):
             assert known == {f"i{number}" for number in range(8)} - {"i3"}
         assert len(await notifier.rows()) == 7
+
+
+async def test_what_was_decided_while_another_had_the_lock_was_decided_after_that_one(database_url: str) -> None:
+    async with world(database_url) as notifier:
+        asked = notifier.clock.now
+        await all_at_once(taking_in(notifier, Waiting(notifier, timedelta(seconds=3))), [event(1)])
+        assert [row.decided_at for row in await notifier.rows(decisions)] == [asked + timedelta(seconds=3)]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -36,7 +36,8 @@ def test_a_run_is_written_down_with_what_was_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "why"), [(KeyboardInterrupt(), "interrupted"), (ValueError("no luck"), "ValueError: no luck")]
+    ("error", "why"),
+    [(KeyboardInterrupt(), "interrupted"), (ValueError("no\nluck | yet"), "ValueError: no luck / yet")],
 )
 def test_a_run_that_breaks_off_says_why(tmp_path: Path, error: BaseException, why: str) -> None:
     ledger = tmp_path / "runs.jsonl"

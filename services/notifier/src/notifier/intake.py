@@ -53,8 +53,10 @@ class Intake:
 
     async def all_of(self, arrivals: Sequence[Arrival]) -> Sequence[Sequence[MessageChangedV1]]:
         """Take in several, in order, by one transaction: the changes of each, once all are committed."""
-        now = self._clock()
-        async with self._ledger.open_all({arrival.event.tenant_id for arrival in arrivals}, now) as books:
+        tenant_ids = {arrival.event.tenant_id for arrival in arrivals}
+        async with self._ledger.open_all(tenant_ids, self._clock()) as books:
+            # Read inside: what was claimed while this waited for the lock was claimed before it was known.
+            now = self._clock()
             taken = [await self._take_in(books[arrival.event.tenant_id], arrival, now) for arrival in arrivals]
         for decisions, _ in taken:
             for decision in decisions:
