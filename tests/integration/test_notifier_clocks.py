@@ -1,6 +1,7 @@
 """A clock that ran ahead and was set right, or another machine's that runs ahead: nothing is misread or waits."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -36,6 +37,16 @@ async def test_a_reading_from_the_future_does_not_outlive_the_payment(database_u
         await notifier.sender.run_once()
         assert await notifier.states() == ["cancelled"]
         assert notifier.provider.posts == []
+
+
+async def test_a_payment_that_was_read_by_a_clock_that_is_behind_is_known(database_url: str) -> None:
+    async with world(database_url, ALWAYS) as notifier:
+        now = notifier.clock.now
+        await notifier.take_in(read_at=now)
+        notifier.clock.forward(seconds=30)
+        paid = {"status": "PAID", "amount_due": 0, "amount_paid": 12500, "updated_at": now + timedelta(seconds=20)}
+        await notifier.take_in(invoice=paid, cause={"kind": "webhook"}, read_at=now - timedelta(hours=1))
+        assert await notifier.states() == ["cancelled"]
 
 
 async def test_what_was_kept_while_our_own_clock_ran_ahead_is_read_anew(database_url: str) -> None:

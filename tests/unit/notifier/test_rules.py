@@ -148,3 +148,18 @@ def test_the_minimum_is_of_what_is_still_due_and_for_reminders_only(due: str, ru
     assert decided(snapshot, policy=policy)[0][3] == rule
     assert still_wanted(intent(), snapshot, policy, NOON, history()).rule == rule
     assert decided(snapshot, CREATE, policy)[0][3] == "due"
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+def test_of_two_versions_of_an_invoice_the_later_counts_whatever_the_clocks_said(hours: int) -> None:
+    """Xero says when it changed; the machine that read it may be an hour behind."""
+    owed = seen(read_at=NOON)
+    read_at = NOON + timedelta(hours=hours)
+    paid = seen(invoice={**PAID, "updated_at": NOON + timedelta(minutes=1)}, read_at=read_at)
+    assert paid.after(owed) == owed.after(paid) == paid
+
+
+def test_without_xeros_word_the_later_reading_counts() -> None:
+    owed = seen(invoice={"updated_at": None}, read_at=NOON)
+    paid = seen(invoice=PAID, read_at=NOON + timedelta(minutes=1))
+    assert paid.after(owed) == owed.after(paid) == paid
