@@ -11,7 +11,7 @@ class FakeOutbox:
         self.events: list[Event] = []
         self.lanes: list[Lane] = []
         self.kept: list[tuple[bytes, str]] = []
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
 
     async def publish(self, event: Event, lane: Lane) -> None:
         if self.failure:

@@ -1,5 +1,6 @@
 """The HTTP door, with a fake outbox behind it."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -109,9 +110,11 @@ async def test_what_is_beyond_a_tenants_burst_is_marked_as_bulk_and_counted(
     assert counted == {"hot": 150, "bulk": 60}
 
 
-@pytest.mark.parametrize("failure", [PublishFailed("publish_unconfirmed"), PermanentError("unroutable")])
+@pytest.mark.parametrize(
+    "failure", [PublishFailed("publish_unconfirmed"), PermanentError("unroutable"), asyncio.CancelledError()]
+)
 async def test_what_could_not_be_kept_is_answered_503(
-    door: httpx.AsyncClient, outbox: FakeOutbox, failure: Exception
+    door: httpx.AsyncClient, outbox: FakeOutbox, failure: BaseException
 ) -> None:
     outbox.failure = failure
     for body in (event_body(), b"signed garbage"):

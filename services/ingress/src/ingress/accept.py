@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from ingress.payloads import Contents
 from ingress.ports import Outbox
 from shared.contracts import Event
+from shared.errors import PublishFailed
 from shared.topology.lanes import Lane
 
 PUBLISHES_IN_FLIGHT = 100
@@ -26,11 +27,16 @@ class AcceptWebhook:
         """
         window = asyncio.Semaphore(PUBLISHES_IN_FLIGHT)
         async with asyncio.TaskGroup() as group:
-            for event in contents.events:
+            tasks = [
                 group.create_task(_within(window, self._outbox.publish(event, self._lane_of(event))))
+                for event in contents.events
+            ]
             for piece in contents.unreadable:
                 kept = self._outbox.keep(piece.body, source=contents.source, reason=piece.reason)
-                group.create_task(_within(window, kept))
+                tasks.append(group.create_task(_within(window, kept)))
+        if any(task.cancelled() for task in tasks):
+            # To a task group that is as good as done.
+            raise PublishFailed("publish_unconfirmed", "a publish was cut short")
 
 
 async def _within(window: asyncio.Semaphore, publishing: Awaitable[None]) -> None:

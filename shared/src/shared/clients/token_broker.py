@@ -11,6 +11,7 @@ import aiormq
 from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
 from pydantic import BaseModel, SecretStr, TypeAdapter
 
+from shared.clients.given_up import given_up_is_an_error
 from shared.contracts.tokens import (
     ConnectionsList,
     ConnectionsListRequest,
@@ -83,11 +84,12 @@ class TokenBrokerClient:
             expiration=seconds,
         )
         try:
-            async with asyncio.timeout(seconds):
-                # Direct replies arrive only on the channel that asked.
-                exchange = await self._channel.get_exchange(exchanges.RPC, ensure=False)
-                await exchange.publish(message, key)
-                return await answer
+            with given_up_is_an_error():
+                async with asyncio.timeout(seconds):
+                    # Direct replies arrive only on the channel that asked.
+                    exchange = await self._channel.get_exchange(exchanges.RPC, ensure=False)
+                    await exchange.publish(message, key)
+                    return await answer
         except _PASSING as error:
             raise RetryableError("token_broker_silent", type(error).__name__) from error
         finally:

@@ -13,6 +13,7 @@ import aio_pika
 import aiormq
 from aio_pika.abc import AbstractRobustConnection
 
+from shared.clients.given_up import given_up_is_an_error
 from shared.contracts import Event, MessageChangedV1
 from shared.errors import PermanentError, PublishFailed
 from shared.telemetry.correlation import correlation_id, new_correlation_id
@@ -104,20 +105,24 @@ class EventPublisher:
                 return
 
     async def _send_once(self, outgoing: Outgoing, left: float) -> None:
-        async with asyncio.timeout(max(0.05, min(_ATTEMPT_SECONDS, left))):
-            await self._channel.ready()
-            # aio-pika's own publish waits for the socket after each message, which costs a third of the whole.
-            channel = await self._channel.get_underlay_channel()
-            if not isinstance(channel, aiormq.Channel) or channel.is_closed:
-                raise aiormq.exceptions.ChannelInvalidStateError("the channel is closed")
-            await channel.basic_publish(
-                outgoing.body,
-                exchange=outgoing.exchange,
-                routing_key=outgoing.routing_key,
-                properties=self._properties(outgoing),
-                mandatory=outgoing.mandatory,
-                wait=len(channel.confirmations) >= _UNCONFIRMED_WITHOUT_WAITING,
-            )
+        with given_up_is_an_error():
+            async with asyncio.timeout(max(0.05, min(_ATTEMPT_SECONDS, left))):
+                await self._confirmed(outgoing)
+
+    async def _confirmed(self, outgoing: Outgoing) -> None:
+        await self._channel.ready()
+        # aio-pika's own publish waits for the socket after each message, which costs a third of the whole.
+        channel = await self._channel.get_underlay_channel()
+        if not isinstance(channel, aiormq.Channel) or channel.is_closed:
+            raise aiormq.exceptions.ChannelInvalidStateError("the channel is closed")
+        await channel.basic_publish(
+            outgoing.body,
+            exchange=outgoing.exchange,
+            routing_key=outgoing.routing_key,
+            properties=self._properties(outgoing),
+            mandatory=outgoing.mandatory,
+            wait=len(channel.confirmations) >= _UNCONFIRMED_WITHOUT_WAITING,
+        )
 
     def _properties(self, outgoing: Outgoing) -> aiormq.spec.Basic.Properties:
         return aiormq.spec.Basic.Properties(
