@@ -16,6 +16,7 @@ from shared.runtime.dead_letters import listing, replay
 from shared.runtime.publisher import Outgoing
 from shared.telemetry.correlation import correlated, correlation_id
 from shared.topology import exchanges, queues
+from shared.topology.declare import declare
 from support.broker import Broker, consuming, open_broker
 from support.builders import make_xero_event
 from support.waiting import eventually
@@ -148,6 +149,19 @@ async def test_a_stop_finishes_what_is_held_and_touches_nothing_else(broker: Bro
         f"event-{number}" for number in range(6)
     ]
     assert [message.headers.get("x-delivery-count", 0) for message in left] == [0] * 4
+
+
+async def test_a_consumer_that_rabbitmq_cancels_is_not_ready_until_it_is_back(broker: Broker) -> None:
+    handler = Handler()
+    async with consuming(broker, handler.router()) as consumer:
+        assert consumer.ready()
+        async with broker.connection.channel() as channel:
+            await channel.queue_delete(QUEUE.name)
+        await eventually(lambda: not consumer.ready(), what="the end of the consumer")
+        await declare(broker.url)
+        await eventually(consumer.ready, what="the consumer's return")
+        await broker.events.publish(make_xero_event())
+        await eventually(lambda: handler.seen)
 
 
 async def test_dead_letters_are_listed_and_replayed(broker: Broker) -> None:

@@ -51,6 +51,19 @@ async def test_a_queue_that_stands_differently_stops_with_its_name(empty_vhost: 
         await declare(empty_vhost)
 
 
+async def test_a_queue_of_questions_that_stands_differently_is_made_anew(amqp_url: str) -> None:
+    queue = queues.TOKEN_BROKER_TOKEN_ACCESS
+    async with open_connection(amqp_url, "test") as connection, connection.channel() as channel:
+        await channel.queue_delete(queue.name)
+        await channel.declare_queue(queue.name, durable=True, arguments={"x-queue-type": "classic"})
+    await declare(amqp_url)
+    async with open_broker(amqp_url) as broker:
+        await broker.events.send(Outgoing(b"{}", queue.exchange, queue.key))
+        assert (await broker.take(queue.name, seconds=5)).body == b"{}"
+    async with open_connection(amqp_url, "test") as connection, connection.channel() as channel:
+        await channel.declare_queue(queue.name, durable=True, arguments=dict(queue.arguments))
+
+
 async def test_each_delay_sends_home_to_the_queue_it_names(amqp_url: str) -> None:
     async with open_broker(amqp_url) as broker:
         await broker.events.send(Outgoing(b"{}", LADDER[0].name, queues.FETCHER_SCAN_REQUESTED.name))

@@ -110,7 +110,7 @@ def _messaging() -> str:
             *_lanes(),
             "",
             f"Questions travel on `{exchanges.RPC}`: `{TokenAccessRequest.key}` and `{ConnectionsListRequest.key}`,",
-            "answered to the caller's direct reply address. Their queues are classic and forget a question after",
+            "answered to the caller's direct reply address. Their queues forget a question after",
             f"{queues.RPC_TTL_MS // 1000} s.",
             "",
             "## When a message cannot be handled",
@@ -124,7 +124,7 @@ def _messaging() -> str:
             "`make dlq-list` shows it, `make dlq-replay Q=…` sends it back.",
             "",
             f"Every work queue holds at most {queues.MAX_LENGTH:,} messages and then refuses; a refused publish is an",
-            "error at its sender. Work queues are quorum queues that dead-letter at least once.",
+            "error at its sender. Every queue is a quorum queue; work and delay queues dead-letter at least once.",
             "",
         ]
     )

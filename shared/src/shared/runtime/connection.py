@@ -7,12 +7,23 @@ from contextlib import asynccontextmanager
 import aio_pika
 import aiormq
 from aio_pika.abc import AbstractRobustConnection
+from aio_pika.connection import make_url
+from yarl import URL
 
 from shared.errors import ConfigurationError
 from shared.telemetry.logging import get_logger
 
+CONNECT_SECONDS = 5.0
+"""For the handshake too: a port may be open long before, and long after, anybody answers behind it."""
+_HEARTBEAT_SECONDS = 10
+"""aiormq gives a connection up when it has heard nothing for three of them."""
 _PATIENCE_SECONDS = 60.0
 _log = get_logger(__name__)
+
+
+def with_heartbeat(amqp_url: str) -> URL:
+    """For every connection: one whose other end says nothing any more is given up after half a minute."""
+    return make_url(amqp_url, heartbeat=_HEARTBEAT_SECONDS)
 
 
 @asynccontextmanager
@@ -34,7 +45,10 @@ async def _connect(amqp_url: str, name: str) -> AbstractRobustConnection:
     while True:
         try:
             return await aio_pika.connect_robust(
-                amqp_url, timeout=5, reconnect_interval=1, heartbeat=10, client_properties={"connection_name": name}
+                with_heartbeat(amqp_url),
+                timeout=CONNECT_SECONDS,
+                reconnect_interval=1,
+                client_properties={"connection_name": name},
             )
         except (aiormq.exceptions.ProbableAuthenticationError, aiormq.exceptions.ConnectionNotAllowed) as error:
             raise ConfigurationError(f"RabbitMQ refused DUEBELL_AMQP_URL: {type(error).__name__}") from None

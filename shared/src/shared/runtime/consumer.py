@@ -1,12 +1,13 @@
 """The only maker of consuming brokers: one connection, bounded prefetch, settled failures, a clean stop."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import partial
 from typing import Any
 
 from faststream import AckPolicy
 from faststream.rabbit import Channel, RabbitBroker, RabbitRouter
 
+from shared.runtime.connection import CONNECT_SECONDS, with_heartbeat
 from shared.runtime.delivery import DeliveryFigures, DeliveryMiddleware, Settlement
 
 DRAIN_SECONDS = 20.0
@@ -36,7 +37,8 @@ class Consumer:
     ) -> None:
         middleware: Any = partial(DeliveryMiddleware, settlement=settlement, figures=figures)
         self._broker = RabbitBroker(
-            amqp_url,
+            with_heartbeat(amqp_url),
+            timeout=CONNECT_SECONDS,
             default_channel=Channel(prefetch_count=prefetch),
             ack_policy=AckPolicy.REJECT_ON_ERROR,
             graceful_timeout=DRAIN_SECONDS,
@@ -51,10 +53,10 @@ class Consumer:
         await self._broker.start()
 
     def ready(self) -> bool:
-        """Whether every subscriber holds a consumer tag on an open channel."""
+        """Whether RabbitMQ delivers to every subscriber: it may cancel a consumer and leave its channel open."""
         for subscriber in self._broker.subscribers:
             queue, tag = _consuming(subscriber)
-            if queue is None or not tag or queue.channel.is_closed:
+            if queue is None or not tag or tag not in _consumers(queue.channel):
                 return False
         return True
 
@@ -70,6 +72,12 @@ class Consumer:
                 await queue.cancel(tag)
                 subscriber._consumer_tag = None  # type: ignore[attr-defined]  # there is no public way
         await self._broker.stop()
+
+
+def _consumers(channel: Any) -> Container[str]:
+    """The tags of the channel that is open now; none while it is being opened again."""
+    underlay = getattr(channel, "_channel", None)
+    return () if underlay is None or channel.is_closed or underlay.channel.is_closed else underlay.channel.consumers
 
 
 def _consuming(subscriber: Any) -> tuple[Any, str | None]:

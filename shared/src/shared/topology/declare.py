@@ -9,7 +9,7 @@ import sys
 import aio_pika
 import aiormq
 from aio_pika import ExchangeType
-from aio_pika.abc import AbstractChannel
+from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from shared.errors import ConfigurationError
 from shared.settings.base import load_settings
@@ -37,8 +37,24 @@ async def declare(amqp_url: str) -> None:
         for rung in LADDER:
             await _declare_queue(channel, rung.name, queues.delay_arguments(rung.seconds), rung.name, "#")
         for queue in queues.QUEUES:
-            await _declare_queue(channel, queue.name, queue.arguments, queue.exchange, queue.key, queue.headers)
+            if queue.purpose is queues.Purpose.RPC:
+                await _declare_questions(connection, queue)
+            else:
+                await _declare_queue(channel, queue.name, queue.arguments, queue.exchange, queue.key, queue.headers)
         await _divide_into_lanes(channel)
+
+
+async def _declare_questions(connection: AbstractConnection, queue: queues.Queue) -> None:
+    """One that stands differently is made anew: a question in it is seconds old, and is asked again."""
+    asked = (queue.name, queue.arguments, queue.exchange, queue.key)
+    try:
+        # A refusal ends the channel that it was asked on.
+        async with connection.channel(publisher_confirms=False) as channel:
+            await _declare_queue(channel, *asked)
+    except ConfigurationError:
+        async with connection.channel(publisher_confirms=False) as channel:
+            await channel.queue_delete(queue.name, timeout=10)
+            await _declare_queue(channel, *asked)
 
 
 async def _divide_into_lanes(channel: AbstractChannel) -> None:

@@ -77,7 +77,8 @@ class Queue:
     def arguments(self) -> Arguments:
         if self.purpose is Purpose.RPC:
             return {
-                "x-queue-type": "classic",
+                # A classic one would be away with its node, and every question with it.
+                "x-queue-type": "quorum",
                 "x-message-ttl": RPC_TTL_MS,
                 "x-max-length": 10_000,
                 "x-overflow": "reject-publish",
