@@ -1,4 +1,4 @@
-"""``make chaos``: CHAOS=pr, night, hostile or a fault's name; SEED=…; OUT=‹folder›; exit code 1 on any violation."""
+"""``make chaos``: CHAOS=pr, night, cluster, hostile or a fault's name; SEED=…; OUT=‹folder›; exit code 1 on any violation."""
 
 import argparse
 import asyncio
@@ -27,8 +27,8 @@ from chaos.plan import plan_of
 from chaos.report import headline, markdown
 from chaos.run import play
 from chaos.runs import ended, noted, publish_with_others, table
-from chaos.scene import NotInTime
 from chaos.seen import see
+from chaos.until import NotInTime
 from deploy.errors import StackError
 from deploy.paths import ROOT
 
@@ -39,7 +39,7 @@ RUNS = ROOT / "var" / "chaos" / "runs.jsonl"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("size", nargs="?", default="pr", help="pr, night, hostile, or faults; list names them")
+    parser.add_argument("size", nargs="?", default="pr", help="pr, night, cluster, hostile, or faults; list names them")
     parser.add_argument("--seed", type=int, default=None, help="the run's; a random one, which is told, without")
     parser.add_argument("--out", type=Path, default=None, help="where the results go; var/chaos/‹size›-‹seed› without")
     parser.add_argument("--minutes", type=float, default=None, help="no fault begins later than this")
@@ -54,7 +54,7 @@ def main() -> None:
     if options.size == "list":
         console.print("\n".join(FAULTS))
         return
-    if unknown := set(options.size.split(",")) - {"pr", "night", "hostile", *FAULTS}:
+    if unknown := set(options.size.split(",")) - {"pr", "night", "cluster", "hostile", *FAULTS}:
         parser.error(f"there is no fault {', '.join(sorted(unknown))}; make chaos CHAOS=list names them")
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     out: Path = options.out or ROOT / "var" / "chaos" / f"{options.size}-{seed}"

@@ -198,6 +198,21 @@ def never_happened(seen: Seen) -> Iterator[Violation]:
             yield Violation("never_happened", span.name, f"fault {span.number} was not seen to take hold")
 
 
+def unreplicated(seen: Seen) -> Iterator[Violation]:
+    """In a cluster every queue has a member on every node."""
+    for row in seen.replicas:
+        if row["members"] < row["of"]:
+            yield Violation("unreplicated", row["queue"], f"on {row['members']} of {row['of']} nodes")
+
+
+def accepted_without_majority(seen: Seen) -> Iterator[Violation]:
+    """While most of a cluster is gone nothing can be confirmed, so nothing is answered 200."""
+    for row in seen.answers:
+        asked_at = row["at"] - row["ms"] / 1000
+        if row["status"] == 200 and any(gone <= asked_at and row["at"] <= back for gone, back in seen.minorities):
+            yield Violation("accepted_without_majority", row["post"], f"answered 200 at {row['at']:.3f}")
+
+
 Check = Callable[[Seen], Iterator[Violation]]
 
 CHECKS: Mapping[str, Check] = {
@@ -229,6 +244,8 @@ CHECKS: Mapping[str, Check] = {
         never_recovered,
         never_happened,
         late_return,
+        unreplicated,
+        accepted_without_majority,
     )
 }
 

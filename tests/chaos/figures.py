@@ -53,6 +53,7 @@ class Figures:
     quiet: Sequence[float] = ()
     recoveries: list[Recovery] = field(default_factory=list)
     seconds: float = 0.0
+    nodes: int = 1
     left_out: Counter[str] = field(default_factory=Counter)
     attacks: Sequence[Attack] = ()
     violations: list[Violation] = field(default_factory=list)
@@ -82,6 +83,7 @@ def figures_of(seen: Seen) -> Figures:
     figures.quiet = _delays_in_peace(seen)
     figures.left_out = Counter(f"{row['name']} ({row['why']})" for row in seen.left_out)
     figures.recoveries = [_recovery(span, seen) for span in seen.faults]
+    figures.nodes = max((row["of"] for row in seen.replicas), default=1)
     times = [event.offered_at for event in seen.inputs]
     figures.seconds = max(times) - min(times) if times else 0.0
     return figures

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from chaos.balancer import Balancer
 from chaos.proxy import HOST, Link, Toxic
 from deploy.program import Program
 from deploy.stack import Stack
@@ -50,6 +51,20 @@ class Links:
                 link.poison(toxic)
 
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(change(), self.loop))
+
+    @asynccontextmanager
+    async def shared_out(self, balancer: Balancer) -> AsyncIterator[None]:
+        """RabbitMQ's links lead to several nodes from now on; who is connected already is shared out anew."""
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(balancer.start(), self.loop))
+        links = self.matching("*>rabbitmq")
+        for link in links:
+            link.route = balancer.route
+        await self.poison(links, Toxic.RESET)
+        await self.poison(links, Toxic.NONE)
+        try:
+            yield
+        finally:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(balancer.stop(), self.loop))
 
     def lead(self, folder: Path, process: str, service: str) -> None:
         """Lead a process that does not run yet through proxies; from then on its time of day can be moved as well.

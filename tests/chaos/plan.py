@@ -38,7 +38,7 @@ class Plan:
 
 
 def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
-    """``pr``, ``night``, ``hostile``, or faults by name with commas between; raises KeyError for an unknown one."""
+    """``pr``, ``night``, ``hostile``, ``cluster`` or faults by name with commas between; raises KeyError for an unknown one."""
     dice = Random(f"{seed} plan")
     if size == "pr":
         short = [replace(fault, seconds=min(fault.seconds, _SHORT_SECONDS)) for fault in faults.values() if fault.short]
@@ -46,9 +46,13 @@ def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
         _early(short, dice)
         plan = Plan(size, tuple(short), rate=3, tenants=4, seconds=600, patience=150, overlapping=True, peace=1.0)
         return replace(plan, full=False)
+    if size == "cluster":
+        named = tuple(fault for fault in faults.values() if fault.cluster)
+        return Plan(size, named, rate=1, tenants=2, seconds=3600, patience=240)
     if size == "night":
-        kills = [fault for fault in faults.values() if fault.kills]
-        chosen = [*faults.values(), *(dice.choice(kills) for _ in range(_NIGHT_KILLS))]
+        one_node = [fault for fault in faults.values() if not fault.cluster]
+        kills = [fault for fault in one_node if fault.kills]
+        chosen = [*one_node, *(dice.choice(kills) for _ in range(_NIGHT_KILLS))]
         dice.shuffle(chosen)
         return Plan(size, tuple(chosen), rate=3, tenants=4, seconds=3 * 3600, patience=240)
     if size == "hostile":

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from random import Random
@@ -35,6 +36,7 @@ class Link:
 
     Args:
         dice: decides after how many bytes a connection is cut and how late a piece is.
+        route: the ports to try, for one connection, instead of ``target``.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Link:
     dice: Random
     port: int = 0
     struck: int = 0
+    route: Callable[[], Sequence[int]] | None = None
 
     def __post_init__(self) -> None:
         self.toxic = Toxic.NONE
@@ -93,7 +96,7 @@ class Link:
         self._open.add(writer)
         try:
             await self._through_black_hole()
-            onward_reader, onward = await asyncio.open_connection(HOST, self.target)
+            onward_reader, onward = await self._onward()
         except OSError:
             self._open.discard(writer)
             _reset(writer)
@@ -110,6 +113,12 @@ class Link:
                 self._open.discard(each)
                 with contextlib.suppress(OSError):
                     each.transport.abort()
+
+    async def _onward(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        for port in [self.target] if self.route is None else self.route():
+            with contextlib.suppress(OSError):
+                return await asyncio.open_connection(HOST, port)
+        raise ConnectionRefusedError
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
         left: int | None = None

@@ -16,10 +16,13 @@ _OVERLAPPED = ("In this size faults overlap: a backlog also waits for those that
 SMALL_PRINT = """\
 Stand-ins play Xero and WhatsApp; their journal is the judge, never Duebell's own logs. What the ledger says counts
 only where nothing reached WhatsApp: it tells why. One machine: no disk, no clock and no network is really lost, and a
-killed process leaves its page cache behind, which a power cut would not. One RabbitMQ node: replication is not tested
-here. Load and faults follow from the seed; which instruction a kill hits does not. A fault that did not take hold
-counts as a failure of the run. The figures are of one run, of the commit that it names; others are listed by what was
-found in them, as far as they were made where this page was written."""
+killed process leaves its page cache behind, which a power cut would not. {nodes} Load and
+faults follow from the seed; which instruction a kill hits does not. A fault that did not take hold counts as a failure
+of the run. The figures are of one run, of the commit that it names; others are listed by what was found in them, as far
+as they were made where this page was written."""
+
+_ONE_NODE = "One RabbitMQ node: no replication."
+_NODES = "{} RabbitMQ nodes, on one machine."
 
 
 def headline(figures: Figures, run: Record) -> str:
@@ -93,7 +96,7 @@ def markdown(figures: Figures, run: Record, others: Sequence[Sequence[str]] = ()
         *_others(others),
         "## Small print",
         "",
-        SMALL_PRINT,
+        SMALL_PRINT.format(nodes=_ONE_NODE if figures.nodes == 1 else _NODES.format(figures.nodes)),
         "",
         f"{run['machine']}; {run['versions']}; commit {run['commit']}; seed {run['seed']}.",
         "",

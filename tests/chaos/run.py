@@ -17,7 +17,8 @@ from chaos.faults import Fault, Missed
 from chaos.history import History
 from chaos.load import Load
 from chaos.plan import Plan
-from chaos.scene import NOTIFIER, NotInTime, Scene, a_scene, until
+from chaos.scene import NOTIFIER, Scene, a_scene
+from chaos.until import NotInTime, until
 from chaos.watching import Watcher
 from deploy.errors import StackError
 
@@ -33,10 +34,16 @@ async def play(plan: Plan, seed: int, folder: Path, history: History, say: Say) 
     """Raises :class:`NotInTime` when the installation does not even start."""
     say("Starting the installation, every link through a proxy ...")
     async with a_scene(
-        folder, history, seed, plan.tenants, on_small_disk=any(fault.small_disk for fault in plan.faults)
+        folder,
+        history,
+        seed,
+        plan.tenants,
+        on_small_disk=any(fault.small_disk for fault in plan.faults),
+        on_cluster=any(fault.cluster for fault in plan.faults),
     ) as scene:
         say(f"{len(scene.tenants)} organisations are connected; load on.")
         scene.full = plan.full
+        await Watcher(scene).replicas()
         load = Load(scene, Random(f"{seed} load"), plan.rate)
         await load.prepare()
         await _Run(plan, seed, scene, load, Watcher(scene), say).play()

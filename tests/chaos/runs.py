@@ -15,7 +15,7 @@ from chaos.figures import Figures
 from chaos.history import Record, read_history
 from chaos.report import headline
 
-SIZES = frozenset({"pr", "night"})
+SIZES = frozenset({"pr", "night", "cluster"})
 """What is published of every release, whichever run is shown."""
 NO_END = "it did not end"
 _LONGEST_WHY = 120

@@ -1,9 +1,8 @@
 """The installation under test, and every handle by which a fault can take hold of it."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
@@ -14,9 +13,13 @@ import aio_pika
 import httpx
 import redis.asyncio
 
+from chaos.balancer import Balancer
+from chaos.cluster import Cluster, rabbitmqctl
+from chaos.forming import formed
 from chaos.history import History
 from chaos.links import BehindProxies, Links, clock_file, proxies
 from chaos.small_disk import small_disk
+from chaos.until import NotInTime, until
 from deploy.passwords import ADMINISTRATOR, load_passwords
 from deploy.readiness import is_ready
 from deploy.record import Row
@@ -47,10 +50,6 @@ NOTIFIER = "notifier.db"
 TOKEN_BROKER = "token-broker.db"
 
 
-class NotInTime(Exception):  # noqa: N818 - what happened
-    """Something that a run needs did not happen."""
-
-
 @dataclass
 class Scene:
     """One running installation; ``links`` are the proxies between its services and what they talk to."""
@@ -67,6 +66,7 @@ class Scene:
     app_secret: str = "sandbox-app-secret"
     full: bool = False
     """Attacks have the size that is published."""
+    cluster: Cluster | None = None
 
     @property
     def town(self) -> Town:
@@ -97,27 +97,18 @@ class Scene:
     async def ready(self, seconds: float = READY_SECONDS) -> bool:
         """Whether every process answers within that time."""
         rows = [row for row in self.stack.record.rows if row.service != "epmd"]
-        return await asyncio.to_thread(_all_ready, rows, seconds)
+        end = asyncio.get_running_loop().time() + seconds
+        if not await asyncio.to_thread(_all_ready, rows, seconds) or self.cluster is None:
+            return self.cluster is None
+        with suppress(NotInTime):
+            await until(self.cluster.is_whole, max(0.0, end - asyncio.get_running_loop().time()), "a whole cluster")
+            return True
+        return False
 
     async def rabbitmqctl(self, *arguments: str) -> str:
         """One administrator's command on the node; its output."""
         launch = read_json(self.stack.folder / "programs" / "rabbitmq-1.json")
-        environment: dict[str, str] = launch["environment"]
-        # Only the node itself is not to read its input.
-        environment = {key: value for key, value in environment.items() if key != "RABBITMQ_ALLOW_INPUT"}
-        done = await asyncio.to_thread(
-            subprocess.run,
-            ["rabbitmqctl", "-q", "-n", environment["RABBITMQ_NODENAME"], *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise NotInTime(f"rabbitmqctl {arguments[0]}: {(done.stderr or done.stdout).strip()[-300:]}")
-        return done.stdout
+        return await rabbitmqctl(launch, *arguments)
 
     def redis(self) -> redis.asyncio.Redis:
         """A client as administrator, past the proxies."""
@@ -167,22 +158,23 @@ class Scene:
 
 @asynccontextmanager
 async def a_scene(
-    folder: Path, history: History, seed: int, tenants: int, *, on_small_disk: bool = False
+    folder: Path, history: History, seed: int, tenants: int, *, on_small_disk: bool = False, on_cluster: bool = False
 ) -> AsyncIterator[Scene]:
     """Everything started, every link through a proxy, some organisations connected; stopped afterwards."""
     with small_disk(folder / "data") if on_small_disk else nullcontext():
-        async with _scene(folder, history, seed, tenants) as scene:
+        async with _scene(folder, history, seed, tenants, on_cluster=on_cluster) as scene:
             yield scene
 
 
 @asynccontextmanager
-async def _scene(folder: Path, history: History, seed: int, tenants: int) -> AsyncIterator[Scene]:
+async def _scene(folder: Path, history: History, seed: int, tenants: int, *, on_cluster: bool) -> AsyncIterator[Scene]:
     with proxies(seed) as links:
         stack = _installation(folder, links)
         try:
             stack.up()
             password = load_passwords(stack.folder / "passwords.json", [ADMINISTRATOR])[ADMINISTRATOR]
             async with (
+                _formed(stack, links) if on_cluster else nullcontext() as cluster,
                 Sandbox(stack.url("sandbox")) as sandbox,
                 httpx.AsyncClient(trust_env=False, timeout=20) as http,
                 httpx.AsyncClient(
@@ -190,7 +182,7 @@ async def _scene(folder: Path, history: History, seed: int, tenants: int) -> Asy
                 ) as management,
             ):
                 supervisor = Supervisor(stack.folder, stack.logs)
-                scene = Scene(stack, links, sandbox, http, management, history, supervisor)
+                scene = Scene(stack, links, sandbox, http, management, history, supervisor, cluster=cluster)
                 await sandbox.reset(keep_settings=True)
                 await sandbox.settings(
                     mode="strict", seed=seed, messages_per_second=0, auto_statuses=["sent", "delivered"]
@@ -200,6 +192,12 @@ async def _scene(folder: Path, history: History, seed: int, tenants: int) -> Asy
                 yield scene
         finally:
             await asyncio.to_thread(stack.down)
+
+
+@asynccontextmanager
+async def _formed(stack: Stack, links: Links) -> AsyncIterator[Cluster]:
+    async with formed(stack) as cluster, links.shared_out(Balancer([node.port for node in cluster.nodes])):
+        yield cluster
 
 
 def _installation(folder: Path, links: Links) -> Stack:
@@ -217,17 +215,3 @@ def _all_ready(rows: list[Row], seconds: float) -> bool:
         return not waiting
 
     return wait_until(are_ready, seconds)
-
-
-async def until(condition: Any, seconds: float, what: str) -> None:
-    """Return when ``condition`` (plain or async) holds; raise :class:`NotInTime` when it does not in time."""
-    end = asyncio.get_running_loop().time() + seconds
-    while True:
-        value = condition()
-        if asyncio.iscoroutine(value):
-            value = await value
-        if value:
-            return
-        if asyncio.get_running_loop().time() > end:
-            raise NotInTime(f"{what} did not come true within {seconds:.0f} s")
-        await asyncio.sleep(0.1)

@@ -1,5 +1,6 @@
 """What a history says, in order: inputs and answers, what changed in Xero, what reached WhatsApp, the ledger's end."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -87,6 +88,9 @@ class Seen:
     processes: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     """Name → the pids of all the processes that had it, one after the other."""
     attacks: list[Attack] = field(default_factory=list)
+    replicas: list[Record] = field(default_factory=list)
+    minorities: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when no majority of a cluster's nodes was there."""
 
     @property
     def accepted(self) -> list[Input]:
@@ -135,6 +139,12 @@ def see(records: Sequence[Record]) -> Seen:
         seen.processes[row["name"]].add(row["pid"])
     seen.attacks = see_attacks(records)
     _see_faults(seen, by_what["fault"])
+    seen.replicas = by_what["replicas"]
+    for row in by_what["majority"]:
+        if row["gone"]:
+            seen.minorities.append((row["at"], math.inf))
+        else:
+            seen.minorities[-1] = (seen.minorities[-1][0], row["at"])
     return seen
 
 

@@ -92,6 +92,7 @@ class Watcher:
         """Write down what is left at the end: the ledger, dead letters, what waits, and how full the queues are."""
         await self.copy()
         history = self._scene.history
+        await self.replicas()
         for row in await asyncio.to_thread(lambda: list(export(self._scene.database(NOTIFIER)))):
             history.add(row.pop("what"), **row)
         for queue in sorted(row["name"] for row in await self._scene.queues()):
@@ -104,6 +105,14 @@ class Watcher:
                 history.add(what, queue=queue, reason=reason, source=headers.get("x-source-queue"), ids=ids)
             if not queue.endswith(".dead") and not queue.startswith("duebell.delay"):
                 history.add("queue", name=queue, messages=len(messages))
+
+    async def replicas(self) -> None:
+        """Write down on how many nodes of a cluster each queue is."""
+        cluster = self._scene.cluster
+        if cluster is None:
+            return
+        for row in await cluster.queues():
+            self._scene.history.add("replicas", queue=row.name, members=row.members, of=len(cluster.nodes))
 
     async def _letters(self, queue: str) -> list[dict[str, Any]]:
         order = {"count": _LETTERS, "ackmode": "ack_requeue_true", "encoding": "auto"}

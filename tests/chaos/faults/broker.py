@@ -10,7 +10,8 @@ from random import Random
 from signal import Signals
 
 from chaos.faults.fault import Fault, Missed
-from chaos.scene import READY_SECONDS, Scene, until
+from chaos.scene import READY_SECONDS, Scene
+from chaos.until import until
 from shared.contracts import InvoiceEnrichedV1, XeroEventReceivedV1
 from shared.topology import exchanges
 from shared.topology.queues import FETCHER_XERO_EVENT_RECEIVED, NOTIFIER_INVOICE_ENRICHED, dead_queue
@@ -133,8 +134,9 @@ _BODIES = {
 FAULTS = [
     Fault("rabbitmq-kill", killed, kills=1, back_within=_BACK_WITHIN, short=True),
     Fault("rabbitmq-absent", absent, 20),
-    Fault("rabbitmq-memory", memory_alarm, 15),
-    Fault("rabbitmq-disk", disk_alarm, 15),
+    Fault("rabbitmq-absent-long", absent, 200),
+    Fault("rabbitmq-memory", memory_alarm, 60),
+    Fault("rabbitmq-disk", disk_alarm, 60),
     Fault("unroutable", unroutable, 6, short=True),
     Fault("poison", poison, short=True),
     Fault("dead-letters-gone", dead_letters_gone, 6, lingers=_REPEATED_AFTER),

@@ -31,6 +31,7 @@ class Fault:
         back_within: so many seconds after it every process must be ready; 0: however long it takes.
         lane: in the short run those of different lanes go on beside each other.
         small_disk: the databases must lie on a disk that can be filled.
+        cluster: it needs three RabbitMQ nodes; no other run than its own has them.
         short: it has a place in the short run.
     """
 
@@ -46,4 +47,5 @@ class Fault:
     back_within: float = 0.0
     lane: str = "processes"
     small_disk: bool = False
+    cluster: bool = False
     short: bool = False

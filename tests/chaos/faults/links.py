@@ -7,7 +7,8 @@ from random import Random
 
 from chaos.faults.fault import Fault, Missed
 from chaos.proxy import Toxic
-from chaos.scene import NotInTime, Scene, until
+from chaos.scene import Scene
+from chaos.until import NotInTime, until
 
 _WORDS = {
     Toxic.BLACK_HOLE: "black-hole",
@@ -24,8 +25,8 @@ _SHORT = {
 }
 _SECONDS = 12.0
 _SILENCE = 90.0
-_LONGEST = {Toxic.BLACK_HOLE: 30.0, Toxic.ANSWERS_LOST: 30.0}
-"""RabbitMQ's heartbeats notice only after twenty seconds that nothing comes any more."""
+_LONGEST = {Toxic.BLACK_HOLE: 45.0, Toxic.ANSWERS_LOST: 30.0}
+"""RabbitMQ notices after twenty seconds that nothing comes any more, a service after thirty-three."""
 
 
 @asynccontextmanager

@@ -9,7 +9,8 @@ from signal import Signals
 from typing import Any
 
 from chaos.faults.fault import Fault, Missed
-from chaos.scene import READY_SECONDS, Scene, until
+from chaos.scene import READY_SECONDS, Scene
+from chaos.until import until
 
 _PAUSE = 15.0
 _LATE = 2500.0

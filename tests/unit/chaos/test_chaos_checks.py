@@ -224,6 +224,18 @@ def files_kept() -> Tale:
     return sent().attack("hostile-slow").door("after", files=120)
 
 
+def unreplicated() -> Tale:
+    return sent().add("replicas", queue="token-broker.token.access", members=1, of=3)
+
+
+def accepted_without_majority() -> Tale:
+    return sent().add("majority", gone=True).event("a").add("majority", gone=False)
+
+
+def accepted_before_the_majority_came_back() -> Tale:
+    return sent().add("majority", gone=True).event("a")
+
+
 WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("lost", lost),
     ("lost", lost_change),
@@ -273,6 +285,9 @@ WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("never_recovered", never_recovered),
     ("never_happened", never_happened),
     ("late_return", late_return),
+    ("unreplicated", unreplicated),
+    ("accepted_without_majority", accepted_without_majority),
+    ("accepted_without_majority", accepted_before_the_majority_came_back),
 ]
 ALSO = {"phantom": {"lost"}, "stale": {"order"}, "after_payment": {"order"}}
 """What is wrong in two ways."""
@@ -368,6 +383,13 @@ def put_off_while_the_broker_is_away() -> Tale:
     return tale.attack().honest(503).add("fault", number=ended["number"], name="rabbitmq-kill", phase="recovered")
 
 
+def around_a_minority() -> Tale:
+    """Refused while it lasted; one asked for before, and one answered after."""
+    tale = sent().add("replicas", queue="q", members=3, of=3).add("majority", gone=True)
+    tale.event("a", ms=4000).event("a", status=503).add("majority", gone=False)
+    return tale.event("a")
+
+
 RIGHT = [
     attacked,
     slow_in_a_small_attack,
@@ -384,6 +406,7 @@ RIGHT = [
     nobody_knows,
     answer_made_to_vanish,
     under_way_when_paid,
+    around_a_minority,
 ]
 
 

@@ -67,9 +67,10 @@ def test_a_plan_follows_from_its_seed() -> None:
     assert plan_of("pr", 7) == plan_of("pr", 7)
     assert plan_of("pr", 7).faults != plan_of("pr", 8).faults
     assert [fault.name for fault in plan_of("kill-notifier,redis-kill", 1).faults] == ["kill-notifier", "redis-kill"]
-    assert {fault.name for fault in plan_of("night", 1).faults} == set(FAULTS)
     assert {fault.name.partition("-")[0] for fault in plan_of("hostile", 1).faults} == {"hostile"}
     assert [plan_of(size, 1).full for size in ("pr", "night", "hostile", "hostile-slow")] == [False, True, True, True]
+    assert {fault.name for fault in plan_of("night", 1).faults + plan_of("cluster", 1).faults} == set(FAULTS)
+    assert not any(fault.cluster for fault in plan_of("night", 1).faults + plan_of("pr", 1).faults)
 
 
 def test_the_short_run_has_what_it_must_have_and_nothing_that_lasts() -> None:
