@@ -183,6 +183,8 @@ async def _scene(folder: Path, history: History, seed: int, tenants: int, *, on_
             ):
                 supervisor = Supervisor(stack.folder, stack.logs)
                 scene = Scene(stack, links, sandbox, http, management, history, supervisor, cluster=cluster)
+                if cluster is not None and not await scene.ready():
+                    raise NotInTime("the services did not find their way into the cluster")
                 await sandbox.reset(keep_settings=True)
                 await sandbox.settings(
                     mode="strict", seed=seed, messages_per_second=0, auto_statuses=["sent", "delivered"]
