@@ -1,4 +1,4 @@
-"""``make chaos``: CHAOS=pr, night, cluster, hostile or a fault's name; SEED=…; OUT=‹folder›; exit code 1 on any violation."""
+"""``make chaos``: CHAOS=pr, night, hostile, cluster or faults; SEED=…; OUT=‹folder›; exit code 1 on any violation."""
 
 import argparse
 import asyncio

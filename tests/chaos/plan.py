@@ -38,7 +38,7 @@ class Plan:
 
 
 def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
-    """``pr``, ``night``, ``hostile``, ``cluster`` or faults by name with commas between; raises KeyError for an unknown one."""
+    """``pr``, ``night``, ``hostile``, ``cluster``, or names with commas between; raises KeyError for an unknown one."""
     dice = Random(f"{seed} plan")
     if size == "pr":
         short = [replace(fault, seconds=min(fault.seconds, _SHORT_SECONDS)) for fault in faults.values() if fault.short]
