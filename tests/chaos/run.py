@@ -171,12 +171,13 @@ class _Run:
 
     async def _recover(self, number: int, fault: Fault, ended: float) -> None:
         history = self._scene.history
+        patience = max(self._plan.patience, fault.lingers)
         ready = await self._scene.ready(self._plan.patience)
         took = history.now() - ended
-        if ready and await self._settled(ended, self._plan.patience):
+        if ready and await self._settled(ended, patience):
             history.add("fault", phase="recovered", number=number, name=fault.name, ready=round(took, 2))
         else:
-            self._say(f"{fault.name}: no recovery within {self._plan.patience:.0f} s")
+            self._say(f"{fault.name}: no recovery within {patience:.0f} s")
         if fault.loses_answers:
             await self._lenience(-1)
 

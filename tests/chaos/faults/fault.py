@@ -26,7 +26,7 @@ class Fault:
             the provider has to be the lenient one.
         shuts_door: ingress itself cannot answer.
         moves_clock: a service's time of day is wrong, and with it what it writes down.
-        lingers: for so many seconds RabbitMQ itself may keep back what it dead-letters.
+        lingers: for so many seconds RabbitMQ itself may keep back what it dead-letters, or what waits for its next try.
         silences: no call to Xero for a minute afterwards, as nobody knows which were made before.
         back_within: so many seconds after it every process must be ready; 0: however long it takes.
         lane: in the short run those of different lanes go on beside each other.

@@ -13,6 +13,8 @@ from support.town import next_month, today
 
 _numbers = itertools.count(1)
 _ASKED_TO_WAIT = 5
+_LONGEST_REST = 330.0
+"""After a fault that goes on an organisation is let be for five minutes at most."""
 _WITHHELD = 40
 
 
@@ -62,7 +64,7 @@ async def withheld(scene: Scene, dice: Random) -> AsyncIterator[None]:
 
 
 FAULTS = [
-    Fault("xero-outage", partial(away, what="xero.api"), 120),
+    Fault("xero-outage", partial(away, what="xero.api"), 120, lingers=_LONGEST_REST),
     Fault("identity-outage", partial(away, what="xero.token"), 20),
     Fault("xero-limited", limited, 20),
     Fault("webhooks-withheld", withheld),
