@@ -2,12 +2,24 @@
 
 from collections.abc import Mapping
 
-from chaos.faults import broker, clocks, databases, door, doubles, links, outages, processes, store
+from chaos.faults import (
+    broker,
+    clocks,
+    databases,
+    door,
+    doubles,
+    links,
+    outages,
+    points,
+    poison,
+    processes,
+    store,
+)
 from chaos.faults.fault import Fault, Missed
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for module in (processes, broker, store, databases, links, doubles, outages, clocks, door)
+    for module in (processes, broker, store, databases, links, doubles, outages, clocks, door, points, poison)
     for fault in module.FAULTS
 }
 

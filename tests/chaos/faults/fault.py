@@ -32,6 +32,7 @@ class Fault:
         lane: in the short run those of different lanes go on beside each other.
         small_disk: the databases must lie on a disk that can be filled.
         short: it has a place in the short run.
+        at_point: a process dies at a named commit boundary.
     """
 
     name: str
@@ -47,3 +48,4 @@ class Fault:
     lane: str = "processes"
     small_disk: bool = False
     short: bool = False
+    at_point: bool = False
