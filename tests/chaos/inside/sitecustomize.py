@@ -28,8 +28,9 @@ def _set_traps(service: str, folder: Path) -> None:
     try:
         from chaos.points import points_of
         from chaos.traps import install
+        from chaos.wrappers import wrapper
 
-        install(points_of(service), folder)
+        install(points_of(service), folder, wrapper)
     except BaseException:
         # Python itself would only mention it and go on.
         traceback.print_exc()

@@ -20,6 +20,7 @@ TOY = dedent("""
     import asyncio, sys
     from pathlib import Path
     from chaos.traps import Moment, Point, install
+    from chaos.wrappers import wrapper
 
     class Toy:
         async def work(self, number, about):
@@ -31,7 +32,7 @@ TOY = dedent("""
             print(await toy.work(number, sys.argv[3]), flush=True)
 
     moment = Moment[sys.argv[2]]
-    install([Point("toy", "work", "__main__:Toy.work", moment, sys.argv[4])], Path(sys.argv[1]))
+    install([Point("toy", "work", "__main__:Toy.work", moment, sys.argv[4])], Path(sys.argv[1]), wrapper)
     asyncio.run(main())
 """)
 
