@@ -1,4 +1,4 @@
-"""``make chaos``: CHAOS=pr, night, hostile, points or a fault's name; SEED=…; OUT=‹folder›; exit code 1 on any violation."""
+"""``make chaos``: CHAOS=pr, night, hostile, points, faults; SEED=…; OUT=‹folder›; exit code 1 on a violation."""
 
 import argparse
 import asyncio

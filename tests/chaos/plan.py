@@ -38,7 +38,7 @@ class Plan:
 
 
 def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS, rounds: int = 1) -> Plan:
-    """``pr``, ``night``, ``hostile``, ``points``, or faults by name with commas between; raises KeyError for one there is not.
+    """``pr``, ``night``, ``hostile``, ``points``, or faults by name with commas between; KeyError for an unknown one.
 
     ``rounds``: how often each fault of ``points``, or of those named, is played.
     """
