@@ -1,4 +1,4 @@
-"""``make chaos``: CHAOS=pr, night, hostile, cluster or faults; SEED=…; OUT=‹folder›; exit code 1 on any violation."""
+"""``make chaos``: CHAOS=pr, night, hostile, points, cluster or faults; SEED=…; OUT=…; exit code 1 on a violation."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ from chaos.faults import FAULTS
 from chaos.figures import Figures, figures_of
 from chaos.history import History, Record, of_kind, read_history
 from chaos.plan import plan_of
-from chaos.report import headline, markdown
+from chaos.report import again, headline, markdown
 from chaos.run import play
 from chaos.runs import ended, noted, publish_with_others, table
 from chaos.seen import see
@@ -39,7 +39,10 @@ RUNS = ROOT / "var" / "chaos" / "runs.jsonl"
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
-    parser.add_argument("size", nargs="?", default="pr", help="pr, night, cluster, hostile, or faults; list names them")
+    parser.add_argument(
+        "size", nargs="?", default="pr", help="pr, night, hostile, points, cluster, or faults; list names them"
+    )
+    parser.add_argument("--rounds", type=int, default=1, help="how often each of points, or of the named, is played")
     parser.add_argument("--seed", type=int, default=None, help="the run's; a random one, which is told, without")
     parser.add_argument("--out", type=Path, default=None, help="where the results go; var/chaos/‹size›-‹seed› without")
     parser.add_argument("--minutes", type=float, default=None, help="no fault begins later than this")
@@ -54,11 +57,11 @@ def main() -> None:
     if options.size == "list":
         console.print("\n".join(FAULTS))
         return
-    if unknown := set(options.size.split(",")) - {"pr", "night", "cluster", "hostile", *FAULTS}:
+    if unknown := set(options.size.split(",")) - {"pr", "night", "hostile", "points", "cluster", *FAULTS}:
         parser.error(f"there is no fault {', '.join(sorted(unknown))}; make chaos CHAOS=list names them")
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     out: Path = options.out or ROOT / "var" / "chaos" / f"{options.size}-{seed}"
-    about = about_run(options.size, seed)
+    about = about_run(options.size, seed, options.rounds)
     try:
         with noted(RUNS, about) as verdicts:
             history = run(options.size, seed, out, console, options.minutes, about=about)
@@ -92,7 +95,7 @@ def run(
         def say(line: str) -> None:
             console.print(f"[dim]{time.monotonic() - began:6.1f} s[/]  {line}")
 
-        plan = plan_of(size, seed)
+        plan = plan_of(size, seed, rounds=about.get("rounds", 1))
         if minutes is not None:
             plan = replace(plan, seconds=minutes * 60)
         try:
@@ -125,7 +128,7 @@ def _tell(console: Console, history: Path, *, publish: bool) -> int:
         "",
         f"history  {history}",
         f"report   {report}",
-        f"again    make chaos CHAOS={about['size']} SEED={about['seed']}",
+        f"again    {again(about)}",
     ]
     style = "red" if figures.violations else "green"
     title = f"{len(figures.violations)} violations" if figures.violations else "no violation"
@@ -133,7 +136,7 @@ def _tell(console: Console, history: Path, *, publish: bool) -> int:
     return 1 if figures.violations else 0
 
 
-def about_run(size: str, seed: int) -> dict[str, Any]:
+def about_run(size: str, seed: int, rounds: int = 1) -> dict[str, Any]:
     """The first record of a history: what is played, when, on what, and of which commit."""
     commit = _said("git", "rev-parse", "--short=12", "HEAD")
     changed = _said("git", "status", "--porcelain", "--untracked-files=no")
@@ -143,6 +146,7 @@ def about_run(size: str, seed: int) -> dict[str, Any]:
         "at": round(time.time(), 3),
         "size": size,
         "seed": seed,
+        "rounds": rounds,
         "release": tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"],
         "commit": commit + ("+" if changed else ""),
         "day": datetime.now(UTC).date().isoformat(),

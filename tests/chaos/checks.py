@@ -15,6 +15,7 @@ from chaos.door_checks import (
     slow_while_attacked,
 )
 from chaos.outcomes import End, Outcome, outcome_of
+from chaos.parked import innocent_parked, poison_attempts, poison_lost
 from chaos.seen import ISSUED, PAID, REMINDER, Input, Seen
 from chaos.violation import Violation
 
@@ -177,13 +178,6 @@ def limit_breach(seen: Seen) -> Iterator[Violation]:
         yield Violation("limit_breach", line.partition(":")[0], line.partition(": ")[2])
 
 
-def poison_lost(seen: Seen) -> Iterator[Violation]:
-    """What no service can read waits for a person, each piece of it."""
-    for row in seen.poisons:
-        if row["marker"] not in seen.letters and row["marker"] not in seen.waiting:
-            yield Violation("poison_lost", row["marker"], f"{row['form']}, put into {row['queue']}")
-
-
 def never_recovered(seen: Seen) -> Iterator[Violation]:
     """After every fault all processes are ready again and the backlog is worked off, without a hand."""
     for span in seen.faults:
@@ -241,6 +235,8 @@ CHECKS: Mapping[str, Check] = {
         limit_breach,
         forgotten,
         poison_lost,
+        poison_attempts,
+        innocent_parked,
         never_recovered,
         never_happened,
         late_return,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from chaos import tokens
 from chaos.attacked import Attack
 from chaos.attacks.target import Due
+from chaos.boundaries import Boundary, boundaries
 from chaos.checks import judged, violations
+from chaos.parked import deaths_of_poison
 from chaos.seen import CHANGED, FaultSpan, Seen
 from chaos.violation import Violation
 
@@ -52,6 +54,7 @@ class Figures:
     refused: Sequence[float] = ()
     quiet: Sequence[float] = ()
     recoveries: list[Recovery] = field(default_factory=list)
+    boundaries: list[Boundary] = field(default_factory=list)
     seconds: float = 0.0
     nodes: int = 1
     left_out: Counter[str] = field(default_factory=Counter)
@@ -66,7 +69,8 @@ def figures_of(seen: Seen) -> Figures:
     figures.ends = Counter(outcome.end.value for _, outcome in ends)
     figures.rules = Counter(f"{outcome.end.value}: {outcome.why}" for _, outcome in ends if outcome.why)
     figures.found = Counter(violation.check for violation in figures.violations)
-    figures.kills = sum(span.kills for span in seen.faults)
+    figures.kills = sum(span.kills for span in seen.faults) + deaths_of_poison(seen).total()
+    figures.boundaries = boundaries(seen, ends)
     figures.faults = Counter(span.name for span in seen.faults)
     figures.unknown, figures.settled = _unknowns(seen)
     figures.messages = sum(map(len, seen.messages.values()))

@@ -26,7 +26,8 @@ SERVERS = {
     "DUEBELL_WHATSAPP_API_URL": "whatsapp",
 }
 """Variable → what it leads to."""
-_CLOCK = Path(__file__).parent / "clock"
+_INSIDE = Path(__file__).parent / "inside"
+_TESTS = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Links:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(balancer.stop(), self.loop))
 
     def lead(self, folder: Path, process: str, service: str) -> None:
-        """Lead a process that does not run yet through proxies; from then on its time of day can be moved as well.
+        """Lead a process that does not run yet through proxies; from then on its time of day can be moved as well,
+        and traps can be armed in it.
 
         Args:
             folder: the stack's.
@@ -79,7 +81,12 @@ class Links:
             if url is not None:
                 link = self._link(f"{service}>{server}", urlsplit(url).port or 0)
                 launch["environment"][variable] = with_port(url, link.port)
-        launch["environment"] |= {"PYTHONPATH": str(_CLOCK), "CHAOS_CLOCK": str(clock_file(folder, service))}
+        launch["environment"] |= {
+            "PYTHONPATH": f"{_INSIDE}:{_TESTS}",
+            "CHAOS_CLOCK": str(clock_file(folder, service)),
+            "CHAOS_SERVICE": service,
+            "CHAOS_TRAPS": str(traps_folder(folder, service)),
+        }
         file.write_text(json.dumps(launch), encoding="utf-8")
 
     def _link(self, name: str, port: int) -> Link:
@@ -129,8 +136,13 @@ def _loop_of_its_own() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def clock_file(folder: Path, service: str) -> Path:
-    """Where :mod:`sitecustomize` of the folder ``clock`` looks; none is there while all is right."""
+    """Where :mod:`sitecustomize` of the folder ``inside`` looks; none is there while all is right."""
     return folder / f"clock-{service}"
+
+
+def traps_folder(folder: Path, service: str) -> Path:
+    """Where traps are armed, and tell what they struck."""
+    return folder / f"traps-{service}"
 
 
 def with_port(url: str, port: int) -> str:

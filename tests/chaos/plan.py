@@ -37,8 +37,11 @@ class Plan:
     full: bool = True
 
 
-def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
-    """``pr``, ``night``, ``hostile``, ``cluster``, or names with commas between; raises KeyError for an unknown one."""
+def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS, rounds: int = 1) -> Plan:
+    """``pr``, ``night``, ``hostile``, ``points``, ``cluster``, or names with commas; KeyError for an unknown one.
+
+    ``rounds``: how often each fault of ``points``, or of those named, is played.
+    """
     dice = Random(f"{seed} plan")
     if size == "pr":
         short = [replace(fault, seconds=min(fault.seconds, _SHORT_SECONDS)) for fault in faults.values() if fault.short]
@@ -59,7 +62,11 @@ def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS) -> Plan:
         chosen = [fault for name, fault in faults.items() if name.startswith("hostile-")]
         dice.shuffle(chosen)
         return Plan(size, tuple(chosen), rate=2, tenants=2, seconds=3600, patience=200)
-    named = tuple(faults[name] for name in size.split(","))
+    if size == "points":
+        boundaries = [fault for fault in faults.values() if fault.at_point]
+        chosen = [fault for _ in range(rounds) for fault in dice.sample(boundaries, len(boundaries))]
+        return Plan(size, tuple(chosen), rate=3, tenants=3, seconds=8 * 3600, patience=200, overlapping=True)
+    named = tuple(faults[name] for name in size.split(",")) * rounds
     return Plan(size, named, rate=2, tenants=2, seconds=3600, patience=200)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from chaos.attack_report import hostile_input
+from chaos.boundary_report import commit_boundaries
 from chaos.checks import CHECKS
 from chaos.figures import Figures, Recovery
 from chaos.history import Record
@@ -53,7 +54,7 @@ def markdown(figures: Figures, run: Record, others: Sequence[Sequence[str]] = ()
     lines = [
         "# Reliability under faults",
         "",
-        f"`make chaos CHAOS={run['size']} SEED={run['seed']}`, {run['day']}: "
+        f"`{again(run)}`, {run['day']}: "
         + ("**no violation**." if not figures.violations else f"**{len(figures.violations)} violations**."),
         "",
         f"> {headline(figures, run)}",
@@ -86,6 +87,7 @@ def markdown(figures: Figures, run: Record, others: Sequence[Sequence[str]] = ()
         "",
         *_left_out(figures),
         *hostile_input(figures.attacks),
+        *commit_boundaries(figures.boundaries),
         "## Checks",
         "",
         *_checks(figures),
@@ -142,6 +144,13 @@ def _left_out(figures: Figures) -> list[str]:
     names = sorted(name for name in figures.left_out if name.partition(" ")[0] not in played)
     never = f"; never played: {', '.join(names)}" if names else ""
     return [f"{figures.left_out.total()} faults of the plan were left out{never}.", ""]
+
+
+def again(run: Record) -> str:
+    """The command that plays the same once more."""
+    rounds = run.get("rounds", 1)
+    more = f' ARGS="--rounds {rounds}"' if rounds > 1 else ""
+    return f"make chaos CHAOS={run['size']} SEED={run['seed']}{more}"
 
 
 def _checks(figures: Figures) -> list[str]:

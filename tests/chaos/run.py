@@ -60,6 +60,8 @@ class _Run:
         self._recovering: set[asyncio.Task[None]] = set()
         self._scans: set[asyncio.Task[None]] = set()
         self._lenient = 0
+        self._open: set[float] = set()
+        """The ends of the faults that are not recovered from yet."""
 
     async def play(self) -> None:
         loop = asyncio.get_running_loop()
@@ -159,6 +161,7 @@ class _Run:
         if problem:
             history.add("fault", phase="missed", why=problem, **about)
         self._say(f"{number:>3}/{len(self._plan.faults)}  {fault.name}, {ended - began:.1f} s  {problem}")
+        self._open.add(ended)
         recovery = asyncio.create_task(self._recover(number, fault, ended))
         self._recovering.add(recovery)
         recovery.add_done_callback(self._recovering.discard)
@@ -167,7 +170,6 @@ class _Run:
                 await self._scene.ready(self._plan.patience)
         else:
             await recovery
-            history.forget(ended)
 
     async def _recover(self, number: int, fault: Fault, ended: float) -> None:
         history = self._scene.history
@@ -180,6 +182,8 @@ class _Run:
             self._say(f"{fault.name}: no recovery within {patience:.0f} s")
         if fault.loses_answers:
             await self._lenience(-1)
+        self._open.discard(ended)
+        history.forget(min(self._open, default=ended))
 
     async def _settled(self, until: float, seconds: float) -> bool:
         """Whether all that was accepted before ``until`` comes to an end, however slow the machine is.

@@ -17,7 +17,7 @@ from chaos.balancer import Balancer
 from chaos.cluster import Cluster, rabbitmqctl
 from chaos.forming import formed
 from chaos.history import History
-from chaos.links import BehindProxies, Links, clock_file, proxies
+from chaos.links import BehindProxies, Links, clock_file, proxies, traps_folder
 from chaos.small_disk import small_disk
 from chaos.until import NotInTime, until
 from deploy.passwords import ADMINISTRATOR, load_passwords
@@ -67,6 +67,8 @@ class Scene:
     full: bool = False
     """Attacks have the size that is published."""
     cluster: Cluster | None = None
+    punctual: str = ""
+    """The organisation whose daily scan is due whenever a fault wants it; none until one does."""
 
     @property
     def town(self) -> Town:
@@ -78,6 +80,10 @@ class Scene:
     def clock(self, service: str) -> Path:
         """The file that says by how many seconds the service's time of day is wrong."""
         return clock_file(self.stack.folder, service)
+
+    def traps(self, service: str) -> Path:
+        """The folder in which traps of the service are armed."""
+        return traps_folder(self.stack.folder, service)
 
     def pid(self, service: str) -> int:
         """Of the process that runs now, 0 when there is none."""
@@ -154,6 +160,14 @@ class Scene:
     def answers(self, service: str) -> bool:
         """Whether the process does its work now."""
         return is_ready(self.stack.record.row(service))
+
+    async def messages_in(self, queue: str, most: int = 5000) -> list[dict[str, Any]]:
+        """A look at what waits in a queue, as the management interface shows it; everything is left there."""
+        order = {"count": most, "ackmode": "ack_requeue_true", "encoding": "auto"}
+        answer = await self.management.post(f"/api/queues/{VHOST}/{queue}/get", json=order)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()
+        return found
 
 
 @asynccontextmanager

@@ -72,6 +72,7 @@ class Seen:
     forged_answers: list[Record] = field(default_factory=list)
     forged_invoices: set[str] = field(default_factory=set)
     poisons: list[Record] = field(default_factory=list)
+    strikes: list[Record] = field(default_factory=list)
     messages: dict[Candidate, list[Message]] = field(default_factory=lambda: defaultdict(list))
     nameless: list[Record] = field(default_factory=list)
     journal: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
@@ -126,6 +127,7 @@ def see(records: Sequence[Record]) -> Seen:
         kind, asked_at = row.get("kind", REMINDER), row["asked_at"]
         seen.inputs += [Input(one, row["tenant"], kind, asked_at, accepted_at) for one in row["invoices"]]
     seen.poisons = by_what["poison"]
+    seen.strikes = by_what["strike"]
     _see_journal(seen, by_what["journal"])
     see_ledger(seen, [row for what in ("intent", "decision", "snapshot", "attempt") for row in by_what[what]])
     for row in by_what["dead"]:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,6 @@ from chaos.ledger import export
 from chaos.outcomes import End, outcome_of
 from chaos.scene import NOTIFIER, Scene
 from chaos.seen import Input, see, see_ledger
-from deploy.servers.broker import VHOST
 
 _IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|poison-\d+")
 _KEPT = ("status", "tenant", "rule", "grant", "refresh_token", "token", "template", "code", "fault", "rows", "items")
@@ -23,7 +22,6 @@ _KINDS = frozenset(
     {"xero.api", "xero.token", "xero.breach", "whatsapp.message", "whatsapp.refused", "whatsapp.webhook"}
 )
 _AT_REST = frozenset({End.SENT, End.SUPPRESSED, End.PARKED, End.UNKNOWN})
-_LETTERS = 2000
 _LOOK_AGAIN = 0.8
 
 
@@ -96,13 +94,13 @@ class Watcher:
         for row in await asyncio.to_thread(lambda: list(export(self._scene.database(NOTIFIER)))):
             history.add(row.pop("what"), **row)
         for queue in sorted(row["name"] for row in await self._scene.queues()):
-            messages = await self._letters(queue)
+            messages = await self._scene.messages_in(queue)
             for message in messages:
                 ids = sorted(set(_IDS.findall(message["payload"])))
                 headers = message["properties"].get("headers", {})
                 what = "dead" if queue.endswith(".dead") else "waiting"
-                reason = headers.get("x-reason") or "unknown"
-                history.add(what, queue=queue, reason=reason, source=headers.get("x-source-queue"), ids=ids)
+                about = told_of(headers)
+                history.add(what, queue=queue, ids=ids, **about)
             if not queue.endswith(".dead") and not queue.startswith("duebell.delay"):
                 history.add("queue", name=queue, messages=len(messages))
 
@@ -114,12 +112,15 @@ class Watcher:
         for row in await cluster.queues():
             self._scene.history.add("replicas", queue=row.name, members=row.members, of=len(cluster.nodes))
 
-    async def _letters(self, queue: str) -> list[dict[str, Any]]:
-        order = {"count": _LETTERS, "ackmode": "ack_requeue_true", "encoding": "auto"}
-        answer = await self._scene.management.post(f"/api/queues/{VHOST}/{queue}/get", json=order)
-        answer.raise_for_status()
-        found: list[dict[str, Any]] = answer.json()
-        return found
+
+def told_of(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Why a message is where it is, whence it came and how many attempts it took; RabbitMQ's own word is the last."""
+    deaths = headers.get("x-death") or [{}]
+    return {
+        "reason": headers.get("x-reason") or deaths[0].get("reason") or "unknown",
+        "source": headers.get("x-source-queue") or deaths[0].get("queue"),
+        "attempts": headers.get("x-attempt"),
+    }
 
 
 def _accepted_at(events: Iterable[Input]) -> list[float]:

@@ -40,6 +40,13 @@ def test_money_is_text_and_exact() -> None:
     assert InvoiceEnrichedV1.model_validate_json(event.model_dump_json()).invoice.amount_due == Decimal("0.10")
 
 
+@pytest.mark.parametrize("amount", ["1E+16", "-1E+16", "1E+30", "NaN", "Infinity"])
+def test_what_no_invoice_is_of_is_refused(amount: str) -> None:
+    """Whoever writes of it would fail at the arithmetic, again and again."""
+    with pytest.raises(ValidationError):
+        make_enriched(invoice={"amount_due": Decimal(amount)})
+
+
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValidationError):
         make_xero_event(event_at=datetime(2026, 6, 23))  # noqa: DTZ001 - the point of the test

@@ -2,12 +2,25 @@
 
 from collections.abc import Mapping
 
-from chaos.faults import broker, clocks, cluster, databases, door, doubles, links, outages, processes, store
+from chaos.faults import (
+    broker,
+    clocks,
+    cluster,
+    databases,
+    door,
+    doubles,
+    links,
+    outages,
+    points,
+    poison,
+    processes,
+    store,
+)
 from chaos.faults.fault import Fault, Missed
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for module in (processes, broker, cluster, store, databases, links, doubles, outages, clocks, door)
+    for module in (processes, broker, cluster, store, databases, links, doubles, outages, clocks, door, points, poison)
     for fault in module.FAULTS
 }
 

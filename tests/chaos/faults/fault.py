@@ -33,6 +33,7 @@ class Fault:
         small_disk: the databases must lie on a disk that can be filled.
         cluster: it needs three RabbitMQ nodes; no other run than its own has them.
         short: it has a place in the short run.
+        at_point: a process dies at a named commit boundary.
     """
 
     name: str
@@ -49,3 +50,4 @@ class Fault:
     small_disk: bool = False
     cluster: bool = False
     short: bool = False
+    at_point: bool = False

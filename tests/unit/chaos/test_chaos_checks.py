@@ -1,6 +1,7 @@
 """Each check sees a one: a history with exactly one thing wrong is found, by that check alone."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -151,6 +152,25 @@ def poison_lost() -> Tale:
     return sent().add("poison", marker="poison-1", queue="fetcher.x", form="no JSON")
 
 
+def poison_again_and_again() -> Tale:
+    letter: dict[str, Any] = {"queue": "fetcher.dead", "reason": "unexpected_X", "source": "x", "ids": ["poison-1"]}
+    return sent().add("poison", marker="poison-1", queue="fetcher.x", form="a killer").add("dead", **letter, attempts=9)
+
+
+def poison_kills_for_ever() -> Tale:
+    tale = sent().add("poison", marker="poison-1", queue="fetcher.x", form="a killer")
+    for _ in range(22):
+        tale.add("strike", point="fetcher-marked", ids=["poison-1"])
+    return tale.add("waiting", queue="fetcher.x", reason="unknown", source=None, ids=["poison-1"], attempts=None)
+
+
+def innocent_parked() -> Tale:
+    letter: dict[str, Any] = {"queue": "fetcher.dead", "reason": "delivery_limit", "source": "x", "attempts": None}
+    killer = sent().add("poison", marker="poison-1", queue="fetcher.x", form="a killer")
+    killer.add("strike", point="fetcher-marked", ids=["poison-1"]).add("dead", ids=["poison-1"], **letter)
+    return killer.add("dead", ids=["a", "somebody"], **letter)
+
+
 def never_recovered() -> Tale:
     return sent().fault("kill-fetcher", "begin", "end")
 
@@ -282,6 +302,9 @@ WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("limit_breach", too_many_at_once),
     ("forgotten", forgotten),
     ("poison_lost", poison_lost),
+    ("poison_attempts", poison_again_and_again),
+    ("poison_attempts", poison_kills_for_ever),
+    ("innocent_parked", innocent_parked),
     ("never_recovered", never_recovered),
     ("never_happened", never_happened),
     ("late_return", late_return),

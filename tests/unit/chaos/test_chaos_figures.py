@@ -1,5 +1,6 @@
 """Counts, percentiles, plans and forgeries: what a report and a run are made of."""
 
+from collections import Counter
 from pathlib import Path
 from random import Random
 
@@ -11,6 +12,7 @@ from chaos.history import History, read_history
 from chaos.limits import most_at_once, most_in_a_minute
 from chaos.percentiles import percentile
 from chaos.plan import plan_of
+from chaos.points import POINTS
 from chaos.report import headline, markdown
 from chaos.webhooks import FORGERIES, SIGNATURE, body_of, event, signature
 from deploy.services import NAMES
@@ -71,6 +73,8 @@ def test_a_plan_follows_from_its_seed() -> None:
     assert [plan_of(size, 1).full for size in ("pr", "night", "hostile", "hostile-slow")] == [False, True, True, True]
     assert {fault.name for fault in plan_of("night", 1).faults + plan_of("cluster", 1).faults} == set(FAULTS)
     assert not any(fault.cluster for fault in plan_of("night", 1).faults + plan_of("pr", 1).faults)
+    played = Counter(fault.name for fault in plan_of("points", 1, rounds=3).faults)
+    assert played == dict.fromkeys((f"at-{point.title}" for point in POINTS), 3)
 
 
 def test_the_short_run_has_what_it_must_have_and_nothing_that_lasts() -> None:

@@ -83,7 +83,7 @@ def test_an_address_gets_another_port_and_keeps_its_user() -> None:
 def test_a_service_s_time_of_day_follows_the_file(tmp_path: Path) -> None:
     file = clock_file(tmp_path, "notifier")
     file.write_text("3600", encoding="ascii")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "chaos" / "clock"), "CHAOS_CLOCK": str(file)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "chaos" / "inside"), "CHAOS_CLOCK": str(file)}
     asked = "from shared.runtime.clock import utc_now; print(utc_now().timestamp())"
     before = datetime.now(UTC).timestamp()
     done = subprocess.run(

@@ -109,6 +109,8 @@ def test_words_that_xero_adds_later_pass() -> None:
         ("AmountDue", "100", "AmountDue"),
         ("AmountDue", True, "AmountDue"),
         ("AmountDue", Decimal("NaN"), "AmountDue"),
+        ("AmountDue", Decimal("1E+30"), "AmountDue"),
+        ("Total", -(10**16), "Total"),
         ("AmountPaid", [], "AmountPaid"),
         ("CurrencyCode", None, "CurrencyCode"),
         ("CurrencyCode", "rupees", "Invoice.currency"),

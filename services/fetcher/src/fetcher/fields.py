@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from fetcher.dates import calendar_date, moment
+from shared.contracts.invoices import BEYOND_ANY_AMOUNT
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -54,13 +55,16 @@ def needed(raw: Json, field: str, name: str | None = None) -> str:
 
 
 def amount(raw: Json, field: str, absent: Decimal | None = None) -> Decimal:
-    """A JSON number; ``absent`` stands for a missing one where that may be."""
+    """A JSON number that can be an amount; ``absent`` stands for a missing one where that may be."""
     value = raw.get(field)
     if value is None and absent is not None:
         return absent
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not Decimal(value).is_finite():
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise Unreadable(field)
-    return Decimal(value)
+    number = Decimal(value)
+    if not number.is_finite() or abs(number) >= BEYOND_ANY_AMOUNT:
+        raise Unreadable(field)
+    return number
 
 
 def day(raw: Json, field: str) -> date | None:

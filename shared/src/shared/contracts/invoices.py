@@ -9,6 +9,10 @@ from pydantic import Field
 
 from shared.contracts.base import Contract, Currency, Event, Identifier, UtcTime
 
+BEYOND_ANY_AMOUNT = 10**16
+"""No invoice is of so much; arithmetic with many more digits fails, and with it whoever is to write the message."""
+Amount = Annotated[Decimal, Field(gt=-BEYOND_ANY_AMOUNT, lt=BEYOND_ANY_AMOUNT)]
+
 
 class Invoice(Contract):
     """A Xero invoice or bill. ``type`` is ACCREC for a sale, ACCPAY for a bill; amounts are in ``currency``.
@@ -22,10 +26,10 @@ class Invoice(Contract):
     number: str
     type: str
     status: str
-    total: Decimal
-    amount_due: Decimal
-    amount_paid: Decimal
-    amount_credited: Decimal
+    total: Amount
+    amount_due: Amount
+    amount_paid: Amount
+    amount_credited: Amount
     currency: Currency
     issued_on: date | None
     due_on: date | None

@@ -9,6 +9,7 @@ from faststream.rabbit import Channel, RabbitBroker, RabbitRouter
 
 from shared.runtime.connection import CONNECT_SECONDS, with_heartbeat
 from shared.runtime.delivery import DeliveryFigures, DeliveryMiddleware, Settlement
+from shared.runtime.suspects import Suspects
 
 DRAIN_SECONDS = 20.0
 """How long running handlers may take to finish at a stop; the process manager waits longer than this."""
@@ -35,7 +36,7 @@ class Consumer:
         settlement: Settlement,
         figures: DeliveryFigures,
     ) -> None:
-        middleware: Any = partial(DeliveryMiddleware, settlement=settlement, figures=figures)
+        middleware: Any = partial(DeliveryMiddleware, settlement=settlement, figures=figures, suspects=Suspects())
         self._broker = RabbitBroker(
             with_heartbeat(amqp_url),
             timeout=CONNECT_SECONDS,

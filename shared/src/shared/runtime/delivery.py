@@ -27,6 +27,7 @@ from shared.errors import PermanentError, PublishFailed
 from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, OUTAGE_SINCE, REASON, SOURCE, DeadLetter
 from shared.runtime.outcomes import Bury, Delay, Drop, Outcome, outcome_of
 from shared.runtime.publisher import EventPublisher, Outgoing
+from shared.runtime.suspects import Suspects
 from shared.telemetry.correlation import correlated
 from shared.telemetry.logging import get_logger
 from shared.topology.queues import QUEUES, Purpose
@@ -154,6 +155,12 @@ def attempts_of(message: AbstractIncomingMessage) -> int:
     return value if isinstance(value, int) and value >= 0 else 0
 
 
+def returns_of(message: AbstractIncomingMessage) -> int:
+    """How often RabbitMQ has taken this message back, since it came to its queue; every dead consumer counts."""
+    value = message.headers.get("x-delivery-count", 0)
+    return value if isinstance(value, int) else 0
+
+
 class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
     """One per message; see the module."""
 
@@ -165,9 +172,11 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
         context: ContextRepo,
         settlement: Settlement,
         figures: DeliveryFigures,
+        suspects: Suspects,
     ) -> None:
         super().__init__(message, context=context)
         self._settlement = settlement
+        self._suspects = suspects
         self._figures = figures
         self._queue = ""
         self._bound = ExitStack()
@@ -186,7 +195,8 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
         """
         if not _QUEUES[self._queue].takes(self.msg.routing_key or ""):
             raise PermanentError("misrouted")
-        return await call_next(msg)
+        async with self._suspects.turn(returns_of(self.msg)):
+            return await call_next(msg)
 
     async def after_processed(
         self,

@@ -1,0 +1,166 @@
+"""Messages that can be read and not be handled: one fails each time, one kills its process each time."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from functools import partial
+from itertools import count
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+from chaos.faults.fault import Fault, Missed
+from chaos.scene import Scene
+from chaos.traps import IDS, KILLED, MARKED
+from chaos.until import NotInTime, until
+from deploy.servers.broker import VHOST
+from shared.topology import queues
+from shared.topology.delays import MAX_ATTEMPTS
+
+_PARKED_SECONDS = 420.0
+_FULL = "chaos-full"
+_markers = count(100_000)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _xero_event(marker: str, tenant: str, **changes: Any) -> Mapping[str, Any]:
+    fields = {"event_id": marker, "tenant_id": tenant, "category": "INVOICE", "event_type": "CREATE"}
+    return {**fields, "resource_id": str(uuid4()), "event_at": _now(), "received_at": _now(), **changes}
+
+
+def _enriched(marker: str, tenant: str, amount: str = "100.00") -> Mapping[str, Any]:
+    """An invoice that nobody else speaks of, for somebody who can be reached."""
+    amounts = {"total": amount, "amount_due": amount, "amount_paid": "0", "amount_credited": "0"}
+    days = {"issued_on": None, "due_on": None, "expected_payment_on": None, "updated_at": None}
+    about = {"invoice_id": marker, "number": marker, "type": "ACCREC", "status": "AUTHORISED", "currency": "INR"}
+    contact = {"contact_id": marker, "name": "Nobody", "status": "ACTIVE", "phone": "+919000000000"}
+    organisation = {"name": "Theirs", "time_zone": "Asia/Kolkata", "country": "IN", "base_currency": "INR"}
+    return {
+        "tenant_id": tenant,
+        "invoice": about | amounts | days,
+        "contact": {**contact, "no_phone_reason": None},
+        "organisation": organisation,
+        "read_at": _now(),
+        "cause": {"kind": "webhook", "event_type": "CREATE", "event_at": _now()},
+    }
+
+
+def _failed_status(marker: str) -> Mapping[str, Any]:
+    """Of a message that nobody sent, with an error's number that no database takes."""
+    status = {"id": marker, "status": "failed", "errors": [{"code": 10**30, "title": "beyond all numbers"}]}
+    when = {"happened_at": _now(), "received_at": _now()}
+    about = {"update_id": marker, "kind": "status", "phone_number_id": None, "provider_message_id": marker}
+    return {**about, **when, "status": "failed", "raw": status}
+
+
+async def _put(
+    scene: Scene, queue: queues.Queue, body: Mapping[str, Any], marker: str, form: str, *, attempts: int = 0
+) -> None:
+    """``attempts`` have failed before, as its headers say."""
+    headers = {"x-attempt": attempts} if attempts else {}
+    await scene.put_into(queue.name, json.dumps(body).encode(), type=queue.key, message_id=marker, headers=headers)
+    scene.history.add("poison", marker=marker, queue=queue.name, form=form)
+
+
+def _marker() -> str:
+    return f"poison-{next(_markers)}"
+
+
+@asynccontextmanager
+async def raises(scene: Scene, dice: Random, *, each: int = 3) -> AsyncIterator[None]:
+    """What decodes and whose handler fails whenever it is called, for good at once or for no reason that is known.
+
+    The ladder takes more than two hours. So some are put in as they are, to be seen on it, and some with all their
+    attempts but the last behind them.
+    """
+    if not scene.tenants:
+        raise Missed("there is no organisation")
+    events, updates = queues.FETCHER_XERO_EVENT_RECEIVED, queues.NOTIFIER_WHATSAPP_UPDATE_RECEIVED
+    for _ in range(each):
+        tenant = dice.choice(scene.tenants)
+        marker = _marker()
+        await _put(scene, events, _xero_event(marker, tenant, category="UNHEARD_OF"), marker, "unknown category")
+        marker = _marker()
+        await _put(scene, events, _xero_event(marker, tenant), marker, "an invoice that is not there")
+        marker = _marker()
+        # Its moment's name is how it is known again.
+        scan = {"tenant_id": tenant, "kind": "receivables", "local_date": _now()[:10], "moment": marker}
+        await _put(scene, queues.FETCHER_SCAN_REQUESTED, scan, marker, "a scan up to no day")
+        marker = _marker()
+        huge = _enriched(marker, tenant, amount="1E+30")
+        await _put(scene, queues.NOTIFIER_INVOICE_ENRICHED, huge, marker, "an amount beyond all bounds")
+        for behind in (0, MAX_ATTEMPTS - 1):
+            marker = _marker()
+            form = f"a code beyond all bounds, {behind} attempts behind it"
+            await _put(scene, updates, _failed_status(marker), marker, form, attempts=behind)
+    yield
+
+
+@asynccontextmanager
+async def kills(scene: Scene, dice: Random, *, service: str) -> AsyncIterator[None]:
+    """Two messages that end the process whenever it takes them; RabbitMQ counts, and gives them up."""
+    folder = scene.traps(service)
+    folder.mkdir(parents=True, exist_ok=True)
+    marks = [_marker(), _marker()]
+    (folder / MARKED).write_text("\n".join(marks), encoding="utf-8")
+    killed = folder / KILLED
+    killed.unlink(missing_ok=True)
+    for marker in marks:
+        tenant = dice.choice(scene.tenants)
+        if service == "fetcher":
+            await _put(scene, queues.FETCHER_XERO_EVENT_RECEIVED, _xero_event(marker, tenant), marker, "a killer")
+        else:
+            await _put(scene, queues.NOTIFIER_INVOICE_ENRICHED, _enriched(marker, tenant), marker, "a killer")
+    try:
+        with suppress(NotInTime):
+            await until(partial(_given_up, scene, service, marks), _PARKED_SECONDS, "the end of the killers")
+        yield
+    finally:
+        # Whatever became of them, nobody is killed any more.
+        (folder / MARKED).unlink()
+        lines = killed.read_text(encoding="utf-8").split("\n") if killed.exists() else []
+        for mark, at in (line.split() for line in lines if line):
+            scene.history.add("strike", at=float(at), point=f"{service}-marked", ids=[mark])
+    if not lines:
+        raise Missed("nobody was killed")
+
+
+async def _given_up(scene: Scene, service: str, marks: list[str]) -> bool:
+    await asyncio.sleep(1)
+    letters = await scene.messages_in(queues.dead_queue(service))
+    return set(marks) <= {mark for letter in letters for mark in IDS.findall(letter["payload"])}
+
+
+@asynccontextmanager
+async def dead_letters_full(scene: Scene, dice: Random, *, each: int = 20) -> AsyncIterator[None]:
+    """The dead-letter queues take one letter and no more, while dozens come."""
+    services = ("fetcher", "notifier")
+    pattern = f"^({'|'.join(services)})\\.dead$"
+    policy = {"pattern": pattern, "definition": {"max-length": 1}, "apply-to": "queues"}
+    path = f"/api/policies/{VHOST}/{_FULL}"
+    (await scene.management.put(path, json=policy)).raise_for_status()
+    try:
+        for _ in range(each):
+            tenant = dice.choice(scene.tenants)
+            marker = _marker()
+            event = _xero_event(marker, tenant, category="UNHEARD_OF")
+            await _put(scene, queues.FETCHER_XERO_EVENT_RECEIVED, event, marker, "unknown category")
+            marker = _marker()
+            bad = {**_enriched(marker, tenant), "tenant_id": 7}
+            await _put(scene, queues.NOTIFIER_INVOICE_ENRICHED, bad, marker, "wrong shape")
+        yield
+    finally:
+        (await scene.management.delete(path)).raise_for_status()
+
+
+FAULTS = [
+    Fault("poison-raises", raises, lingers=60),
+    Fault("poison-kills-fetcher", partial(kills, service="fetcher"), lingers=60),
+    Fault("poison-kills-notifier", partial(kills, service="notifier"), lingers=60),
+    Fault("dead-letters-full", dead_letters_full, 40, lingers=240),
+]

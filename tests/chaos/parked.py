@@ -1,0 +1,44 @@
+"""Checks of what nobody can handle: it waits for a person after a bounded number of tries, and alone."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from chaos.seen import Seen
+from chaos.violation import Violation
+from shared.topology.delays import MAX_ATTEMPTS
+from shared.topology.queues import DELIVERY_LIMIT
+
+
+def poison_lost(seen: Seen) -> Iterator[Violation]:
+    """What no service can read waits for a person, each piece of it."""
+    for row in seen.poisons:
+        if row["marker"] not in seen.letters and row["marker"] not in seen.waiting:
+            yield Violation("poison_lost", row["marker"], f"{row['form']}, put into {row['queue']}")
+
+
+def poison_attempts(seen: Seen) -> Iterator[Violation]:
+    """No message is tried more often than our ladder, or RabbitMQ's own limit for who kills its consumer, allows."""
+    deaths = deaths_of_poison(seen)
+    for row in seen.poisons:
+        marker = row["marker"]
+        letter = seen.letters.get(marker) or seen.waiting.get(marker) or {}
+        tries = letter.get("attempts")
+        if deaths[marker] > DELIVERY_LIMIT + 1:
+            yield Violation("poison_attempts", marker, f"{row['form']}: it ended {deaths[marker]} processes")
+        elif isinstance(tries, int) and tries > MAX_ATTEMPTS:
+            yield Violation("poison_attempts", marker, f"{row['form']}: {tries} attempts")
+
+
+def deaths_of_poison(seen: Seen) -> Counter[str]:
+    """Marker → how many processes its handling has ended."""
+    markers = {row["marker"] for row in seen.poisons}
+    return Counter(one for strike in seen.strikes for one in strike["ids"] if one in markers)
+
+
+def innocent_parked(seen: Seen) -> Iterator[Violation]:
+    """RabbitMQ gives up what kills its consumer, and nothing that was only beside it."""
+    killers = deaths_of_poison(seen).keys()
+    known = seen.invoices.keys() | {row["marker"] for row in seen.poisons}
+    for one, letter in seen.letters.items():
+        if letter["reason"] == "delivery_limit" and one in known and killers.isdisjoint(letter["ids"]):
+            yield Violation("innocent_parked", one, f"given up by RabbitMQ in {letter['source']}")

@@ -1,0 +1,127 @@
+"""Messages that came back again and again are handled one at a time, in any order."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+
+from shared.runtime.delivery import returns_of
+from shared.runtime.suspects import SUSPECT_AFTER, Suspects
+from shared.topology.queues import DELIVERY_LIMIT
+from support.waiting import eventually
+
+
+class Handled:
+    """Who is at work, and in which order they began."""
+
+    def __init__(self) -> None:
+        self.began: list[str] = []
+        self.running: set[str] = set()
+        self.most = 0
+        self.ends: dict[str, asyncio.Event] = {}
+
+    async def handle(self, suspects: Suspects, name: str, returns: int) -> None:
+        async with suspects.turn(returns):
+            self.began.append(name)
+            self.running.add(name)
+            self.most = max(self.most, len(self.running))
+            await self.ends.setdefault(name, asyncio.Event()).wait()
+            self.running.remove(name)
+
+
+def pauses(seconds: Sequence[float]) -> tuple[Callable[[float, float], float], list[tuple[float, float]]]:
+    asked: list[tuple[float, float]] = []
+    left = iter(seconds)
+
+    def chance(least: float, most: float) -> float:
+        asked.append((least, most))
+        return next(left)
+
+    return chance, asked
+
+
+def in_steps(turns: float = 0.001) -> Callable[[float], Awaitable[None]]:
+    async def pause(seconds: float) -> None:
+        await asyncio.sleep(seconds * turns)
+
+    return pause
+
+
+async def test_what_came_back_seldom_passes_at_once() -> None:
+    handled, suspects = Handled(), Suspects(chance=pauses([])[0])
+    async with asyncio.TaskGroup() as group:
+        for name in ("a", "b", "c"):
+            group.create_task(handled.handle(suspects, name, SUSPECT_AFTER - 1))
+        await eventually(lambda: len(handled.running) == 3, what="all at work")
+        for end in handled.ends.values():
+            end.set()
+
+
+async def test_suspects_are_alone_and_come_in_the_order_of_chance() -> None:
+    chance, asked = pauses([30, 20, 10])
+    handled, suspects = Handled(), Suspects(alone_seconds=60, pause=in_steps(), chance=chance)
+    async with asyncio.TaskGroup() as group:
+        for name in ("a", "b", "c"):
+            group.create_task(handled.handle(suspects, name, 7))
+        for name in ("c", "b", "a"):
+            await eventually(partial(handled.running.__contains__, name), what=name)
+            handled.ends[name].set()
+    assert handled.began == ["c", "b", "a"]
+    assert handled.most == 1
+    assert asked == [(0, 7.0)] * 3
+
+
+async def test_one_that_is_only_slow_holds_nobody_up_for_long() -> None:
+    handled, suspects = Handled(), Suspects(alone_seconds=0.01, pause=in_steps(), chance=pauses([0, 1])[0])
+    async with asyncio.TaskGroup() as group:
+        for name in ("slow", "next"):
+            group.create_task(handled.handle(suspects, name, 5))
+        await eventually(lambda: handled.running == {"slow", "next"}, what="both at work")
+        for end in handled.ends.values():
+            end.set()
+
+
+async def test_a_failure_leaves_the_line() -> None:
+    suspects = Suspects(alone_seconds=60, pause=in_steps(), chance=pauses([0, 0])[0])
+    for _ in range(2):
+        try:
+            async with asyncio.timeout(30), suspects.turn(5):
+                raise LookupError
+        except LookupError:
+            continue
+
+
+async def test_of_those_that_one_kills_with_only_that_one_is_left_at_the_limit() -> None:
+    """Each life handles what comes before the killer in its order; what it held then comes back."""
+    dice, left = random.Random(1), [f"innocent-{number}" for number in range(20)]
+    for returns in range(SUSPECT_AFTER, DELIVERY_LIMIT):
+        suspects = Suspects(alone_seconds=60, pause=in_steps(), chance=dice.uniform)
+        died, handled = asyncio.Event(), list[str]()
+
+        async def take(name: str, suspects: Suspects, returns: int, died: asyncio.Event, handled: list[str]) -> None:
+            async with suspects.turn(returns):
+                if name == "killer":
+                    died.set()
+                elif not died.is_set():
+                    handled.append(name)
+
+        await asyncio.gather(*(take(name, suspects, returns, died, handled) for name in [*left, "killer"]))
+        left = [name for name in left if name not in handled]
+    assert left == []
+
+
+def test_there_are_deaths_enough_to_tell_the_innocent_apart() -> None:
+    """Each of a few thousand neighbours has a chance of one half at every death."""
+    assert 2500 * 0.5 ** (DELIVERY_LIMIT - SUSPECT_AFTER) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("headers", "returns"), [({}, 0), ({"x-delivery-count": 7}, 7), ({"x-delivery-count": "?"}, 0)]
+)
+def test_rabbitmq_says_how_often_a_message_has_come_back(headers: dict[str, Any], returns: int) -> None:
+    assert returns_of(cast(AbstractIncomingMessage, SimpleNamespace(headers=headers))) == returns
