@@ -172,6 +172,20 @@ def poison_lost(seen: Seen) -> Iterator[Violation]:
             yield Violation("poison_lost", row["marker"], f"{row['form']}, put into {row['queue']}")
 
 
+def fuse_blown(seen: Seen) -> Iterator[Violation]:
+    """What waits for a person was put there by us: RabbitMQ's limit of deliveries only ever ends a loop of ours."""
+    for row in seen.fuses:
+        yield Violation(
+            "fuse_blown", ", ".join(row["ids"]) or row["queue"], f"delivered over and over, now {row['queue']}"
+        )
+
+
+def number_in_log(seen: Seen) -> Iterator[Violation]:
+    """No log line shows the number of anybody who was written to."""
+    for row in seen.leaks:
+        yield Violation("number_in_log", row["log"], f"{row['lines']} lines of {row['event']}")
+
+
 def never_recovered(seen: Seen) -> Iterator[Violation]:
     """After every fault all processes are ready again and the backlog is worked off, without a hand."""
     for span in seen.faults:
@@ -208,6 +222,8 @@ CHECKS: Mapping[str, Check] = {
         limit_breach,
         forgotten,
         poison_lost,
+        fuse_blown,
+        number_in_log,
         never_recovered,
         never_happened,
         late_return,

@@ -78,6 +78,8 @@ class Seen:
     snapshots: dict[str, Record] = field(default_factory=dict)
     attempts: list[Record] = field(default_factory=list)
     letters: dict[str, Record] = field(default_factory=dict)
+    fuses: list[Record] = field(default_factory=list)
+    leaks: list[Record] = field(default_factory=list)
     waiting: dict[str, Record] = field(default_factory=dict)
     queues: list[Record] = field(default_factory=list)
     faults: list[FaultSpan] = field(default_factory=list)
@@ -124,6 +126,8 @@ def see(records: Sequence[Record]) -> Seen:
     see_ledger(seen, [row for what in ("intent", "decision", "snapshot", "attempt") for row in by_what[what]])
     for row in by_what["dead"]:
         seen.letters.update(dict.fromkeys(row["ids"], row))
+    seen.fuses = [row for row in by_what["dead"] if "delivery_limit" in row.get("deaths", ())]
+    seen.leaks = by_what["leak"]
     for row in by_what["waiting"]:
         seen.waiting.update(dict.fromkeys(row["ids"], row))
     seen.queues = by_what["queue"]

@@ -12,10 +12,12 @@ import httpx
 
 from chaos.history import Record
 from chaos.ledger import export
+from chaos.log_lines import leaks, tail_of
 from chaos.outcomes import End, outcome_of
 from chaos.scene import NOTIFIER, Scene
 from chaos.seen import Input, see, see_ledger
 from deploy.servers.broker import VHOST
+from deploy.services import NAMES
 
 _IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|poison-\d+")
 _KEPT = ("status", "tenant", "rule", "grant", "refresh_token", "token", "template", "code", "fault", "rows", "items")
@@ -37,6 +39,7 @@ class Watcher:
         self._looking = asyncio.Lock()
         self._looked_at = 0.0
         self._open: list[float] = []
+        self._numbers: set[str] = set()
 
     async def follow(self) -> None:
         """Once a second, until cancelled."""
@@ -58,6 +61,8 @@ class Watcher:
             entries = await self._scene.sandbox.journal(since=self._seq)
             for entry in entries:
                 self._seq = max(self._seq, entry["seq"])
+                if "to" in entry:
+                    self._numbers.add(tail_of(str(entry["to"])))
                 if entry["kind"] in _KINDS:
                     at, row = trimmed(entry)
                     self._scene.history.add("journal", at=at, **row)
@@ -89,9 +94,15 @@ class Watcher:
         return _accepted_at(event for event in open_ones if outcome_of(event, seen).end not in _AT_REST)
 
     async def conclude(self) -> None:
-        """Write down what is left at the end: the ledger, dead letters, what waits, and how full the queues are."""
+        """Write down what is left at the end: the ledger, dead letters, what waits, how full the queues are, and how
+        many log lines show a number.
+        """
         await self.copy()
         history = self._scene.history
+        for log, event, lines in await asyncio.to_thread(
+            lambda: list(leaks(self._scene.stack.logs, NAMES, self._numbers))
+        ):
+            history.add("leak", log=log, event=event, lines=lines)
         for row in await asyncio.to_thread(lambda: list(export(self._scene.database(NOTIFIER)))):
             history.add(row.pop("what"), **row)
         for queue in sorted(row["name"] for row in await self._scene.queues()):
@@ -101,7 +112,9 @@ class Watcher:
                 headers = message["properties"].get("headers", {})
                 what = "dead" if queue.endswith(".dead") else "waiting"
                 reason = headers.get("x-reason") or "unknown"
-                history.add(what, queue=queue, reason=reason, source=headers.get("x-source-queue"), ids=ids)
+                deaths = [death.get("reason") for death in headers.get("x-death") or ()]
+                about = {"reason": reason, "source": headers.get("x-source-queue"), "deaths": deaths, "ids": ids}
+                history.add(what, queue=queue, **about)
             if not queue.endswith(".dead") and not queue.startswith("duebell.delay"):
                 history.add("queue", name=queue, messages=len(messages))
 

@@ -151,6 +151,15 @@ def poison_lost() -> Tale:
     return sent().add("poison", marker="poison-1", queue="fetcher.x", form="no JSON")
 
 
+def fuse_blown() -> Tale:
+    tale = sent().add("poison", marker="poison-1", queue="fetcher.x", form="no JSON")
+    return tale.add("dead", queue="fetcher.dead", reason="unknown", deaths=["delivery_limit"], ids=["poison-1"])
+
+
+def number_in_log() -> Tale:
+    return sent().add("leak", log="notifier", event="message.sent", lines=2)
+
+
 def never_recovered() -> Tale:
     return sent().fault("kill-fetcher", "begin", "end")
 
@@ -194,6 +203,8 @@ WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("limit_breach", too_many_at_once),
     ("forgotten", forgotten),
     ("poison_lost", poison_lost),
+    ("fuse_blown", fuse_blown),
+    ("number_in_log", number_in_log),
     ("never_recovered", never_recovered),
     ("never_happened", never_happened),
     ("late_return", late_return),
@@ -238,6 +249,11 @@ def paid_before_it_was_known() -> Tale:
 
 def in_the_dead_letters() -> Tale:
     return Tale().invoice("a").event("a").add("dead", queue="fetcher.dead", reason="r", source="q", ids=["a"])
+
+
+def handed_on_by_rabbitmq() -> Tale:
+    """While there was no dead-letter queue it could only be rejected."""
+    return in_the_dead_letters().add("dead", queue="fetcher.dead", reason="unknown", deaths=["rejected"], ids=["a"])
 
 
 def on_the_ladder() -> Tale:
@@ -286,6 +302,7 @@ RIGHT = [
     refused_and_sent,
     paid_before_it_was_known,
     in_the_dead_letters,
+    handed_on_by_rabbitmq,
     on_the_ladder,
     nobody_knows,
     answer_made_to_vanish,
