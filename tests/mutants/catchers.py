@@ -119,7 +119,7 @@ def _told(found: list[tuple[str, str]] | None) -> str:
 
 @dataclass(frozen=True)
 class Results:
-    """Of one pytest run; each with its name and the message of what went wrong. ``broken`` ones did not reach the test."""
+    """Of one pytest run; each with its name and what was said. Those that are ``broken`` did not get to the test."""
 
     passed: int = 0
     failed: tuple[tuple[str, str], ...] = ()

@@ -90,7 +90,7 @@ def apply(patch: Path, folder: Path, *, only_check: bool = False) -> None:
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:
-    return _LEFT_OUT & set(names) if Path(folder) == ROOT else set()
+    return {name for name in names if name in _LEFT_OUT} if Path(folder) == ROOT else set()
 
 
 def _interpreter(folder: Path) -> Path:

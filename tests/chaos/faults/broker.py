@@ -42,7 +42,7 @@ async def killed(scene: Scene, dice: Random) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def frozen_then_killed(scene: Scene, dice: Random, *, seconds: float = 6.0) -> AsyncIterator[None]:
-    """It takes what is sent and answers nothing, as on a disk that hangs, and then dies: only a confirm is a promise."""
+    """It takes what is sent and answers nothing, as when its disk hangs, and dies: only a confirm was a promise."""
     scene.stack.kill("rabbitmq", Signals.SIGSTOP)
     await asyncio.sleep(seconds)
     await scene.kill("rabbitmq", Signals.SIGKILL)

@@ -1,0 +1,139 @@
+"""``make mutants``: seeds each known mistake into a copy of the tree; exit code 1 if one of them goes unnoticed."""
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.markup import escape
+
+from deploy.paths import ROOT
+from mutants.catalogue import BY_NAME, MUTANTS, Mutant
+from mutants.catchers import Catcher, Play, Tests, Verdict, tests_pass
+from mutants.page import Row, write_page
+from mutants.trial import DoesNotApply, a_trial
+
+PUBLISHED = ROOT / "docs" / "mutants.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m mutants", description=__doc__)
+    parser.add_argument("names", nargs="?", default="", help="with commas between; all without")
+    parser.add_argument("--list", action="store_true", help="say what there is and run nothing")
+    parser.add_argument("--quick", action="store_true", help="only those that an ordinary test catches")
+    parser.add_argument("--publish", action="store_true", help="also write docs/mutants.md")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    asked = [name for name in options.names.split(",") if name]
+    if unknown := set(asked) - set(BY_NAME):
+        parser.error(f"there is no mutant {', '.join(sorted(unknown))}; --list names them")
+    chosen = [BY_NAME[name] for name in asked] or list(MUTANTS)
+    if options.quick:
+        chosen = [mutant for mutant in chosen if isinstance(mutant.catcher, Tests)]
+    console = Console(highlight=False, soft_wrap=True)
+    if options.list:
+        for mutant in chosen:
+            console.print(f"[bold]{mutant.name}[/]  {escape(mutant.bug)}  [dim]{escape(says(mutant.catcher))}[/]")
+        return
+    rows = Run(console).all_of(chosen)
+    survivors = [row.name for row in rows if not row.caught]
+    console.print(f"\n{len(rows) - len(survivors)} of {len(rows)} mutants caught")
+    for name in survivors:
+        console.print(f"[bold red]survives:[/] {name}")
+    if options.publish:
+        write_page(PUBLISHED, rows, _commit(), datetime.now(UTC).date())
+    sys.exit(1 if survivors else 0)
+
+
+def says(catcher: Catcher) -> str:
+    """What is asked, as a person would type it."""
+    match catcher:
+        case Play():
+            return f"make chaos CHAOS={catcher.faults} → {' or '.join(catcher.checks)}"
+        case Tests():
+            return ", ".join(catcher.nodes)
+        case _:
+            return type(catcher).__name__
+
+
+@dataclass
+class Run:
+    """Asks every catcher about the tree as it is, and then about each mutant."""
+
+    console: Console
+
+    def all_of(self, mutants: Sequence[Mutant]) -> list[Row]:
+        useless = {**self._tests_that_fail(mutants), **self._plays_that_fail(mutants)}
+        return [self._one(mutant, useless.get(_key(mutant.catcher))) for mutant in mutants]
+
+    def _tests_that_fail(self, mutants: Iterable[Mutant]) -> "dict[object, str]":
+        tests = {catcher for mutant in mutants if isinstance(catcher := mutant.catcher, Tests)}
+        if not tests:
+            return {}
+        nodes = sorted({node for catcher in tests for node in catcher.nodes})
+        verdict = self._told(
+            "unspoilt", f"{len(nodes)} tests", lambda: _unspoilt(lambda trial: tests_pass(trial, nodes))
+        )
+        if not verdict.caught:
+            return {}
+        # Which of them it was: each is asked by itself.
+        each = {catcher: _unspoilt(catcher.passes) for catcher in tests}
+        return {_key(catcher): one.by for catcher, one in each.items() if one.caught}
+
+    def _plays_that_fail(self, mutants: Iterable[Mutant]) -> "dict[object, str]":
+        plays = {_key(catcher): catcher for mutant in mutants if isinstance(catcher := mutant.catcher, Play)}
+        found = {}
+        for key, play in plays.items():
+            verdict = self._told("unspoilt", play.faults, lambda play=play: _unspoilt(play.passes))
+            if verdict.caught:
+                found[key] = verdict.by
+        return found
+
+    def _one(self, mutant: Mutant, useless: str | None) -> Row:
+        began = time.monotonic()
+        if useless is not None:
+            verdict = Verdict(False, f"the check does not even pass without it: {useless}")
+        else:
+            try:
+                with a_trial(mutant.patch) as trial:
+                    verdict = mutant.catcher.tried(trial)
+            except DoesNotApply as error:
+                verdict = Verdict(False, f"the patch does not apply: {error}")
+        seconds = time.monotonic() - began
+        self._say(mutant.name, verdict.by, seconds, "green" if verdict.caught else "bold red")
+        return Row(mutant.name, mutant.bug, says(mutant.catcher), verdict.caught, verdict.by, seconds)
+
+    def _told(self, what: str, name: str, asking: Callable[[], Verdict]) -> Verdict:
+        began = time.monotonic()
+        verdict = asking()
+        self._say(what, f"{name}: {verdict.by}", time.monotonic() - began, "bold red" if verdict.caught else "dim")
+        return verdict
+
+    def _say(self, name: str, text: str, seconds: float, style: str) -> None:
+        self.console.print(f"{seconds:6.1f} s  [{style}]{name:<34}[/] {escape(text[:180])}")
+
+
+def _unspoilt(asking: Callable[..., Verdict]) -> Verdict:
+    with a_trial() as trial:
+        return asking(trial)
+
+
+def _key(catcher: Catcher) -> object:
+    return catcher.key if isinstance(catcher, Play) else catcher
+
+
+def _commit() -> str:
+    asked = ("git", "rev-parse", "--short=12", "HEAD")
+    try:
+        return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""
+
+
+if __name__ == "__main__":
+    main()
