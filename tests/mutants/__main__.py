@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,7 +17,7 @@ from deploy.paths import ROOT
 from mutants.catalogue import BY_NAME, MUTANTS, Mutant
 from mutants.catchers import Catcher, Play, Tests, Verdict, tests_pass
 from mutants.page import Row, write_page
-from mutants.trial import DoesNotApply, a_trial
+from mutants.trial import DoesNotApply, Trial, a_trial
 
 PUBLISHED = ROOT / "docs" / "mutants.md"
 
@@ -76,9 +77,7 @@ class Run:
         if not tests:
             return {}
         nodes = sorted({node for catcher in tests for node in catcher.nodes})
-        verdict = self._told(
-            "unspoilt", f"{len(nodes)} tests", lambda: _unspoilt(lambda trial: tests_pass(trial, nodes))
-        )
+        verdict = self._told(f"{len(nodes)} tests", partial(_unspoilt, partial(tests_pass, nodes=nodes)))
         if not verdict.caught:
             return {}
         # Which of them it was: each is asked by itself.
@@ -89,7 +88,7 @@ class Run:
         plays = {_key(catcher): catcher for mutant in mutants if isinstance(catcher := mutant.catcher, Play)}
         found = {}
         for key, play in plays.items():
-            verdict = self._told("unspoilt", play.faults, lambda play=play: _unspoilt(play.passes))
+            verdict = self._told(play.faults, partial(_unspoilt, play.passes))
             if verdict.caught:
                 found[key] = verdict.by
         return found
@@ -108,17 +107,18 @@ class Run:
         self._say(mutant.name, verdict.by, seconds, "green" if verdict.caught else "bold red")
         return Row(mutant.name, mutant.bug, says(mutant.catcher), verdict.caught, verdict.by, seconds)
 
-    def _told(self, what: str, name: str, asking: Callable[[], Verdict]) -> Verdict:
+    def _told(self, name: str, asking: Callable[[], Verdict]) -> Verdict:
         began = time.monotonic()
         verdict = asking()
-        self._say(what, f"{name}: {verdict.by}", time.monotonic() - began, "bold red" if verdict.caught else "dim")
+        style = "bold red" if verdict.caught else "dim"
+        self._say("without any", f"{name}: {verdict.by}", time.monotonic() - began, style)
         return verdict
 
     def _say(self, name: str, text: str, seconds: float, style: str) -> None:
         self.console.print(f"{seconds:6.1f} s  [{style}]{name:<34}[/] {escape(text[:180])}")
 
 
-def _unspoilt(asking: Callable[..., Verdict]) -> Verdict:
+def _unspoilt(asking: Callable[[Trial], Verdict]) -> Verdict:
     with a_trial() as trial:
         return asking(trial)
 

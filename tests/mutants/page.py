@@ -26,17 +26,17 @@ def write_page(path: Path, rows: Sequence[Row], commit: str, day: date) -> None:
 
 def page(rows: Sequence[Row], commit: str, day: date) -> str:
     """The whole page."""
-    caught = sum(row.caught for row in rows)
+    caught, seconds = sum(row.caught for row in rows), sum(row.seconds for row in rows)
     lines = [
         "# Mutants",
         "",
-        "Zeros count only where a one would be seen. `make mutants` seeds each of these mistakes into a copy of the tree and",
-        "asks one named check, which has to pass on the tree as it is, to notice it: an ordinary test by an assertion of",
-        "its own, or a play of `make chaos` by a check on what the sandbox saw. What breaks everything is not caught.",
-        "`make mutants MUTANT=ack-first` tries one, `ARGS=--list` names them, `ARGS=--quick` leaves the plays out. A new one is",
-        "a patch in `tests/mutants/patches` and an entry in `tests/mutants/catalogue.py`.",
+        "Zeros count only where a one would be seen. `make mutants` seeds each of these mistakes into a copy of the tree",
+        "and asks one named check, which has to pass on the tree as it is, to notice it: an ordinary test by an assertion",
+        "of its own, or a play of `make chaos` by a check on what the sandbox saw. What breaks everything is not caught.",
+        "`make mutants MUTANT=ack-first` tries one, `ARGS=--list` names them, `ARGS=--quick` leaves the plays out. A new",
+        "one is a patch in `tests/mutants/patches` and an entry in `tests/mutants/catalogue.py`.",
         "",
-        f"**{caught} of {len(rows)} caught**, {day.isoformat()}, commit {commit}; {sum(row.seconds for row in rows):.0f} s.",
+        f"**{caught} of {len(rows)} caught**, {day.isoformat()}, commit {commit}; {seconds:.0f} s.",
         "",
         "| mutant | the mistake | caught by | seconds |",
         "| --- | --- | --- | --- |",

@@ -43,12 +43,12 @@ def test_what_must_notice_it_exists(mutant: Mutant) -> None:
             assert nodes
             for node in nodes:
                 path, _, name = node.partition("::")
-                functions = {each.name for each in ast.walk(ast.parse((ROOT / path).read_text())) if is_function(each)}
-                assert name.partition("[")[0] in functions
+                assert name.partition("[")[0] in functions_of(ROOT / path)
 
 
-def is_function(node: ast.AST) -> bool:
-    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+def functions_of(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 def test_a_test_that_could_not_begin_is_no_failure(tmp_path: Path) -> None:
