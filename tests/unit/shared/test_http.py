@@ -12,16 +12,16 @@ from support.waiting import eventually
 
 
 @asynccontextmanager
-async def server(answer: bytes | None, leave: asyncio.Event) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """Its address and the request lines that came; without an ``answer`` it is silent until ``leave``."""
+async def server(leave: asyncio.Event, *answers: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Its address and the request lines that came; each gets the next of ``answers``, or none until ``leave``."""
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append(await reader.readline())
-        if answer is None:
+        if len(asked) > len(answers):
             await leave.wait()
         else:
-            writer.write(answer)
+            writer.write(answers[len(asked) - 1])
         writer.close()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -32,7 +32,7 @@ async def server(answer: bytes | None, leave: asyncio.Event) -> AsyncIterator[tu
 async def test_who_finds_no_connection_does_not_wait_for_long() -> None:
     leave = asyncio.Event()
     async with (
-        server(None, leave) as (url, asked),
+        server(leave) as (url, asked),
         create_http_client(url, timeout_seconds=60, max_connections=1, pool_seconds=0.05) as http,
     ):
         first = asyncio.create_task(http.get("/"))
@@ -45,8 +45,12 @@ async def test_who_finds_no_connection_does_not_wait_for_long() -> None:
 
 
 async def test_a_redirect_is_an_answer_and_nobody_is_followed() -> None:
-    elsewhere = b"HTTP/1.1 307 Over there\r\nLocation: /elsewhere\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    async with server(elsewhere, asyncio.Event()) as (url, asked), create_http_client(url, timeout_seconds=5) as http:
+    bare = b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+    elsewhere, welcome = b"HTTP/1.1 307 Over there\r\nLocation: /elsewhere\r\n" + bare, b"HTTP/1.1 200 OK\r\n" + bare
+    async with (
+        server(asyncio.Event(), elsewhere, welcome) as (url, asked),
+        create_http_client(url, timeout_seconds=5) as http,
+    ):
         answer = await http.post("/here", json={}, headers={"Authorization": "Bearer secret"})
     assert answer.status_code == 307
     assert asked == [b"POST /here HTTP/1.1\r\n"]
