@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 from rich.console import Console
@@ -41,13 +40,13 @@ def main() -> None:
         for mutant in chosen:
             console.print(f"[bold]{mutant.name}[/]  {escape(mutant.bug)}  [dim]{escape(says(mutant.catcher))}[/]")
         return
-    rows = Run(console).all_of(chosen)
+    rows = Run(console, _commit()).all_of(chosen)
     survivors = [row.name for row in rows if not row.caught]
     console.print(f"\n{len(rows) - len(survivors)} of {len(rows)} mutants caught")
     for name in survivors:
         console.print(f"[bold red]survives:[/] {name}")
     if options.publish:
-        write_page(PUBLISHED, rows, _commit(), datetime.now(UTC).date())
+        write_page(PUBLISHED, rows, [mutant.name for mutant in MUTANTS])
     sys.exit(1 if survivors else 0)
 
 
@@ -67,6 +66,7 @@ class Run:
     """Asks every catcher about the tree as it is, and then about each mutant."""
 
     console: Console
+    commit: str
 
     def all_of(self, mutants: Sequence[Mutant]) -> list[Row]:
         useless = {**self._tests_that_fail(mutants), **self._plays_that_fail(mutants)}
@@ -105,7 +105,7 @@ class Run:
                 verdict = Verdict(False, f"the patch does not apply: {error}")
         seconds = time.monotonic() - began
         self._say(mutant.name, verdict.by, seconds, "green" if verdict.caught else "bold red")
-        return Row(mutant.name, mutant.bug, says(mutant.catcher), verdict.caught, verdict.by, seconds)
+        return Row(mutant.name, mutant.bug, verdict.caught, verdict.by, seconds, self.commit)
 
     def _told(self, name: str, asking: Callable[[], Verdict]) -> Verdict:
         began = time.monotonic()

@@ -1,55 +1,66 @@
-"""The table of a run as Markdown."""
+"""The table of what was tried last, as Markdown: a run of some mutants replaces their rows and leaves the others."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 _LONGEST = 160
+_ROW = re.compile(r"\| (?P<name>[a-z0-9-]+) \| ")
+_NOT = "**not caught**"
 
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one mutant; ``asked`` is its catcher, ``by`` what that said."""
+    """What became of one mutant; ``by`` is what its catcher said, ``commit`` the tree that it spoilt."""
 
     name: str
     bug: str
-    asked: str
     caught: bool
     by: str
     seconds: float
+    commit: str
 
 
-def write_page(path: Path, rows: Sequence[Row], commit: str, day: date) -> None:
-    path.write_text(page(rows, commit, day), encoding="utf-8")
+def write_page(path: Path, rows: Sequence[Row], names: Sequence[str]) -> None:
+    """``names`` are all that there are, in order."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    path.write_text(page(rows, names, before), encoding="utf-8")
 
 
-def page(rows: Sequence[Row], commit: str, day: date) -> str:
-    """The whole page."""
-    caught, seconds = sum(row.caught for row in rows), sum(row.seconds for row in rows)
-    lines = [
-        "# Mutants",
-        "",
-        "Zeros count only where a one would be seen. `make mutants` seeds each of these mistakes into a copy of the",
-        "tree and asks one named check, which has to pass on the tree as it is, to notice it: an ordinary test by an",
-        "assertion of its own, or a play of `make chaos` by a check on what the sandbox saw. What breaks everything is",
-        "not caught. `make mutants MUTANT=ack-first` tries one, `ARGS=--list` names them, `ARGS=--quick` leaves the",
-        "plays out. A new one is a patch in `tests/mutants/patches` and an entry in `tests/mutants/catalogue.py`.",
-        "",
-        f"**{caught} of {len(rows)} caught**, {day.isoformat()}, commit {commit}; {seconds:.0f} s.",
-        "",
-        "| mutant | the mistake | caught by | seconds |",
-        "| --- | --- | --- | --- |",
-        *(f"| {row.name} | {_cell(row.bug)} | {_caught_by(row)} | {row.seconds:.0f} |" for row in rows),
-        "",
-    ]
-    return "\n".join(lines)
+def page(rows: Sequence[Row], names: Sequence[str], before: str = "") -> str:
+    """The whole page; ``before`` is the one that stands, whose rows are kept where there is no newer one."""
+    lines = {found["name"]: line for line in before.splitlines() if (found := _ROW.match(line))}
+    lines |= {row.name: _line(row) for row in rows}
+    shown = [lines[name] for name in names if name in lines]
+    caught = sum(_NOT not in line for line in shown)
+    return "\n".join(
+        [
+            "# Mutants",
+            "",
+            "Zeros count only where a one would be seen. `make mutants` seeds each of these mistakes into a copy of the",
+            "tree and asks one named check, which has to pass on the tree as it is, to notice it: an ordinary test by an",
+            "assertion of its own, or a play of `make chaos` by a check on what the sandbox saw. What breaks everything",
+            "is not caught. `make mutants MUTANT=ack-first` tries one, `ARGS=--list` names them, `ARGS=--quick` leaves the",
+            "plays out, `ARGS=--publish` writes this page. A new one is a patch in `tests/mutants/patches` and an entry in",
+            "`tests/mutants/catalogue.py`.",
+            "",
+            f"**{caught} of {len(names)} caught.**",
+            "",
+            "| mutant | the mistake | caught by | seconds | commit |",
+            "| --- | --- | --- | --- | --- |",
+            *shown,
+            "",
+        ]
+    )
 
 
-def _caught_by(row: Row) -> str:
-    return _cell(row.by if row.caught else f"**not caught**: {row.by}")
+def _line(row: Row) -> str:
+    by = row.by if row.caught else f"{_NOT}: {row.by}"
+    return f"| {row.name} | {_cell(row.bug)} | {_cell(by)} | {row.seconds:.0f} | {row.commit} |"
 
 
 def _cell(text: str) -> str:
-    shown = " ".join(text.split()).replace("|", "\\|")
-    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+    shown = " ".join(text.split())
+    shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+    return shown.replace("|", "\\|")

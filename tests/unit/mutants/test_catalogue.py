@@ -11,6 +11,7 @@ from chaos.faults import FAULTS
 from deploy.paths import ROOT
 from mutants.catalogue import MUTANTS, Mutant
 from mutants.catchers import Play, Results, Tests, read_results
+from mutants.page import Row, page
 from mutants.trial import PATCHES, apply
 
 IDS = [mutant.name for mutant in MUTANTS]
@@ -63,3 +64,11 @@ def test_a_test_that_could_not_begin_is_no_failure(tmp_path: Path) -> None:
         1, (("b::no", "assert 1 == 2"),), (("b::broken", "ImportError"),), ("b::left",)
     )
     assert read_results(tmp_path / "none") == Results()
+
+
+def test_the_page_keeps_what_was_not_tried_again() -> None:
+    first = page([Row("a", "x", True, "t: assert | not", 1, "c1"), Row("b", "y", False, "no", 2, "c1")], ["a", "b"])
+    assert "**1 of 2 caught.**" in first
+    again = page([Row("b", "y", True, "lost × 2", 3, "c2")], ["a", "b", "new"], first)
+    assert "**2 of 3 caught.**" in again
+    assert "| a | x | t: assert \\| not | 1 | c1 |\n| b | y | lost × 2 | 3 | c2 |" in again
