@@ -70,7 +70,8 @@ class Run:
 
     def all_of(self, mutants: Sequence[Mutant]) -> list[Row]:
         useless = {**self._tests_that_fail(mutants), **self._plays_that_fail(mutants)}
-        return [self._one(mutant, useless.get(_key(mutant.catcher))) for mutant in mutants]
+        quick_first = sorted(mutants, key=lambda mutant: isinstance(mutant.catcher, Play))
+        return [self._one(mutant, useless.get(_key(mutant.catcher))) for mutant in quick_first]
 
     def _tests_that_fail(self, mutants: Iterable[Mutant]) -> "dict[object, str]":
         tests = {catcher for mutant in mutants if isinstance(catcher := mutant.catcher, Tests)}

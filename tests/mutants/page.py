@@ -5,6 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+_HEAD = """\
+# Mutants
+
+Zeros count only where a one would be seen. `make mutants` seeds each of these mistakes into a copy of the tree and asks
+one named check, which has to pass on the tree as it is, to notice it: an ordinary test by an assertion of its own, or a
+play of `make chaos` by a check on what the sandbox saw. What breaks everything is not caught.
+
+`make mutants MUTANT=ack-first` tries one, `ARGS=--list` names them, `ARGS=--quick` leaves the plays out, `ARGS=--publish`
+writes this page. A new one is a patch in `tests/mutants/patches` and an entry in `tests/mutants/catalogue.py`.
+"""
 _LONGEST = 160
 _ROW = re.compile(r"\| (?P<name>[a-z0-9-]+) \| ")
 _NOT = "**not caught**"
@@ -34,25 +44,9 @@ def page(rows: Sequence[Row], names: Sequence[str], before: str = "") -> str:
     lines |= {row.name: _line(row) for row in rows}
     shown = [lines[name] for name in names if name in lines]
     caught = sum(_NOT not in line for line in shown)
-    return "\n".join(
-        [
-            "# Mutants",
-            "",
-            "Zeros count only where a one would be seen. `make mutants` seeds each of these mistakes into a copy of the",
-            "tree and asks one named check, which has to pass on the tree as it is, to notice it: an ordinary test by an",
-            "assertion of its own, or a play of `make chaos` by a check on what the sandbox saw. What breaks everything",
-            "is not caught. `make mutants MUTANT=ack-first` tries one, `ARGS=--list` names them, `ARGS=--quick` leaves the",
-            "plays out, `ARGS=--publish` writes this page. A new one is a patch in `tests/mutants/patches` and an entry in",
-            "`tests/mutants/catalogue.py`.",
-            "",
-            f"**{caught} of {len(names)} caught.**",
-            "",
-            "| mutant | the mistake | caught by | seconds | commit |",
-            "| --- | --- | --- | --- | --- |",
-            *shown,
-            "",
-        ]
-    )
+    told = f"**{caught} of {len(names)} caught.**"
+    columns = ["| mutant | the mistake | caught by | seconds | commit |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([_HEAD, told, "", *columns, *shown, ""])
 
 
 def _line(row: Row) -> str:
