@@ -186,6 +186,11 @@ MUTANTS: tuple[Mutant, ...] = (
         _tests("unit/scheduler/test_tick.py::test_a_wiped_store_doubles_nothing_while_a_replica_remembers"),
     ),
     Mutant(
+        "contact-of-another-organisation",
+        "Contacts are kept by their id alone, whoever they belong to.",
+        _tests("integration/test_fetcher_caches.py::test_contacts_are_found_again_by_their_tenant_alone"),
+    ),
+    Mutant(
         "checked-then-inserted",
         "Whether a message is planned already is looked up first; no unique key decides.",
         _tests(f"{_ONCE}test_the_database_itself_refuses_a_second_intent[sqlite]"),
