@@ -12,8 +12,9 @@ Zeros count only where a one would be seen. `make mutants` seeds each of these m
 one named check, which has to pass on the tree as it is, to notice it: an ordinary test by an assertion of its own, or a
 play of `make chaos` by a check on what the sandbox saw. What breaks everything is not caught.
 
-`make mutants MUTANT=ack-first` tries one, `ARGS=--list` names them, `ARGS=--quick` leaves the plays out and
-`ARGS=--publish` writes this page. A new one is a patch in `tests/mutants/patches` and an entry in `tests/mutants/catalogue.py`.
+`make mutants MUTANT=ack-first` tries one, `ARGS=--list` names them, `ARGS=--quick` leaves the plays out, and this page
+is what `ARGS=--publish` writes. A new one is a patch in `tests/mutants/patches` and an entry in the catalogue,
+`tests/mutants/catalogue.py`.
 """
 _LONGEST = 160
 _ROW = re.compile(r"\| (?P<name>[a-z0-9-]+) \| ")
