@@ -76,17 +76,17 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "post-retried-after-timeout",
         "A POST to WhatsApp whose answer was lost is made once more.",
-        Play(_WHATSAPP, ("duplicate",)),
+        Play(_WHATSAPP, ("duplicate",), patience=90),
     ),
     Mutant(
         "unknown-taken-for-failed",
         "A POST whose end is unknown counts as one that never arrived, and the message is sent again.",
-        Play(_WHATSAPP, ("duplicate",)),
+        Play(_WHATSAPP, ("duplicate",), patience=90),
     ),
     Mutant(
         "unknown-taken-for-sent",
         "An answer of WhatsApp's that cannot be read counts as one that took the message.",
-        Play(_WHATSAPP, ("phantom", "lost")),
+        Play(_WHATSAPP, ("phantom", "lost"), patience=90),
     ),
     Mutant(
         "old-refresh-token-kept",

@@ -13,8 +13,6 @@ from mutants.trial import Trial
 
 _TESTS_SECONDS = 300.0
 _PLAY_SECONDS = 600.0
-_PATIENCE = "30"
-"""Of a play: what a mutant has lost never comes, and is waited for in vain."""
 _BY_ASSERTION = re.compile(r"(AssertionError|assert |Failed: DID NOT RAISE|ExceptionGroup: .*AssertionError)")
 
 
@@ -73,10 +71,14 @@ def tests_pass(trial: Trial, nodes: Sequence[str]) -> Verdict:
 
 @dataclass(frozen=True)
 class Play:
-    """``make chaos CHAOS=‹faults›``, in which one of ``checks`` must find violations and none may without a mutant."""
+    """``make chaos CHAOS=‹faults›``, in which one of ``checks`` must find violations and none may without a mutant.
+
+    ``patience`` in seconds: what a mutant has lost never comes, and is waited for in vain.
+    """
 
     faults: str
     checks: tuple[str, ...]
+    patience: int = 30
     seed: int = 1
 
     def passes(self, trial: Trial) -> Verdict:
@@ -100,7 +102,17 @@ class Play:
         """Check and details of every violation; None when there is no whole run to judge."""
         out = trial.results / "play"
         code = trial.run(
-            *("-m", "chaos", self.faults, "--seed", str(self.seed), "--patience", _PATIENCE, "--out", str(out)),
+            *(
+                "-m",
+                "chaos",
+                self.faults,
+                "--seed",
+                str(self.seed),
+                "--patience",
+                str(self.patience),
+                "--out",
+                str(out),
+            ),
             seconds=_PLAY_SECONDS,
             variables={"PYTHONPATH": os.pathsep.join([str(trial.folder / "tests")])},
         )
