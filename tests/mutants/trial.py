@@ -81,7 +81,7 @@ def apply(patch: Path, folder: Path, *, only_check: bool = False) -> None:
     """Raises :class:`DoesNotApply`."""
     # Inside a repository git would take the paths for those of its own top.
     ceiling = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
-    command = ["git", "apply", *(["--check"] if only_check else []), str(patch)]
+    command = ["git", "-c", "safe.directory=*", "apply", *(["--check"] if only_check else []), str(patch)]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **ceiling}, capture_output=True, text=True, timeout=30, check=False
     )

@@ -1,6 +1,7 @@
 """What is tried is the copy and nothing of the tree beside it; whatever hangs is ended."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ def test_the_copy_is_what_its_interpreter_finds() -> None:
         assert trial.run("-c", "import time; time.sleep(600)", seconds=0.2) is None
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git applies the patches")
 def test_a_patch_that_does_not_fit_is_said(tmp_path: Path) -> None:
     patch = tmp_path / "odd.patch"
     patch.write_text("--- a/shared/none.py\n+++ b/shared/none.py\n@@ -1,1 +1,1 @@\n-a\n+b\n")
