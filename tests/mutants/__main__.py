@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -40,13 +40,15 @@ def main() -> None:
         for mutant in chosen:
             console.print(f"[bold]{mutant.name}[/]  {escape(mutant.bug)}  [dim]{escape(says(mutant.catcher))}[/]")
         return
-    rows = Run(console, _commit()).all_of(chosen)
+    rows: list[Row] = []
+    for row in Run(console, _commit()).all_of(chosen):
+        rows.append(row)
+        if options.publish:
+            write_page(PUBLISHED, rows, [mutant.name for mutant in MUTANTS])
     survivors = [row.name for row in rows if not row.caught]
     console.print(f"\n{len(rows) - len(survivors)} of {len(rows)} mutants caught")
     for name in survivors:
         console.print(f"[bold red]survives:[/] {name}")
-    if options.publish:
-        write_page(PUBLISHED, rows, [mutant.name for mutant in MUTANTS])
     sys.exit(1 if survivors else 0)
 
 
@@ -68,10 +70,12 @@ class Run:
     console: Console
     commit: str
 
-    def all_of(self, mutants: Sequence[Mutant]) -> list[Row]:
+    def all_of(self, mutants: Sequence[Mutant]) -> Iterator[Row]:
+        """What became of each as soon as it is known, those that ordinary tests catch first."""
         useless = {**self._tests_that_fail(mutants), **self._plays_that_fail(mutants)}
         quick_first = sorted(mutants, key=lambda mutant: isinstance(mutant.catcher, Play))
-        return [self._one(mutant, useless.get(_key(mutant.catcher))) for mutant in quick_first]
+        for mutant in quick_first:
+            yield self._one(mutant, useless.get(_key(mutant.catcher)))
 
     def _tests_that_fail(self, mutants: Iterable[Mutant]) -> "dict[object, str]":
         tests = {catcher for mutant in mutants if isinstance(catcher := mutant.catcher, Tests)}
