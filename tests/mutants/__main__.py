@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -72,31 +72,31 @@ class Run:
 
     def all_of(self, mutants: Sequence[Mutant]) -> Iterator[Row]:
         """What became of each as soon as it is known, those that ordinary tests catch first."""
-        useless = {**self._tests_that_fail(mutants), **self._plays_that_fail(mutants)}
-        quick_first = sorted(mutants, key=lambda mutant: isinstance(mutant.catcher, Play))
-        for mutant in quick_first:
-            yield self._one(mutant, useless.get(_key(mutant.catcher)))
+        plays: dict[tuple[str, int], list[tuple[Mutant, Play]]] = {}
+        tests: list[tuple[Mutant, Tests]] = []
+        for mutant in mutants:
+            match mutant.catcher:
+                case Play() as play:
+                    plays.setdefault(play.key, []).append((mutant, play))
+                case Tests() as some:
+                    tests.append((mutant, some))
+        useless = self._tests_that_fail({some for _, some in tests}) if tests else {}
+        for mutant, some in tests:
+            yield self._one(mutant, useless.get(some))
+        for each in plays.values():
+            play = each[0][1]
+            verdict = self._told(play.faults, partial(_unspoilt, play.passes))
+            for mutant, _ in each:
+                yield self._one(mutant, verdict.by if verdict.caught else None)
 
-    def _tests_that_fail(self, mutants: Iterable[Mutant]) -> "dict[object, str]":
-        tests = {catcher for mutant in mutants if isinstance(catcher := mutant.catcher, Tests)}
-        if not tests:
-            return {}
-        nodes = sorted({node for catcher in tests for node in catcher.nodes})
+    def _tests_that_fail(self, tests: Collection[Tests]) -> dict[Tests, str]:
+        nodes = sorted({node for some in tests for node in some.nodes})
         verdict = self._told(f"{len(nodes)} tests", partial(_unspoilt, partial(tests_pass, nodes=nodes)))
         if not verdict.caught:
             return {}
         # Which of them it was: each is asked by itself.
-        each = {catcher: _unspoilt(catcher.passes) for catcher in tests}
-        return {_key(catcher): one.by for catcher, one in each.items() if one.caught}
-
-    def _plays_that_fail(self, mutants: Iterable[Mutant]) -> "dict[object, str]":
-        plays = {_key(catcher): catcher for mutant in mutants if isinstance(catcher := mutant.catcher, Play)}
-        found = {}
-        for key, play in plays.items():
-            verdict = self._told(play.faults, partial(_unspoilt, play.passes))
-            if verdict.caught:
-                found[key] = verdict.by
-        return found
+        each = {some: _unspoilt(some.passes) for some in tests}
+        return {some: one.by for some, one in each.items() if one.caught}
 
     def _one(self, mutant: Mutant, useless: str | None) -> Row:
         began = time.monotonic()
@@ -126,10 +126,6 @@ class Run:
 def _unspoilt(asking: Callable[[Trial], Verdict]) -> Verdict:
     with a_trial() as trial:
         return asking(trial)
-
-
-def _key(catcher: Catcher) -> object:
-    return catcher.key if isinstance(catcher, Play) else catcher
 
 
 def _commit() -> str:
