@@ -203,7 +203,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "no-last-look",
         "What was decided when a message was planned is not asked again when it leaves.",
-        _tests(f"{_ONCE}test_paid_between_planning_and_sending_is_cancelled[sqlite]"),
+        _tests("unit/notifier/test_learning.py::test_stop_between_the_plan_and_the_post_is_honoured"),
     ),
     Mutant(
         "stale-snapshot-sent",
