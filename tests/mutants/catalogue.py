@@ -85,7 +85,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "unknown-taken-for-sent",
-        "An answer of WhatsApp's that cannot be read counts as one that took the message.",
+        "A message that WhatsApp did not answer, or not readably, counts as sent.",
         Play(_WHATSAPP, ("phantom", "lost"), patience=90),
     ),
     Mutant(
