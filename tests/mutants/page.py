@@ -45,7 +45,8 @@ def page(rows: Sequence[Row], names: Sequence[str], before: str = "") -> str:
     lines |= {row.name: _line(row) for row in rows}
     shown = [lines[name] for name in names if name in lines]
     caught = sum(_NOT not in line for line in shown)
-    told = f"**{caught} of {len(names)} caught.**"
+    missing = [name for name in names if name not in lines]
+    told = f"**{caught} of {len(shown)} caught.**" + (f" Not tried yet: {', '.join(missing)}." if missing else "")
     columns = ["| mutant | the mistake | caught by | seconds | commit |", "| --- | --- | --- | --- | --- |"]
     return "\n".join([_HEAD, told, "", *columns, *shown, ""])
 
