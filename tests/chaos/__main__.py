@@ -62,9 +62,7 @@ def main() -> None:
     about = about_run(options.size, seed)
     try:
         with noted(RUNS, about) as verdicts:
-            history = run(
-                options.size, seed, out, console, options.minutes, patience=options.patience, about=about
-            )
+            history = run(options.size, seed, out, console, options.minutes, patience=options.patience, about=about)
             figures, _ = judge(history)
             verdicts.append(ended(about, figures))
     except (NotInTime, StackError, ExceptionGroup) as error:
