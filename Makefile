@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup check test chaos hostile bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why plan erase release reject resolve templates-push templates-status pause resume stops costs answered
+.PHONY: help setup check test chaos hostile mutants bench docs demo up down ps logs scan reconcile schedule invoice-pdf connect-link connections budget disconnect revoke rotate-keys dlq-list dlq-replay why plan erase release reject resolve templates-push templates-status pause resume stops costs answered
 
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -31,6 +31,9 @@ chaos: setup ## faults under load, judged by the sandbox; CHAOS=pr, night, hosti
 
 hostile: setup ## only the attacks on ingress, in full size; SEED=…, OUT=‹folder›
 	@PYTHONPATH=tests $(BIN)/python -m chaos hostile $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out "$(OUT)") $(ARGS)
+
+mutants: setup ## known mistakes, each seeded into a copy and noticed by the check that it names; MUTANT=‹name,…› ARGS=--list
+	@PYTHONPATH=tests $(BIN)/python -m mutants $(MUTANT) $(ARGS)
 
 bench: setup ## the benchmarks, as ratios in one run
 	@$(BIN)/python -m bench $(ARGS)

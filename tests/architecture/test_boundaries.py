@@ -87,6 +87,33 @@ def test_adapters_are_known_to_composition_roots_and_commands_alone(service: Pat
         assert not {name for name in imported if name.startswith(f"{package}.adapters")}, path
 
 
+def compared_digests(function: ast.AST) -> Iterator[str]:
+    """Comparisons by == or in, of what hmac has made here or of what was made of that."""
+    made: set[str] = set()
+
+    def is_made(node: ast.AST) -> bool:
+        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        return "hmac.digest" in (text := ast.unparse(node)) or "hmac.new" in text or bool(names & made)
+
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and is_made(node.value) and "compare_digest" not in ast.unparse(node.value):
+            made |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Compare) and any(map(is_made, (node.left, *node.comparators))):
+            yield ast.unparse(node)
+
+
+def test_what_is_signed_is_compared_in_constant_time() -> None:
+    functions = [
+        (path, node)
+        for path in PRODUCT
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    found = {f"{path.relative_to(ROOT)}: {text}" for path, node in functions for text in compared_digests(node)}
+    assert found == set()
+
+
 def raises_again(handler: ast.ExceptHandler) -> bool:
     """Whether it only cleans up."""
     last = handler.body[-1]

@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="the run's; a random one, which is told, without")
     parser.add_argument("--out", type=Path, default=None, help="where the results go; var/chaos/‹size›-‹seed› without")
     parser.add_argument("--minutes", type=float, default=None, help="no fault begins later than this")
+    parser.add_argument("--patience", type=float, default=None, help="seconds without any progress: given up")
     parser.add_argument("--publish", action="store_true", help="also write docs/reliability.md")
     parser.add_argument("--judge", type=Path, default=None, metavar="HISTORY", help="play nothing; judge this history")
     options = parser.parse_args()
@@ -64,7 +65,7 @@ def main() -> None:
     about = about_run(options.size, seed, options.rounds)
     try:
         with noted(RUNS, about) as verdicts:
-            history = run(options.size, seed, out, console, options.minutes, about=about)
+            history = run(options.size, seed, out, console, options.minutes, patience=options.patience, about=about)
             figures, _ = judge(history)
             verdicts.append(ended(about, figures))
     except (NotInTime, StackError, ExceptionGroup) as error:
@@ -82,6 +83,7 @@ def run(
     console: Console,
     minutes: float | None = None,
     *,
+    patience: float | None = None,
     about: Record | None = None,
 ) -> Path:
     """Play it; the history's path. The installation lies in a folder of its own, whose logs are kept beside."""
@@ -98,6 +100,8 @@ def run(
         plan = plan_of(size, seed, rounds=about.get("rounds", 1))
         if minutes is not None:
             plan = replace(plan, seconds=minutes * 60)
+        if patience is not None:
+            plan = replace(plan, patience=patience)
         try:
             asyncio.run(play(plan, seed, Path(stack), history, say))
         finally:

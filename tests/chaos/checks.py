@@ -178,6 +178,12 @@ def limit_breach(seen: Seen) -> Iterator[Violation]:
         yield Violation("limit_breach", line.partition(":")[0], line.partition(": ")[2])
 
 
+def number_in_log(seen: Seen) -> Iterator[Violation]:
+    """No log line shows the number of anybody who was written to."""
+    for row in seen.leaks:
+        yield Violation("number_in_log", row["log"], f"{row['lines']} lines of {row['event']}")
+
+
 def never_recovered(seen: Seen) -> Iterator[Violation]:
     """After every fault all processes are ready again and the backlog is worked off, without a hand."""
     for span in seen.faults:
@@ -237,6 +243,7 @@ CHECKS: Mapping[str, Check] = {
         poison_lost,
         poison_attempts,
         innocent_parked,
+        number_in_log,
         never_recovered,
         never_happened,
         late_return,

@@ -57,8 +57,10 @@ class Load:
             self._decoys += [(tenant, invoice) for invoice in decoys]
 
     async def run(self) -> None:
-        """Until :meth:`stop`; the pace does not wait for answers."""
+        """Until :meth:`stop`; the pace does not wait for answers. Every way to forge is tried at least once."""
         loop = asyncio.get_running_loop()
+        for name in FORGERIES:
+            self._forge(name)
         due = loop.time()
         while not self._stop.is_set():
             await self._turn()
@@ -92,7 +94,7 @@ class Load:
 
     async def _turn(self) -> None:
         if self.dice.random() < _FORGED_SHARE:
-            self._forge()
+            self._forge(self.dice.choice(list(FORGERIES)))
         chance = self.dice.random()
         ripe = bool(self._issued) and self._issued[0][0] < asyncio.get_running_loop().time() - _SETTLES_AFTER
         if chance < 0.15 and ripe:
@@ -127,9 +129,8 @@ class Load:
         self.scene.history.add("change", invoice=invoice, to="total", value=total)
         self._tell([(tenant, invoice, CHANGED, "UPDATE")])
 
-    def _forge(self) -> None:
+    def _forge(self, name: str) -> None:
         tenant, invoice = self.dice.choice(self._decoys)
-        name = self.dice.choice(list(FORGERIES))
         body = self._body([(tenant, invoice, "CREATE")])
         forged = FORGERIES[name](self.scene.webhook_key, body, self.dice)
         self._post(forged, [{"invoice": invoice, "tenant": tenant, "kind": ISSUED}], forged=name)

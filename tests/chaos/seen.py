@@ -81,6 +81,7 @@ class Seen:
     snapshots: dict[str, Record] = field(default_factory=dict)
     attempts: list[Record] = field(default_factory=list)
     letters: dict[str, Record] = field(default_factory=dict)
+    leaks: list[Record] = field(default_factory=list)
     waiting: dict[str, Record] = field(default_factory=dict)
     queues: list[Record] = field(default_factory=list)
     faults: list[FaultSpan] = field(default_factory=list)
@@ -132,6 +133,7 @@ def see(records: Sequence[Record]) -> Seen:
     see_ledger(seen, [row for what in ("intent", "decision", "snapshot", "attempt") for row in by_what[what]])
     for row in by_what["dead"]:
         seen.letters.update(dict.fromkeys(row["ids"], row))
+    seen.leaks = by_what["leak"]
     for row in by_what["waiting"]:
         seen.waiting.update(dict.fromkeys(row["ids"], row))
     seen.queues = by_what["queue"]

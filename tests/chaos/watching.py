@@ -12,9 +12,11 @@ import httpx
 
 from chaos.history import Record
 from chaos.ledger import export
+from chaos.log_lines import leaks, tail_of
 from chaos.outcomes import End, outcome_of
 from chaos.scene import NOTIFIER, Scene
 from chaos.seen import Input, see, see_ledger
+from deploy.services import NAMES
 
 _IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|poison-\d+")
 _KEPT = ("status", "tenant", "rule", "grant", "refresh_token", "token", "template", "code", "fault", "rows", "items")
@@ -35,6 +37,7 @@ class Watcher:
         self._looking = asyncio.Lock()
         self._looked_at = 0.0
         self._open: list[float] = []
+        self._numbers: set[str] = set()
 
     async def follow(self) -> None:
         """Once a second, until cancelled."""
@@ -56,6 +59,8 @@ class Watcher:
             entries = await self._scene.sandbox.journal(since=self._seq)
             for entry in entries:
                 self._seq = max(self._seq, entry["seq"])
+                if "to" in entry:
+                    self._numbers.add(tail_of(str(entry["to"])))
                 if entry["kind"] in _KINDS:
                     at, row = trimmed(entry)
                     self._scene.history.add("journal", at=at, **row)
@@ -87,10 +92,16 @@ class Watcher:
         return _accepted_at(event for event in open_ones if outcome_of(event, seen).end not in _AT_REST)
 
     async def conclude(self) -> None:
-        """Write down what is left at the end: the ledger, dead letters, what waits, and how full the queues are."""
+        """Write down what is left at the end: the ledger, dead letters, what waits, how full the queues are, and how
+        many log lines show a number.
+        """
         await self.copy()
         history = self._scene.history
         await self.replicas()
+        for log, event, lines in await asyncio.to_thread(
+            lambda: list(leaks(self._scene.stack.logs, NAMES, self._numbers))
+        ):
+            history.add("leak", log=log, event=event, lines=lines)
         for row in await asyncio.to_thread(lambda: list(export(self._scene.database(NOTIFIER)))):
             history.add(row.pop("what"), **row)
         for queue in sorted(row["name"] for row in await self._scene.queues()):

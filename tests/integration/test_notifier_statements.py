@@ -161,6 +161,21 @@ async def test_other_people_other_kinds_and_what_is_not_overdue_stay_apart(datab
         assert sorted(templates(notifier)) == ["invoice_due_today", "invoice_overdue", "statement"]
 
 
+async def test_what_another_organisation_is_owed_is_no_part_of_it(database_url: str) -> None:
+    """Xero's ids are nobody's secret, and nothing says that two organisations cannot have one contact's id."""
+    async with world(database_url, grouped()) as notifier:
+        await notifier.take_in(tenant_id="another", invoice=overdue(4))
+        await gathered_with_clock(notifier, overdue(1), overdue(2))
+        await notifier.look_answered(tenant_id="another", invoice=overdue(4))
+        for invoice in (overdue(1), overdue(2)):
+            await notifier.look_answered(invoice=invoice)
+        for _ in range(2):
+            await notifier.sender.run_once()
+            notifier.clock.forward(seconds=CLAIM_SPACING.total_seconds())
+        assert sorted(templates(notifier)) == ["invoice_overdue", "statement"]
+        assert {texts.get("invoice_count") for texts in said(notifier)} == {None, "2"}
+
+
 async def test_currencies_have_their_own_totals_and_none_is_cut(database_url: str) -> None:
     currencies = ["INR", "USD", "EUR", "GBP", "AUD", "NZD", "SGD", "JPY"]
     invoices = [overdue(n + 1, 7, currency=currency) for n, currency in enumerate(currencies)]

@@ -42,6 +42,15 @@ async def killed(scene: Scene, dice: Random) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def frozen_then_killed(scene: Scene, dice: Random, *, seconds: float = 6.0) -> AsyncIterator[None]:
+    """It takes what is sent and answers nothing, as when its disk hangs, and dies: only a confirm was a promise."""
+    scene.stack.kill("rabbitmq", Signals.SIGSTOP)
+    await asyncio.sleep(seconds)
+    await scene.kill("rabbitmq", Signals.SIGKILL)
+    yield
+
+
+@asynccontextmanager
 async def absent(scene: Scene, dice: Random) -> AsyncIterator[None]:
     """Stopped in good order, and started again when the fault ends."""
     await asyncio.to_thread(scene.stack.stop, "rabbitmq")
@@ -133,6 +142,7 @@ _BODIES = {
 
 FAULTS = [
     Fault("rabbitmq-kill", killed, kills=1, back_within=_BACK_WITHIN, short=True),
+    Fault("rabbitmq-hangs-and-dies", frozen_then_killed, kills=1, back_within=_BACK_WITHIN),
     Fault("rabbitmq-absent", absent, 20),
     Fault("rabbitmq-absent-long", absent, 200),
     Fault("rabbitmq-memory", memory_alarm, 60),

@@ -171,6 +171,10 @@ def innocent_parked() -> Tale:
     return killer.add("dead", ids=["a", "somebody"], **letter)
 
 
+def number_in_log() -> Tale:
+    return sent().add("leak", log="notifier", event="message.sent", lines=2)
+
+
 def never_recovered() -> Tale:
     return sent().fault("kill-fetcher", "begin", "end")
 
@@ -305,6 +309,7 @@ WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("poison_attempts", poison_again_and_again),
     ("poison_attempts", poison_kills_for_ever),
     ("innocent_parked", innocent_parked),
+    ("number_in_log", number_in_log),
     ("never_recovered", never_recovered),
     ("never_happened", never_happened),
     ("late_return", late_return),
@@ -352,6 +357,11 @@ def paid_before_it_was_known() -> Tale:
 
 def in_the_dead_letters() -> Tale:
     return Tale().invoice("a").event("a").add("dead", queue="fetcher.dead", reason="r", source="q", ids=["a"])
+
+
+def handed_on_by_rabbitmq() -> Tale:
+    """While there was no dead-letter queue it could only be rejected."""
+    return in_the_dead_letters().add("dead", queue="fetcher.dead", reason="unknown", deaths=["rejected"], ids=["a"])
 
 
 def on_the_ladder() -> Tale:
@@ -425,6 +435,7 @@ RIGHT = [
     refused_and_sent,
     paid_before_it_was_known,
     in_the_dead_letters,
+    handed_on_by_rabbitmq,
     on_the_ladder,
     nobody_knows,
     answer_made_to_vanish,

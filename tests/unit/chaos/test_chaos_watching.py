@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from chaos.ledger import export
 from chaos.links import clock_file, with_port
+from chaos.log_lines import showing, tail_of
 from chaos.watching import trimmed
 from deploy.paths import ROOT
 from notifier.tables import attempts, decisions, intents, metadata, snapshots
@@ -73,6 +74,16 @@ def test_a_journal_entry_keeps_what_checks_need_and_no_person() -> None:
     assert (row["number"], row["reference"], row["template"], row["ms"]) == ("INV-1", "r", "invoice_issued", 3.0)
     assert "9876543210" not in str(row)
     assert "Asha" not in str(row)
+
+
+def test_a_number_is_found_in_a_log_however_it_is_written() -> None:
+    lines = [
+        '{"event": "a", "wa_id": "919876543210"}',
+        '{"event": "b", "said": "to +919876543210"}',
+        "plain 9876543210",
+        '{"event": "c", "milliseconds": 1763880000123, "id": "a9876543211"}',
+    ]
+    assert showing(lines, {tail_of("+91 98765 43210")}) == {"a": 1, "b": 1, "no event": 1}
 
 
 def test_an_address_gets_another_port_and_keeps_its_user() -> None:

@@ -130,6 +130,10 @@ async def test_a_forged_body_publishes_nothing(door: httpx.AsyncClient, outbox: 
     body = event_body()
     assert_bare(await door.post("/webhooks/xero", content=body + b" ", headers=signed(body)), 401)
     assert_bare(await door.post("/webhooks/xero", content=body, headers=signed(body, "another key")), 401)
+    told = b'{"entry": []}'
+    forged = "sha256=" + hmac.new(b"another secret", told, hashlib.sha256).hexdigest()
+    assert_bare(await door.post("/webhooks/whatsapp", content=told, headers={"x-hub-signature-256": forged}), 401)
+    assert_bare(await door.post("/webhooks/whatsapp", content=told), 401)
     assert (outbox.events, outbox.kept) == ([], [])
 
 

@@ -1,0 +1,1 @@
+"""Known mistakes, each a patch, and what must notice it."""
