@@ -34,6 +34,11 @@ _ONCE = "integration/test_notifier_once.py::"
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("ack-first", "A message is acknowledged before it is handled.", Play(_FETCHER_DIES, ("lost",))),
     Mutant(
+        "given-up-taken-for-confirmed",
+        "What waits for its confirm when RabbitMQ falls silent is cancelled, which a task group takes for done.",
+        _tests("unit/shared/test_silent_broker.py::test_what_waits_on_a_connection_that_is_given_up_is_not_confirmed"),
+    ),
+    Mutant(
         "publish-without-confirms",
         "Publishing ends when the socket has taken the message; RabbitMQ is not asked to confirm it.",
         Play(_BROKER_DIES, ("lost",)),
