@@ -16,8 +16,8 @@ setup: ## the tools and Python packages, into .venv and var/tools; every other t
 demo: setup ## everything from nothing, then the whole story told on the sandbox
 	$(DEPLOY) demo $(ARGS)
 
-test: setup ## all tests on real servers, two at a time; ARGS="tests/unit -k …" for some, one after the other
-	@$(BIN)/pytest $(or $(ARGS),--numprocesses 2 --dist loadscope --no-loadscope-reorder)
+test: setup ## all tests on real servers, three at a time; ARGS="tests/unit -k …" for some, one after the other
+	@$(BIN)/pytest $(or $(ARGS),--numprocesses 3 --dist loadscope --no-loadscope-reorder)
 
 check: setup ## lint, format, types and import rules
 	@$(BIN)/ruff check .
