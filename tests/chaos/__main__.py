@@ -99,7 +99,7 @@ def run(
 
         plan = plan_of(size, seed, rounds=about.get("rounds", 1))
         if minutes is not None:
-            plan = replace(plan, seconds=minutes * 60)
+            plan = replace(plan, seconds=minutes * 60, may_end_early=True)
         if patience is not None:
             plan = replace(plan, patience=patience)
         try:

@@ -28,7 +28,7 @@ def hostile_input(attacks: Sequence[Attack]) -> list[str]:
         "",
         "While honest senders go on: handshakes, unicode, odd spacing, large bodies. An answer `none` is a connection",
         "that the door has ended, `held` one that it let be until the attack was over. Large bodies are put off with",
-        "408 or 429 when too many are there at once, and taken when they are repeated; the p99 is of all others.",
+        "408 when they have no room, and taken when they are repeated; the p99 is of all others.",
         "",
         *table(_COLUMNS, [_row(attack) for attack in attacks]),
         "",

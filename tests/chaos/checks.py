@@ -191,6 +191,13 @@ def never_recovered(seen: Seen) -> Iterator[Violation]:
             yield Violation("never_recovered", span.name, f"fault {span.number}")
 
 
+def not_played(seen: Seen) -> Iterator[Violation]:
+    """A run plays all that it was asked for."""
+    for row in seen.left_out:
+        if row.get("wanted"):
+            yield Violation("not_played", row["name"], row["why"])
+
+
 def never_happened(seen: Seen) -> Iterator[Violation]:
     """A fault that was not observed proves nothing."""
     for span in seen.faults:
@@ -245,6 +252,7 @@ CHECKS: Mapping[str, Check] = {
         innocent_parked,
         number_in_log,
         never_recovered,
+        not_played,
         never_happened,
         late_return,
         unreplicated,

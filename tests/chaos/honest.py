@@ -19,7 +19,7 @@ _TIMEOUT = 5.0
 _LARGE_EVERY = 25
 _WAITS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0)
 """After a large body was put off; senders repeat for a day."""
-_PUT_OFF = {408, 429, 503, None}
+_PUT_OFF = {408, 503, None}
 _WORDS = ("ünï", "दूरभाष", "請求書", "🧾", "\u2028", "e\u0301", "\\u00e9")
 
 

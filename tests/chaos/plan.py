@@ -24,6 +24,8 @@ class Plan:
     goes on by itself. Between two there are ``peace`` seconds.
 
     ``full``: attacks on the door have the size that is published.
+
+    ``may_end_early``: faults for which no time is left are no failure.
     """
 
     size: str
@@ -35,6 +37,7 @@ class Plan:
     overlapping: bool = False
     peace: float = 3.0
     full: bool = True
+    may_end_early: bool = False
 
 
 def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS, rounds: int = 1) -> Plan:
@@ -57,7 +60,7 @@ def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS, rounds: 
         kills = [fault for fault in one_node if fault.kills]
         chosen = [*one_node, *(dice.choice(kills) for _ in range(_NIGHT_KILLS))]
         dice.shuffle(chosen)
-        return Plan(size, tuple(chosen), rate=3, tenants=4, seconds=3 * 3600, patience=240)
+        return Plan(size, tuple(chosen), rate=3, tenants=4, seconds=3 * 3600, patience=240, may_end_early=True)
     if size == "hostile":
         chosen = [fault for name, fault in faults.items() if name.startswith("hostile-")]
         dice.shuffle(chosen)

@@ -12,7 +12,6 @@ from chaos.percentiles import percentile
 from chaos.tables import counted, milliseconds, table
 
 _MOST_LISTED = 40
-_OVERLAPPED = ("In this size faults overlap: a backlog also waits for those that came after.",)
 
 SMALL_PRINT = """\
 Stand-ins play Xero and WhatsApp; their journal is the judge, never Duebell's own logs. What the ledger says counts

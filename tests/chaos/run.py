@@ -23,6 +23,7 @@ from chaos.watching import Watcher
 from deploy.errors import StackError
 
 _WARM_SECONDS = 90.0
+_NO_TIME = "no time left"
 _LOOK_EVERY = 1.0
 _LETTERS_SECONDS = 20.0
 _FAILED = (Missed, NotInTime, StackError, httpx.HTTPError, redis.RedisError, sqlite3.Error, OSError)
@@ -89,7 +90,8 @@ class _Run:
     async def _follow(self, lane: list[tuple[int, Fault]], began: float) -> None:
         for place, (number, fault) in enumerate(lane):
             if why := self._why_not(fault, asyncio.get_running_loop().time() - began):
-                self._scene.history.add("left_out", name=fault.name, why=why)
+                wanted = why == _NO_TIME and not self._plan.may_end_early
+                self._scene.history.add("left_out", name=fault.name, why=why, wanted=wanted)
                 continue
             if place % 5 == 0 and (fault.lane == Fault.lane or not self._plan.overlapping):
                 self._scan(self._scene.tenants[place // 5 % len(self._scene.tenants)])
@@ -105,7 +107,7 @@ class _Run:
     def _why_not(self, fault: Fault, gone: float) -> str:
         """Why a fault is left out; empty when it is not."""
         if gone > self._plan.seconds:
-            return "no time left"
+            return _NO_TIME
         if fault.small_disk and not self._scene.database(NOTIFIER).parent.is_mount():
             return "no disk of its own could be mounted"
         return ""

@@ -104,8 +104,10 @@ class Scene:
         """Whether every process answers within that time."""
         rows = [row for row in self.stack.record.rows if row.service != "epmd"]
         end = asyncio.get_running_loop().time() + seconds
-        if not await asyncio.to_thread(_all_ready, rows, seconds) or self.cluster is None:
-            return self.cluster is None
+        if not await asyncio.to_thread(_all_ready, rows, seconds):
+            return False
+        if self.cluster is None:
+            return True
         with suppress(NotInTime):
             await until(self.cluster.is_whole, max(0.0, end - asyncio.get_running_loop().time()), "a whole cluster")
             return True

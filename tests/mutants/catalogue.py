@@ -24,7 +24,7 @@ def _tests(*nodes: str) -> Tests:
     return Tests(tuple(f"tests/{node}" for node in nodes))
 
 
-_FETCHER_DIES = "kill-fetcher,kill-fetcher"
+_NOTIFIER_DIES = "at-notifier-taken,at-notifier-taken-in"
 _BROKER_DIES = "rabbitmq-hangs-and-dies"
 _DOOR = "unroutable,poison"
 _WHATSAPP = "whatsapp-ambiguous"
@@ -32,7 +32,7 @@ _TOKENS = "token-expiries"
 _ONCE = "integration/test_notifier_once.py::"
 
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("ack-first", "A message is acknowledged before it is handled.", Play(_FETCHER_DIES, ("lost",))),
+    Mutant("ack-first", "A message is acknowledged before it is handled.", Play(_NOTIFIER_DIES, ("lost",))),
     Mutant(
         "given-up-taken-for-confirmed",
         "What waits for its confirm when RabbitMQ falls silent is cancelled, which a task group takes for done.",

@@ -43,8 +43,8 @@ async def slow_chunks(wire: Wire, sender: Sender, end: float) -> None:
 
 
 async def nearly_whole(wire: Wire, sender: Sender, end: float) -> None:
-    """All of a body of 60 KB but its last byte."""
-    await wire.send(request("POST", sender.path, sender.signed(b"-"), b"x" * 60_000)[:-1])
+    """All of a body of 100 KB but its last byte."""
+    await wire.send(request("POST", sender.path, sender.signed(b"-"), b"x" * 100_000)[:-1])
     await wire.closed(_left(end))
 
 

@@ -47,7 +47,15 @@ async def attacked(scene: Scene, dice: Random, *, attack: str, full: Size, few: 
     look = partial(_look, scene, about)
     before = await look("before")
     honest = Honest(port, xero(scene.webhook_key), meta(scene.app_secret), Random(dice.random()))
-    with _keeping(honest.go_on(lambda row: history.add("honest", **row, **about))), _keeping(_follow(look)):
+    answered = 0
+
+    def told(row: dict[str, Any]) -> None:
+        nonlocal answered
+        answered += row["status"] is not None
+        history.add("honest", **row, **about)
+
+    began = history.now()
+    with _keeping(honest.go_on(told)), _keeping(_follow(look)):
         await asyncio.sleep(_WARM_SECONDS)
         order = {
             "attack": attack,
@@ -64,6 +72,8 @@ async def attacked(scene: Scene, dice: Random, *, attack: str, full: Size, few: 
     await _given_back(look, before["files"])
     if not tallies:
         raise Missed("nothing was sent")
+    if answered < history.now() - began:
+        raise Missed(f"{answered} honest posts were answered in {history.now() - began:.0f} s")
     yield
 
 

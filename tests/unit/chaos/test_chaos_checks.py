@@ -175,6 +175,10 @@ def number_in_log() -> Tale:
     return sent().add("leak", log="notifier", event="message.sent", lines=2)
 
 
+def not_played() -> Tale:
+    return sent().add("left_out", name="redis-kill", why="no time left", wanted=True)
+
+
 def never_recovered() -> Tale:
     return sent().fault("kill-fetcher", "begin", "end")
 
@@ -311,6 +315,7 @@ WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("innocent_parked", innocent_parked),
     ("number_in_log", number_in_log),
     ("never_recovered", never_recovered),
+    ("not_played", not_played),
     ("never_happened", never_happened),
     ("late_return", late_return),
     ("unreplicated", unreplicated),

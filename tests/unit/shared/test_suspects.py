@@ -86,6 +86,18 @@ async def test_one_that_is_only_slow_holds_nobody_up_for_long() -> None:
             end.set()
 
 
+async def test_a_long_line_of_what_waits_for_something_else_passes_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.runtime.suspects.LINE_SECONDS", 0.5)
+    handled, suspects = Handled(), Suspects(alone_seconds=60, pause=in_steps(), chance=random.Random(1).uniform)
+    names = [str(number) for number in range(2500)]
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(handled.handle(suspects, name, 5))
+        await eventually(lambda: len(handled.running) == len(names), seconds=60, what="all at work")
+        for end in handled.ends.values():
+            end.set()
+
+
 async def test_a_failure_leaves_the_line() -> None:
     suspects = Suspects(alone_seconds=60, pause=in_steps(), chance=pauses([0, 0])[0])
     for _ in range(2):

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from fetcher.dates import calendar_date, moment
-from shared.contracts.invoices import BEYOND_ANY_AMOUNT
+from shared.contracts.invoices import BEYOND_ANY_AMOUNT, FINEST_DIGITS
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -62,7 +62,9 @@ def amount(raw: Json, field: str, absent: Decimal | None = None) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise Unreadable(field)
     number = Decimal(value)
-    if not number.is_finite() or abs(number) >= BEYOND_ANY_AMOUNT:
+    # A place in the table of digits, or a word for what is no number at all.
+    finest = number.as_tuple().exponent
+    if not isinstance(finest, int) or finest < -FINEST_DIGITS or abs(number) >= BEYOND_ANY_AMOUNT:
         raise Unreadable(field)
     return number
 

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ingress.accept import AcceptWebhook
-from ingress.bodies import MAX_BODY_BYTES, BodyRoom, BodyTooLarge, NoRoom, read_body
+from ingress.bodies import MAX_BODY_BYTES, BodyRoom, BodyTooLarge, read_body
 from ingress.metrics import DoorFigures
 from ingress.payloads import Contents, Unreadable
 from ingress.signatures import word_matches
@@ -48,7 +48,7 @@ class Webhooks:
         self._room = BodyRoom()
 
     async def receive(self, request: Request, door: Door) -> Response:
-        """200 once everything is durable, 401 for a wrong signature; 408, 413 and 429 unread, 503 when not kept."""
+        """200 once everything is durable, 401 for a wrong signature; 408 and 413 unread, 503 when not kept."""
         started = time.perf_counter()
         with correlated(None, sender=door.sender):
             status, contents = await self._status(request, door)
@@ -71,8 +71,6 @@ class Webhooks:
             body = await read_body(request, self._room, door.most_bytes)
         except BodyTooLarge:
             return 413, nothing
-        except NoRoom:
-            return 429, nothing
         except (TimeoutError, ClientDisconnect):
             return 408, nothing
         query = (request.scope["query_string"].decode("latin-1"),) if door.signs_query else ()

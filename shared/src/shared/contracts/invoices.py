@@ -11,7 +11,9 @@ from shared.contracts.base import Contract, Currency, Event, Identifier, UtcTime
 
 BEYOND_ANY_AMOUNT = 10**16
 """No invoice is of so much; arithmetic with many more digits fails, and with it whoever is to write the message."""
-Amount = Annotated[Decimal, Field(gt=-BEYOND_ANY_AMOUNT, lt=BEYOND_ANY_AMOUNT)]
+FINEST_DIGITS = 10
+"""After the point, far more than any currency has: a number may be small and a million digits long."""
+Amount = Annotated[Decimal, Field(gt=-BEYOND_ANY_AMOUNT, lt=BEYOND_ANY_AMOUNT, decimal_places=FINEST_DIGITS)]
 
 
 class Invoice(Contract):

@@ -154,6 +154,9 @@ def make_room(connections: set[Any]) -> list[Stage]:
 
     The latest stay, so that somebody who says what it wants at once is heard, however many others say nothing.
     """
+    now = asyncio.get_running_loop().time()
+    for one in connections:
+        one.overdue(now)  # which sees who has got on since the last sweep
     waiting = [one for one in connections if one.stage is not Stage.WORK]
     longest = sorted(waiting, key=lambda one: float(one.since))[:MADE_AT_ONCE]
     stages: list[Stage] = [one.stage for one in longest]

@@ -14,6 +14,8 @@ SUSPECT_AFTER = 4
 """So many deliveries came to nothing. Fewer happen to anything: a process is restarted, a connection is cut."""
 ALONE_SECONDS = 0.5
 """The next one begins after this at the latest: what is merely slow, or waits for company, must not hold up others."""
+LINE_SECONDS = 20.0
+"""The whole line passes in this time, however long it is: a full prefetch that came back is mostly innocent."""
 
 
 class Suspects:
@@ -30,6 +32,7 @@ class Suspects:
         self._pause = pause
         self._chance = chance
         self._line = asyncio.Lock()
+        self._waiting = self._longest = 0
 
     @asynccontextmanager
     async def turn(self, returns: int) -> AsyncIterator[None]:
@@ -38,7 +41,15 @@ class Suspects:
             yield
             return
         await self._pause(self._chance(0, float(returns)))
-        await self._line.acquire()
+        self._waiting += 1
+        self._longest = max(self._longest, self._waiting)
+        try:
+            await self._line.acquire()
+            alone = min(self._alone_seconds, LINE_SECONDS / self._longest)
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._longest = 0
         left = False
 
         def leave() -> None:
@@ -47,7 +58,7 @@ class Suspects:
                 left = True
                 self._line.release()
 
-        timer = asyncio.get_running_loop().call_later(self._alone_seconds, leave)
+        timer = asyncio.get_running_loop().call_later(alone, leave)
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from shared.errors import ConfigurationError
-from shared.runtime.connections import MOST_CONNECTIONS, BoundedProtocol, Stage, sweep
+from shared.runtime.connections import BoundedProtocol, Stage, sweep
 from shared.runtime.early_answers import EarlyAnswers
 
 _GRACE_SECONDS = 5
@@ -53,7 +53,6 @@ class WebServer:
                 lifespan="off",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 timeout_keep_alive=30,
-                limit_concurrency=2 * MOST_CONNECTIONS,
             )
         )
         self._task: asyncio.Task[None] | None = None
