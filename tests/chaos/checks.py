@@ -1,6 +1,7 @@
 """What must hold of every run: one function a check, from what was seen to the violations that were found."""
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 
 from chaos import limits, tokens
 from chaos.bounds import abandoned, forgotten, late_return, slow_refusals
@@ -66,6 +67,24 @@ def unexpected(seen: Seen) -> Iterator[Violation]:
             yield Violation("unexpected", invoice, "thanks for what was never paid")
     for row in seen.nameless:
         yield Violation("unexpected", str(row.get("number")), f"{row.get('template')} for no invoice of this run")
+
+
+def misdirected(seen: Seen) -> Iterator[Violation]:
+    """Each message goes to the number of the invoice's own contact, and tells an amount that the invoice has had."""
+    for (invoice, kind), messages in seen.messages.items():
+        about = seen.invoices[invoice]
+        known = {Decimal(one) for one in (about.get("total"), seen.totals.get(invoice)) if one is not None}
+        for message in messages:
+            if message.to is not None and about.get("to") not in {None, message.to}:
+                yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} went to somebody else")
+            if known and message.amount is not None and amount_in(message.amount) not in known:
+                yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} tells another amount")
+
+
+def amount_in(text: str) -> Decimal | None:
+    """Of an amount as customers read it, with its currency and separators."""
+    digits = "".join(one for one in text if one.isdigit() or one == ".").strip(".")
+    return Decimal(digits) if digits else None
 
 
 def phantom(seen: Seen) -> Iterator[Violation]:
@@ -229,6 +248,7 @@ CHECKS: Mapping[str, Check] = {
         unfinished,
         duplicate,
         unexpected,
+        misdirected,
         phantom,
         abandoned,
         wrongly_suppressed,

@@ -43,8 +43,9 @@ class History:
         return record
 
     def forget(self, until: float) -> None:
-        """Drop from ``recent`` what is older than ``until`` and decides nothing any more; the file keeps all."""
-        answered = {row["post"] for row in self.recent if row["what"] == "answer" and row["status"] == 200}
+        """Drop from ``recent`` what was accepted before ``until``, as all of it has an end; the file keeps all."""
+        answers = (row for row in self.recent if row["what"] == "answer" and row["at"] < until)
+        answered = {row["post"] for row in answers if row["status"] == 200}
         kept = {"invoice", "change", "fault", "poison"}
 
         def matters(row: Record) -> bool:

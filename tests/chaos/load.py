@@ -179,5 +179,6 @@ class Load:
         order = {"issue_date": today(), "due_date": next_month()} | fields
         rows = await self.scene.sandbox.bulk(tenant, count, **order)
         for row in rows:
-            self.scene.history.add("invoice", invoice=row["invoice_id"], number=row["invoice_number"], tenant=tenant)
+            about = {"tenant": tenant, "to": self.scene.masked(row["phone"]), "total": row["total"]}
+            self.scene.history.add("invoice", invoice=row["invoice_id"], number=row["invoice_number"], **about)
         return [str(row["invoice_id"]) for row in rows]

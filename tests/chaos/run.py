@@ -61,8 +61,6 @@ class _Run:
         self._recovering: set[asyncio.Task[None]] = set()
         self._scans: set[asyncio.Task[None]] = set()
         self._lenient = 0
-        self._open: set[float] = set()
-        """The ends of the faults that are not recovered from yet."""
 
     async def play(self) -> None:
         loop = asyncio.get_running_loop()
@@ -163,7 +161,6 @@ class _Run:
         if problem:
             history.add("fault", phase="missed", why=problem, **about)
         self._say(f"{number:>3}/{len(self._plan.faults)}  {fault.name}, {ended - began:.1f} s  {problem}")
-        self._open.add(ended)
         recovery = asyncio.create_task(self._recover(number, fault, ended))
         self._recovering.add(recovery)
         recovery.add_done_callback(self._recovering.discard)
@@ -180,12 +177,11 @@ class _Run:
         took = history.now() - ended
         if ready and await self._settled(ended, patience):
             history.add("fault", phase="recovered", number=number, name=fault.name, ready=round(took, 2))
+            history.forget(ended)
         else:
             self._say(f"{fault.name}: no recovery within {patience:.0f} s")
         if fault.loses_answers:
             await self._lenience(-1)
-        self._open.discard(ended)
-        history.forget(min(self._open, default=ended))
 
     async def _settled(self, until: float, seconds: float) -> bool:
         """Whether all that was accepted before ``until`` comes to an end, however slow the machine is.

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
+from secrets import token_bytes
 from signal import Signals
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +21,7 @@ from chaos.cluster import Cluster, rabbitmqctl
 from chaos.forming import formed
 from chaos.history import History
 from chaos.links import BehindProxies, Links, clock_file, proxies, traps_folder
+from chaos.log_lines import tail_of
 from chaos.small_disk import small_disk
 from chaos.until import NotInTime, until
 from deploy.passwords import ADMINISTRATOR, load_passwords
@@ -69,6 +73,12 @@ class Scene:
     cluster: Cluster | None = None
     punctual: str = ""
     """The organisation whose daily scan is due whenever a fault wants it; none until one does."""
+
+    masking: bytes = field(default_factory=partial(token_bytes, 16), repr=False)
+
+    def masked(self, phone: str) -> str:
+        """The same for the same number, and only within this run: a history shows nobody's number."""
+        return blake2b(tail_of(phone).encode(), key=self.masking, digest_size=6).hexdigest()
 
     @property
     def town(self) -> Town:

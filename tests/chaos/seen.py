@@ -35,6 +35,9 @@ class Message:
     template: str
     at: float
     reference: str | None
+    to: str | None = None
+    """The recipient, masked as in the invoice's own record."""
+    amount: str | None = None
 
 
 @dataclass(slots=True)
@@ -197,7 +200,9 @@ def _see_journal(seen: Seen, rows: Iterable[Record]) -> None:
             seen.nameless.append(row)
             continue
         kind = message_kind(row["template"])
-        message = Message(invoice, kind, row["template"], row["at"], row.get("reference"))
+        message = Message(
+            invoice, kind, row["template"], row["at"], row.get("reference"), row.get("to"), row.get("amount")
+        )
         seen.messages[invoice, kind].append(message)
 
 

@@ -63,6 +63,8 @@ class Watcher:
                     self._numbers.add(tail_of(str(entry["to"])))
                 if entry["kind"] in _KINDS:
                     at, row = trimmed(entry)
+                    if entry["kind"] == "whatsapp.message":
+                        row["to"] = self._scene.masked(str(entry["to"]))
                     self._scene.history.add("journal", at=at, **row)
 
     async def left(self, records: Sequence[Record], until: float) -> int:
@@ -145,6 +147,7 @@ def trimmed(entry: dict[str, Any]) -> tuple[float, dict[str, Any]]:
     if entry["kind"] == "whatsapp.message":
         row["number"] = entry["parameters"].get("invoice_number")
         row["reference"] = entry.get("biz_opaque_callback_data")
+        row["amount"] = entry["parameters"].get("amount")
     if "milliseconds" in entry:
         row["ms"] = entry["milliseconds"]
     if entry["kind"] == "xero.api":

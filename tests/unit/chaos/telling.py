@@ -112,3 +112,10 @@ def sent(invoice: str = "a") -> Tale:
     """An invoice that was announced, accepted and alerted once."""
     tale = Tale().invoice(invoice).event(invoice).message(invoice, reference="r1")
     return tale.intent(invoice, "delivered").decision(invoice, "plan", "due").snapshot(invoice)
+
+
+def sent_to(to: str = "aa", amount: str = "₹1,000.00") -> Tale:
+    """One alert of an invoice of 1,000 whose contact's number is ``aa``."""
+    tale = Tale().add("invoice", invoice="a", number="INV-a", tenant=TENANT, to="aa", total="1000.00")
+    tale.event("a").journal("whatsapp.message", template="invoice_issued", number="INV-a", to=to, amount=amount)
+    return tale.intent("a", "sent")

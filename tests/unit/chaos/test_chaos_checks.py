@@ -7,7 +7,7 @@ import pytest
 
 from chaos.checks import CHECKS, violations
 from notifier.sender import IN_FLIGHT
-from unit.chaos.telling import TENANT, Tale, sent
+from unit.chaos.telling import TENANT, Tale, sent, sent_to
 
 LENIENT = "xero-reset"
 
@@ -314,6 +314,7 @@ WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("poison_attempts", poison_kills_for_ever),
     ("innocent_parked", innocent_parked),
     ("number_in_log", number_in_log),
+    ("misdirected", lambda: sent_to(to="bb")),
     ("never_recovered", never_recovered),
     ("not_played", not_played),
     ("never_happened", never_happened),
