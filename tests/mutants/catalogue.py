@@ -69,9 +69,14 @@ MUTANTS: tuple[Mutant, ...] = (
         Play(_DOOR, ("poison_lost",)),
     ),
     Mutant(
+        "sent-to-the-one-before",
+        "A message leaves for the number of the message before it.",
+        Play(_DOOR, ("misdirected",)),
+    ),
+    Mutant(
         "nack-loop",
         "What cannot be handled goes back to its queue, to be delivered again at once.",
-        Play(_DOOR, ("innocent_parked", "unfinished")),
+        Play(_DOOR, ("poison_lost", "innocent_parked", "unfinished")),
     ),
     Mutant(
         "number-in-a-log-line",
