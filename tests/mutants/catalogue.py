@@ -91,7 +91,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "unknown-taken-for-failed",
         "A POST whose end is unknown counts as one that never arrived, and the message is sent again.",
-        Play(_WHATSAPP, ("duplicate",), patience=90),
+        Play("whatsapp-answers-lost", ("duplicate",), patience=90),
     ),
     Mutant(
         "unknown-taken-for-sent",
