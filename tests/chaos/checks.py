@@ -17,6 +17,17 @@ from chaos.door_checks import (
 )
 from chaos.outcomes import End, Outcome, outcome_of
 from chaos.parked import innocent_parked, poison_attempts, poison_lost
+from chaos.promises import (
+    broken_rules,
+    door_shut,
+    failed,
+    never_accepted,
+    nothing_proven,
+    parked_needlessly,
+    turned_away,
+    unexplained_unknown,
+    unrecorded,
+)
 from chaos.seen import ISSUED, PAID, REMINDER, Input, Seen
 from chaos.violation import Violation
 
@@ -101,6 +112,17 @@ def wrongly_suppressed(seen: Seen) -> Iterator[Violation]:
             continue
         if outcome.why not in _SAFE_RULES or event.invoice not in seen.paid_at:
             yield Violation("wrongly_suppressed", event.invoice, f"{event.kind}: {outcome.why}")
+        elif _too_early(event, seen):
+            yield Violation("wrongly_suppressed", event.invoice, f"{event.kind}: {outcome.why}, before the payment")
+        elif event.kind == PAID and any(seen.messages.get((event.invoice, kind)) for kind in (ISSUED, REMINDER)):
+            yield Violation("wrongly_suppressed", event.invoice, f"no thanks after a demand: {outcome.why}")
+
+
+def _too_early(event: Input, seen: Seen) -> bool:
+    """Whether the last word of its being paid was said before it was."""
+    paid_at = seen.paid_at[event.invoice]
+    told = [row["decided_at"] for row in seen.decisions.get((event.invoice, event.kind), ()) if row["rule"] == "paid"]
+    return bool(told) and max(told) < paid_at and not _clock_moved(max(told), paid_at, seen)
 
 
 def after_payment(seen: Seen) -> Iterator[Violation]:
@@ -139,8 +161,7 @@ def order(seen: Seen) -> Iterator[Violation]:
 
 def _clock_moved(began: float, ended: float, seen: Seen) -> bool:
     """Whether the ledger's own times may be wrong then."""
-    moved = (span for span in seen.faults if span.moves_clock)
-    return any(span.began_at <= ended and began <= (span.recovered_at or span.ended_at + 60) for span in moved)
+    return any(span.moves_clock and span.touches(began, ended) for span in seen.faults)
 
 
 POLLED_AFTER = 3300.0
@@ -174,15 +195,8 @@ def server_errors(seen: Seen) -> Iterator[Violation]:
 def slow_answers(seen: Seen) -> Iterator[Violation]:
     """Xero waits five seconds: whatever is broken behind the door, the door itself answers in time."""
     for row in seen.answers:
-        if row["ms"] >= XERO_WAITS and not _door_shut(row["at"], row["ms"], seen):
+        if row["ms"] >= XERO_WAITS and not door_shut(row, seen):
             yield Violation("slow_answers", row["post"], f"{row['ms']:.0f} ms")
-
-
-def _door_shut(at: float, ms: float, seen: Seen) -> bool:
-    """Who is killed or stopped cannot answer."""
-    began = at - ms / 1000
-    shut = (span for span in seen.faults if span.shuts_door)
-    return any(span.began_at <= at and began <= (span.recovered_at or span.ended_at + 60) for span in shut)
 
 
 def token_reuse(seen: Seen) -> Iterator[Violation]:
@@ -270,6 +284,14 @@ CHECKS: Mapping[str, Check] = {
         poison_lost,
         poison_attempts,
         innocent_parked,
+        turned_away,
+        never_accepted,
+        parked_needlessly,
+        unexplained_unknown,
+        failed,
+        unrecorded,
+        broken_rules,
+        nothing_proven,
         number_in_log,
         never_recovered,
         not_played,

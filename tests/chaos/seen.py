@@ -60,6 +60,10 @@ class FaultSpan:
     ready: float | None = None
     hit: bool = True
 
+    def touches(self, began: float, ended: float) -> bool:
+        """Whether it, or what it left to be worked off, was on at any time between the two."""
+        return self.began_at <= ended and began <= (self.recovered_at or self.ended_at + 60)
+
 
 @dataclass(slots=True)
 class Seen:

@@ -8,6 +8,7 @@ import pytest
 from chaos.checks import CHECKS, violations
 from notifier.sender import IN_FLIGHT
 from unit.chaos.telling import TENANT, Tale, sent, sent_to
+from unit.chaos.test_chaos_promises import BROKEN as PROMISED
 
 LENIENT = "xero-reset"
 
@@ -335,20 +336,15 @@ def test_one_thing_wrong_is_seen_by_its_check_and_by_no_other(check: str, tale: 
 
 
 def test_every_check_has_a_history_that_it_finds() -> None:
-    assert {check for check, _ in WRONG} == set(CHECKS)
+    assert {check for check, _ in (*WRONG, *PROMISED)} == set(CHECKS)
 
 
 def accepted_after_refusals() -> Tale:
     tale = Tale().invoice("a").add("post", post="x", events=[{"invoice": "a", "tenant": TENANT, "kind": "issued"}])
     tale.records[-1] = {**tale.records[-1], "forged": None}
-    for attempt, status in enumerate((None, 503, 200)):
+    for attempt, status in enumerate((503, 503, 200)):
         tale.add("answer", post="x", attempt=attempt, status=status, ms=5.0, error=None)
     return tale.message("a").intent("a", "sent")
-
-
-def refused_and_forgotten() -> Tale:
-    """Never accepted, so nobody promised anything."""
-    return sent().invoice("b").event("b", status=503)
 
 
 def refused_and_sent() -> Tale:
@@ -359,23 +355,6 @@ def refused_and_sent() -> Tale:
 def paid_before_it_was_known() -> Tale:
     tale = Tale().invoice("a").event("a").paid("a").event("a", "paid")
     return tale.decision("a", "skip", "paid").snapshot("a", "PAID")
-
-
-def in_the_dead_letters() -> Tale:
-    return Tale().invoice("a").event("a").add("dead", queue="fetcher.dead", reason="r", source="q", ids=["a"])
-
-
-def handed_on_by_rabbitmq() -> Tale:
-    """While there was no dead-letter queue it could only be rejected."""
-    return in_the_dead_letters().add("dead", queue="fetcher.dead", reason="unknown", deaths=["rejected"], ids=["a"])
-
-
-def on_the_ladder() -> Tale:
-    return Tale().invoice("a").event("a").add("waiting", queue="duebell.delay.60s", reason="r", source="q", ids=["a"])
-
-
-def nobody_knows() -> Tale:
-    return Tale().invoice("a").event("a").intent("a", "unknown", reason="sender_gone")
 
 
 def answer_made_to_vanish() -> Tale:
@@ -437,13 +416,8 @@ RIGHT = [
     in_flight_when_its_sender_died,
     back_in_time,
     accepted_after_refusals,
-    refused_and_forgotten,
     refused_and_sent,
     paid_before_it_was_known,
-    in_the_dead_letters,
-    handed_on_by_rabbitmq,
-    on_the_ladder,
-    nobody_knows,
     answer_made_to_vanish,
     under_way_when_paid,
     around_a_minority,
