@@ -1,4 +1,4 @@
-"""What is promised to whoever is honest: each history that breaks it is found by one check, the like that does not by none."""
+"""What is promised to whoever is honest: a history that breaks it is found by one check, its like by none."""
 
 from collections.abc import Callable
 from typing import Any
