@@ -25,7 +25,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_SWEEP_SECONDS", 0.05)
     monkeypatch.setattr("shared.runtime.early_answers.LINGERS", 0.1)
     for stage in LIMITS:
-        monkeypatch.setitem(LIMITS, stage, 0.1)
+        monkeypatch.setitem(LIMITS, stage, 3 * LONG)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stage in LIMITS:
+        monkeypatch.setitem(LIMITS, stage, 1.0)
 
 
 @pytest.fixture
@@ -61,6 +67,7 @@ async def server() -> AsyncIterator[WebServer]:
     await server.drain()
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "said",
     [b"", HEAD, HEAD + b"content-length: 5\r\n\r\nx", CHUNKED],
@@ -72,6 +79,7 @@ async def test_who_leaves_off_is_thrown_out(server: WebServer, said: bytes) -> N
         assert await wire.closed(LONG)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_half_a_second_request_is_no_better(server: WebServer) -> None:
     async with Wire(server.port) as wire:
         await wire.send(WHOLE)
@@ -80,6 +88,7 @@ async def test_half_a_second_request_is_no_better(server: WebServer) -> None:
         assert await wire.closed(LONG)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_who_is_answered_too_early_may_read_it_and_is_thrown_out(server: WebServer) -> None:
     async with Wire(server.port) as wire:
         await wire.send(b"POST /unread HTTP/1.1\r\nhost: x\r\ncontent-length: 9000000\r\n\r\n")
@@ -95,6 +104,7 @@ async def test_who_was_heard_to_the_end_keeps_its_connection(server: WebServer) 
             assert not (await wire.answer(LONG)).closes
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_who_does_not_read_is_thrown_out(server: WebServer) -> None:
     async with Wire(server.port, window=4096) as wire:
         await wire.send(b"GET /plenty HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -103,12 +113,13 @@ async def test_who_does_not_read_is_thrown_out(server: WebServer) -> None:
         await eventually(lambda: not open_ones, seconds=LONG)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_who_waits_for_us_and_who_is_idle_may_stay(server: WebServer) -> None:
     async with Wire(server.port) as waiting, Wire(server.port) as idle:
         await waiting.send(b"POST /wait HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
         await idle.send(WHOLE)
         assert (await idle.answer(LONG)).status == 200
-        assert not await idle.closed(1.0)
+        assert not await idle.closed(2.5)
         await idle.send(b"GET /plenty HTTP/1.1\r\nhost: x\r\n\r\n")
         assert (await waiting.answer(LONG)).status == 200
 
@@ -166,8 +177,6 @@ async def test_when_there_are_too_many_the_longest_idle_make_room_and_who_waits_
 ) -> None:
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 6)
     monkeypatch.setattr(connections, "MADE_AT_ONCE", 2)
-    for stage in LIMITS:
-        monkeypatch.setitem(LIMITS, stage, LONG)
     async with Wire(server.port) as working:
         await working.send(b"POST /wait HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
         silent = [await Wire(server.port).__aenter__() for _ in range(5)]

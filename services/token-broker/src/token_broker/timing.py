@@ -6,6 +6,9 @@ from datetime import datetime
 
 from shared.errors import ConfigurationError
 
+_LOOK_SECONDS = 60.0
+"""Longer than any look at a grant takes."""
+
 
 @dataclass(frozen=True)
 class RefreshTiming:
@@ -100,8 +103,11 @@ class RefreshTiming:
         return claimed_until is not None and 0 < (claimed_until - now).total_seconds() <= self.claim_seconds
 
     def ahead_of(self, now: datetime, refreshed_at: datetime) -> bool:
-        """Whether a token was stored by a clock that was ahead, so that nobody knows when it ends."""
-        return (refreshed_at - now).total_seconds() > self.margin_seconds
+        """Whether a token was stored by a clock that was ahead, so that nobody knows when it ends.
+
+        ``now`` may be a little old: a look that waits for the row sees what was stored meanwhile.
+        """
+        return (refreshed_at - now).total_seconds() > _LOOK_SECONDS
 
 
 @dataclass(frozen=True)
