@@ -8,7 +8,8 @@ from chaos import tokens
 from chaos.attacked import Attack
 from chaos.attacks.target import Due
 from chaos.boundaries import Boundary, boundaries
-from chaos.checks import judged, violations
+from chaos.checks import violations
+from chaos.outcomes import judged
 from chaos.parked import deaths_of_poison
 from chaos.seen import CHANGED, FaultSpan, Seen
 from chaos.violation import Violation

@@ -74,3 +74,8 @@ def _aside(event: Input, seen: Seen) -> Outcome:
     if waiting := seen.waiting.get(event.invoice):
         return Outcome(End.PARKED, f"waits in {waiting['queue']}")
     return Outcome(End.LOST)
+
+
+def judged(seen: Seen) -> list[tuple[Input, Outcome]]:
+    """Every accepted event with its end."""
+    return [(event, outcome_of(event, seen)) for event in seen.accepted]

@@ -1,8 +1,8 @@
 """What a death at a named point had in hand, and what became of it."""
 
 from chaos.boundaries import boundaries
-from chaos.checks import judged
 from chaos.figures import figures_of
+from chaos.outcomes import judged
 from chaos.report import again, markdown
 from unit.chaos.telling import Tale, sent
 

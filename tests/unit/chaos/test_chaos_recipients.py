@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from chaos.checks import amount_in, violations
+from chaos.checks import violations
 from chaos.history import History
+from chaos.suited import amount_in
 from unit.chaos.telling import Tale, sent_to
 
 
