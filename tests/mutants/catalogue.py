@@ -91,7 +91,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "unknown-taken-for-failed",
         "A POST whose end is unknown counts as one that never arrived, and the message is sent again.",
-        Play("whatsapp-answers-lost", ("duplicate",), patience=90),
+        _tests("unit/notifier/test_whatsapp.py::test_no_answer_in_time_is_unknown"),
     ),
     Mutant(
         "unknown-taken-for-sent",
