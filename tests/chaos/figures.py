@@ -54,6 +54,7 @@ class Figures:
     ack: Sequence[float] = ()
     refused: Sequence[float] = ()
     quiet: Sequence[float] = ()
+    beside_killers: Sequence[float] = ()
     recoveries: list[Recovery] = field(default_factory=list)
     boundaries: list[Boundary] = field(default_factory=list)
     seconds: float = 0.0
@@ -86,6 +87,7 @@ def figures_of(seen: Seen) -> Figures:
     figures.ack = [row["ms"] for row in seen.answers if row["status"] == 200]
     figures.refused = [row["ms"] for row in seen.answers if row["status"] == 503]
     figures.quiet = _delays_in_peace(seen)
+    figures.beside_killers = _delays_beside_killers(seen)
     figures.left_out = Counter(f"{row['name']} ({row['why']})" for row in seen.left_out)
     figures.recoveries = [_recovery(span, seen) for span in seen.faults]
     figures.nodes = max((row["of"] for row in seen.replicas), default=1)
@@ -117,6 +119,16 @@ def _delays_in_peace(seen: Seen) -> list[float]:
         sent - accepted
         for accepted, sent in _done(seen)
         if sent >= accepted and not any(began <= sent and accepted <= mended for began, mended in spans)
+    ]
+
+
+def _delays_beside_killers(seen: Seen) -> list[float]:
+    """Seconds from 200 to message of what was accepted while a message ended each process that took it."""
+    spans = [(span.began_at, span.ended_at) for span in seen.faults if span.name.startswith("poison-kills")]
+    return [
+        sent - accepted
+        for accepted, sent in _done(seen)
+        if sent >= accepted and any(began <= accepted <= ended for began, ended in spans)
     ]
 
 

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 
 from chaos.seen import Seen
 from chaos.violation import Violation
+from shared.runtime.suspects import CONSUMER_LOST, SUSPECT_AFTER
 from shared.topology.delays import MAX_ATTEMPTS
-from shared.topology.queues import DELIVERY_LIMIT
+
+GIVEN_UP = frozenset({CONSUMER_LOST, "delivery_limit"})
+"""Reasons of letters whose consumers died, by our count or RabbitMQ's."""
 
 
 def poison_lost(seen: Seen) -> Iterator[Violation]:
@@ -17,13 +20,13 @@ def poison_lost(seen: Seen) -> Iterator[Violation]:
 
 
 def poison_attempts(seen: Seen) -> Iterator[Violation]:
-    """No message is tried more often than our ladder, or RabbitMQ's own limit for who kills its consumer, allows."""
+    """No message is tried more often than the ladder allows, nor kills more than thrice on each of its rungs."""
     deaths = deaths_of_poison(seen)
     for row in seen.poisons:
         marker = row["marker"]
         letter = seen.letters.get(marker) or seen.waiting.get(marker) or {}
         tries = letter.get("attempts")
-        if deaths[marker] > DELIVERY_LIMIT + 1:
+        if deaths[marker] > SUSPECT_AFTER * MAX_ATTEMPTS:
             yield Violation("poison_attempts", marker, f"{row['form']}: it ended {deaths[marker]} processes")
         elif isinstance(tries, int) and tries > MAX_ATTEMPTS:
             yield Violation("poison_attempts", marker, f"{row['form']}: {tries} attempts")
@@ -36,9 +39,9 @@ def deaths_of_poison(seen: Seen) -> Counter[str]:
 
 
 def innocent_parked(seen: Seen) -> Iterator[Violation]:
-    """RabbitMQ gives up what kills its consumer, and nothing that was only beside it."""
+    """What kills its consumer is given up, and nothing that was only beside it."""
     killers = deaths_of_poison(seen).keys()
     known = seen.invoices.keys() | {row["marker"] for row in seen.poisons}
     for one, letter in seen.letters.items():
-        if letter["reason"] == "delivery_limit" and one in known and killers.isdisjoint(letter["ids"]):
-            yield Violation("innocent_parked", one, f"given up by RabbitMQ in {letter['source']}")
+        if letter["reason"] in GIVEN_UP and one in known and killers.isdisjoint(letter["ids"]):
+            yield Violation("innocent_parked", one, f"given up in {letter['source']}")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from chaos.history import Record
 from chaos.outcomes import End, outcome_of
-from chaos.parked import deaths_of_poison
+from chaos.parked import GIVEN_UP, deaths_of_poison
 from chaos.seen import REMINDER, Input, Seen
 from chaos.violation import Violation
 
@@ -50,7 +50,7 @@ def parked_needlessly(seen: Seen) -> Iterator[Violation]:
             continue
         letter = seen.letters.get(event.invoice)
         # One body with what ends its consumer is given up whole.
-        if letter is None or letter["reason"] != "delivery_limit" or killers.isdisjoint(letter["ids"]):
+        if letter is None or letter["reason"] not in GIVEN_UP or killers.isdisjoint(letter["ids"]):
             yield Violation("parked_needlessly", event.invoice, f"{event.kind}: {outcome.why}")
 
 

@@ -114,6 +114,7 @@ def _times(figures: Figures) -> list[str]:
         ("answer 200 to an honest sender", figures.ack, milliseconds),
         ("answer 503 to an honest sender", figures.refused, milliseconds),
         ("from 200 to the message, nothing broken", figures.quiet, _s),
+        ("from 200 to the message, beside one that kills", figures.beside_killers, _s),
     ]
     rows_of = [
         (what, str(len(values)), *(say(percentile(values, share)) for share in (0.5, 0.99, 1.0)))

@@ -14,9 +14,11 @@ from shared.contracts.xero import XeroEventReceivedV1
 from shared.errors import PermanentError, RetryableError
 from shared.runtime.dead_letters import listing, replay
 from shared.runtime.publisher import Outgoing
+from shared.runtime.suspects import CONSUMER_LOST, SUSPECT_AFTER
 from shared.telemetry.correlation import correlated, correlation_id
 from shared.topology import exchanges, queues
 from shared.topology.declare import declare
+from shared.topology.delays import MAX_ATTEMPTS
 from support.broker import Broker, consuming, open_broker
 from support.builders import make_xero_event
 from support.waiting import eventually
@@ -93,6 +95,44 @@ async def test_a_permanent_fault_is_buried_with_its_reason(broker: Broker) -> No
     assert letter.correlation_id == "webhook-3"
     assert json.loads(letter.body)["resource_id"] == make_xero_event().resource_id
     assert await broker.depth(QUEUE.name) == 0
+
+
+async def came_back(broker: Broker, times: int, **headers: str | int) -> None:
+    """An event that so many consumers took and did not settle."""
+    body = make_xero_event().model_dump_json().encode()
+    await broker.events.send(Outgoing(body, "", QUEUE.name, headers=headers, correlation="webhook-4"))
+    for _ in range(times):
+        async with broker.connection.channel() as channel:
+            queue = await channel.get_queue(QUEUE.name, ensure=False)
+            await queue.get(timeout=10)
+
+
+async def test_what_three_consumers_were_lost_over_goes_down_the_ladder_before_it_is_tried_again(
+    broker: Broker,
+) -> None:
+    await came_back(broker, SUSPECT_AFTER)
+    handler = Handler(PermanentError("seen"))
+    async with consuming(broker, handler.router()):
+        letter = await broker.take(queues.dead_queue("fetcher"))
+    assert len(handler.seen) == 1
+    # The rung was its first attempt, the handling its second.
+    assert (letter.headers["x-attempt"], letter.correlation_id) == (2, "webhook-4")
+
+
+async def test_what_consumers_are_lost_over_at_its_last_attempt_is_buried(broker: Broker) -> None:
+    await came_back(broker, SUSPECT_AFTER, **{"x-attempt": MAX_ATTEMPTS - 1, "x-reason": CONSUMER_LOST})
+    handler = Handler()
+    async with consuming(broker, handler.router()):
+        letter = await broker.take(queues.dead_queue("fetcher"))
+    assert (letter.headers["x-reason"], handler.seen) == (CONSUMER_LOST, [])
+
+
+async def test_what_came_back_seldom_is_handled_at_once(broker: Broker) -> None:
+    await came_back(broker, SUSPECT_AFTER - 1)
+    handler = Handler(PermanentError("seen"))
+    async with consuming(broker, handler.router()):
+        letter = await broker.take(queues.dead_queue("fetcher"))
+    assert letter.headers["x-attempt"] == 1
 
 
 @pytest.mark.parametrize("body", [b"{not json", b'"text"', b'{"tenant_id": 7}', b"\xff\xfe"])

@@ -28,7 +28,7 @@ from shared.contracts.tokens import (
     TokenRefused,
 )
 from shared.runtime.outcomes import OUTAGE_SECONDS
-from shared.runtime.suspects import SUSPECT_AFTER
+from shared.runtime.suspects import CONSUMER_LOST, SUSPECT_AFTER
 from shared.settings.base import ServiceSettings, variable
 from shared.topology import exchanges, lanes, queues
 from shared.topology.delays import LADDER, MAX_ATTEMPTS
@@ -124,10 +124,12 @@ def _messaging() -> str:
             "with the headers `x-reason`, `x-source-queue`, `x-attempt` and `x-first-seen`.",
             "`make dlq-list` shows it, `make dlq-replay Q=…` sends it back.",
             "",
-            f"A message whose handling ends its process is given up by RabbitMQ after {queues.DELIVERY_LIMIT} returns,",
-            "as `delivery_limit`. All that the process held comes back with it. What has come back",
-            f"{SUSPECT_AFTER} times is therefore handled apart from the others and in an order that changes,",
-            "so that only the one who kills reaches that limit.",
+            "A message whose handling ends its process comes back at once, with all that the process held. What has",
+            f"come back {SUSPECT_AFTER} times goes down the ladder as `{CONSUMER_LOST}`, one attempt each time, so that the",
+            "others are not held up. What comes off the ladder is handled apart from its like and in an order that",
+            "changes, so that only the one who kills reaches the end. RabbitMQ's own limit, "
+            f"{queues.DELIVERY_LIMIT} returns",
+            "(`delivery_limit`), is a fuse behind it.",
             "",
             f"Every work queue holds at most {queues.MAX_LENGTH:,} messages and then refuses; a refused publish is an",
             "error at its sender. Every queue is a quorum queue; work and delay queues dead-letter at least once.",

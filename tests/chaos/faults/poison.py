@@ -16,10 +16,13 @@ from chaos.scene import Scene
 from chaos.traps import IDS, KILLED, MARKED
 from chaos.until import NotInTime, until
 from deploy.servers.broker import VHOST
+from shared.runtime.dead_letters import ATTEMPT, REASON
+from shared.runtime.suspects import CONSUMER_LOST
 from shared.topology import queues
-from shared.topology.delays import MAX_ATTEMPTS
+from shared.topology.delays import MAX_ATTEMPTS, rung_for_attempt
 
-_PARKED_SECONDS = 420.0
+_PARKED_SECONDS = 120.0
+_FAR_UP = rung_for_attempt(3)
 _FULL = "chaos-full"
 _markers = count(100_000)
 
@@ -59,10 +62,18 @@ def _failed_status(marker: str) -> Mapping[str, Any]:
 
 
 async def _put(
-    scene: Scene, queue: queues.Queue, body: Mapping[str, Any], marker: str, form: str, *, attempts: int = 0
+    scene: Scene,
+    queue: queues.Queue,
+    body: Mapping[str, Any],
+    marker: str,
+    form: str,
+    *,
+    attempts: int = 0,
+    reason: str = "",
 ) -> None:
-    """``attempts`` have failed before, as its headers say."""
-    headers = {"x-attempt": attempts} if attempts else {}
+    """``attempts`` have failed before, as its headers say, the last for ``reason``."""
+    headers: dict[str, Any] = {ATTEMPT: attempts} if attempts else {}
+    headers |= {REASON: reason} if reason else {}
     await scene.put_into(queue.name, json.dumps(body).encode(), type=queue.key, message_id=marker, headers=headers)
     scene.history.add("poison", marker=marker, queue=queue.name, form=form)
 
@@ -103,22 +114,28 @@ async def raises(scene: Scene, dice: Random, *, each: int = 3) -> AsyncIterator[
 
 @asynccontextmanager
 async def kills(scene: Scene, dice: Random, *, service: str) -> AsyncIterator[None]:
-    """Two messages that end the process whenever it takes them; RabbitMQ counts, and gives them up."""
+    """Two messages that end the process whenever it takes them. The ladder takes more than two hours: one begins there,
+    and one has all its attempts but the last behind it.
+    """
     folder = scene.traps(service)
     folder.mkdir(parents=True, exist_ok=True)
-    marks = [_marker(), _marker()]
-    (folder / MARKED).write_text("\n".join(marks), encoding="utf-8")
+    new, old = _marker(), _marker()
+    (folder / MARKED).write_text(f"{new}\n{old}", encoding="utf-8")
     killed = folder / KILLED
     killed.unlink(missing_ok=True)
-    for marker in marks:
+    for marker, behind in ((new, 0), (old, MAX_ATTEMPTS - 1)):
         tenant = dice.choice(scene.tenants)
         if service == "fetcher":
-            await _put(scene, queues.FETCHER_XERO_EVENT_RECEIVED, _xero_event(marker, tenant), marker, "a killer")
+            queue, body = queues.FETCHER_XERO_EVENT_RECEIVED, _xero_event(marker, tenant)
         else:
-            await _put(scene, queues.NOTIFIER_INVOICE_ENRICHED, _enriched(marker, tenant), marker, "a killer")
+            # Once it is let live, it is not to be sent.
+            queue, body = queues.NOTIFIER_INVOICE_ENRICHED, _enriched(marker, tenant, amount="1E+30")
+        form = f"a killer, {behind} attempts behind it"
+        await _put(scene, queue, body, marker, form, attempts=behind, reason=CONSUMER_LOST if behind else "")
     try:
         with suppress(NotInTime):
-            await until(partial(_given_up, scene, service, marks), _PARKED_SECONDS, "the end of the killers")
+            await until(partial(_given_up, scene, service, old), _PARKED_SECONDS, "the end of the old one")
+            await until(partial(_far_up, scene, new), _PARKED_SECONDS, "the new one's place on the ladder")
         yield
     finally:
         # Whatever became of them, nobody is killed any more.
@@ -130,10 +147,18 @@ async def kills(scene: Scene, dice: Random, *, service: str) -> AsyncIterator[No
         raise Missed("nobody was killed")
 
 
-async def _given_up(scene: Scene, service: str, marks: list[str]) -> bool:
+async def _given_up(scene: Scene, service: str, mark: str) -> bool:
+    return await _lies_in(scene, queues.dead_queue(service), mark)
+
+
+async def _far_up(scene: Scene, mark: str) -> bool:
+    """It has killed on three rungs."""
+    return await _lies_in(scene, _FAR_UP.name, mark)
+
+
+async def _lies_in(scene: Scene, queue: str, mark: str) -> bool:
     await asyncio.sleep(1)
-    letters = await scene.messages_in(queues.dead_queue(service))
-    return set(marks) <= {mark for letter in letters for mark in IDS.findall(letter["payload"])}
+    return any(mark in IDS.findall(each["payload"]) for each in await scene.messages_in(queue))
 
 
 @asynccontextmanager

@@ -160,13 +160,13 @@ def poison_again_and_again() -> Tale:
 
 def poison_kills_for_ever() -> Tale:
     tale = sent().add("poison", marker="poison-1", queue="fetcher.x", form="a killer")
-    for _ in range(22):
+    for _ in range(25):
         tale.add("strike", point="fetcher-marked", ids=["poison-1"])
     return tale.add("waiting", queue="fetcher.x", reason="unknown", source=None, ids=["poison-1"], attempts=None)
 
 
 def innocent_parked() -> Tale:
-    letter: dict[str, Any] = {"queue": "fetcher.dead", "reason": "delivery_limit", "source": "x", "attempts": None}
+    letter: dict[str, Any] = {"queue": "fetcher.dead", "reason": "consumer_lost", "source": "x", "attempts": None}
     killer = sent().add("poison", marker="poison-1", queue="fetcher.x", form="a killer")
     killer.add("strike", point="fetcher-marked", ids=["poison-1"]).add("dead", ids=["poison-1"], **letter)
     return killer.add("dead", ids=["a", "somebody"], **letter)

@@ -1,4 +1,4 @@
-"""Messages that came back again and again are handled one at a time, in any order."""
+"""Messages whose consumers were lost again and again are handled one at a time, in any order."""
 
 import asyncio
 import random
@@ -11,9 +11,13 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from shared.runtime.delivery import returns_of
-from shared.runtime.suspects import SUSPECT_AFTER, Suspects
+from shared.runtime.suspects import SPREAD_SECONDS, SUSPECT_AFTER, Suspects
+from shared.topology.delays import MAX_ATTEMPTS
 from shared.topology.queues import DELIVERY_LIMIT
 from support.waiting import eventually
+
+_DEATHS_IN_LINE = SUSPECT_AFTER * (MAX_ATTEMPTS - 1)
+"""Of what kills on every rung; the first deaths come before it is known."""
 
 
 class Handled:
@@ -25,8 +29,8 @@ class Handled:
         self.most = 0
         self.ends: dict[str, asyncio.Event] = {}
 
-    async def handle(self, suspects: Suspects, name: str, returns: int) -> None:
-        async with suspects.turn(returns):
+    async def handle(self, suspects: Suspects, name: str) -> None:
+        async with suspects.turn():
             self.began.append(name)
             self.running.add(name)
             self.most = max(self.most, len(self.running))
@@ -52,35 +56,25 @@ def in_steps(turns: float = 0.001) -> Callable[[float], Awaitable[None]]:
     return pause
 
 
-async def test_what_came_back_seldom_passes_at_once() -> None:
-    handled, suspects = Handled(), Suspects(chance=pauses([])[0])
-    async with asyncio.TaskGroup() as group:
-        for name in ("a", "b", "c"):
-            group.create_task(handled.handle(suspects, name, SUSPECT_AFTER - 1))
-        await eventually(lambda: len(handled.running) == 3, what="all at work")
-        for end in handled.ends.values():
-            end.set()
-
-
 async def test_suspects_are_alone_and_come_in_the_order_of_chance() -> None:
     chance, asked = pauses([30, 20, 10])
     handled, suspects = Handled(), Suspects(alone_seconds=60, pause=in_steps(), chance=chance)
     async with asyncio.TaskGroup() as group:
         for name in ("a", "b", "c"):
-            group.create_task(handled.handle(suspects, name, 7))
+            group.create_task(handled.handle(suspects, name))
         for name in ("c", "b", "a"):
             await eventually(partial(handled.running.__contains__, name), what=name)
             handled.ends[name].set()
     assert handled.began == ["c", "b", "a"]
     assert handled.most == 1
-    assert asked == [(0, 7.0)] * 3
+    assert asked == [(0, SPREAD_SECONDS)] * 3
 
 
 async def test_one_that_is_only_slow_holds_nobody_up_for_long() -> None:
     handled, suspects = Handled(), Suspects(alone_seconds=0.01, pause=in_steps(), chance=pauses([0, 1])[0])
     async with asyncio.TaskGroup() as group:
         for name in ("slow", "next"):
-            group.create_task(handled.handle(suspects, name, 5))
+            group.create_task(handled.handle(suspects, name))
         await eventually(lambda: handled.running == {"slow", "next"}, what="both at work")
         for end in handled.ends.values():
             end.set()
@@ -92,7 +86,7 @@ async def test_a_long_line_of_what_waits_for_something_else_passes_in_its_time(m
     names = [str(number) for number in range(2500)]
     async with asyncio.TaskGroup() as group:
         for name in names:
-            group.create_task(handled.handle(suspects, name, 5))
+            group.create_task(handled.handle(suspects, name))
         await eventually(lambda: len(handled.running) == len(names), seconds=60, what="all at work")
         for end in handled.ends.values():
             end.set()
@@ -102,34 +96,38 @@ async def test_a_failure_leaves_the_line() -> None:
     suspects = Suspects(alone_seconds=60, pause=in_steps(), chance=pauses([0, 0])[0])
     for _ in range(2):
         try:
-            async with asyncio.timeout(30), suspects.turn(5):
+            async with asyncio.timeout(30), suspects.turn():
                 raise LookupError
         except LookupError:
             continue
 
 
-async def test_of_those_that_one_kills_with_only_that_one_is_left_at_the_limit() -> None:
+async def test_of_those_that_one_kills_with_only_that_one_is_left_at_the_end() -> None:
     """Each life handles what comes before the killer in its order; what it held then comes back."""
     dice, left = random.Random(1), [f"innocent-{number}" for number in range(20)]
-    for returns in range(SUSPECT_AFTER, DELIVERY_LIMIT):
+    for _ in range(_DEATHS_IN_LINE):
         suspects = Suspects(alone_seconds=60, pause=in_steps(), chance=dice.uniform)
         died, handled = asyncio.Event(), list[str]()
 
-        async def take(name: str, suspects: Suspects, returns: int, died: asyncio.Event, handled: list[str]) -> None:
-            async with suspects.turn(returns):
+        async def take(name: str, suspects: Suspects, died: asyncio.Event, handled: list[str]) -> None:
+            async with suspects.turn():
                 if name == "killer":
                     died.set()
                 elif not died.is_set():
                     handled.append(name)
 
-        await asyncio.gather(*(take(name, suspects, returns, died, handled) for name in [*left, "killer"]))
+        await asyncio.gather(*(take(name, suspects, died, handled) for name in [*left, "killer"]))
         left = [name for name in left if name not in handled]
     assert left == []
 
 
 def test_there_are_deaths_enough_to_tell_the_innocent_apart() -> None:
     """Each of a few thousand neighbours has a chance of one half at every death."""
-    assert 2500 * 0.5 ** (DELIVERY_LIMIT - SUSPECT_AFTER) < 0.05
+    assert 2500 * 0.5**_DEATHS_IN_LINE < 0.05
+
+
+def test_the_ladder_is_reached_long_before_rabbitmqs_own_limit() -> None:
+    assert 3 * SUSPECT_AFTER < DELIVERY_LIMIT
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,11 @@ from faststream.rabbit.subscriber import RabbitSubscriber
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from pydantic import ValidationError
 
-from shared.errors import PermanentError, PublishFailed
+from shared.errors import PermanentError, PublishFailed, RetryableError
 from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, OUTAGE_SINCE, REASON, SOURCE, DeadLetter
 from shared.runtime.outcomes import Bury, Delay, Drop, Outcome, outcome_of
 from shared.runtime.publisher import EventPublisher, Outgoing
-from shared.runtime.suspects import Suspects
+from shared.runtime.suspects import CONSUMER_LOST, SUSPECT_AFTER, Suspects
 from shared.telemetry.correlation import correlated
 from shared.telemetry.logging import get_logger
 from shared.topology.queues import QUEUES, Purpose
@@ -193,9 +193,17 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
         """RabbitMQ before 4.0.3 lets a sender reach any queue by a CC or BCC header, past the rights of its user; the
         routing key that a delivery shows is the one whose right was checked.
         """
-        if not _QUEUES[self._queue].takes(self.msg.routing_key or ""):
+        queue = _QUEUES[self._queue]
+        if not queue.takes(self.msg.routing_key or ""):
             raise PermanentError("misrouted")
-        async with self._suspects.turn(returns_of(self.msg)):
+        if queue.purpose is Purpose.RPC:
+            # Its own time to live ends it.
+            return await call_next(msg)
+        if returns_of(self.msg) >= SUSPECT_AFTER:
+            raise RetryableError(CONSUMER_LOST)
+        if self.msg.headers.get(REASON) != CONSUMER_LOST:
+            return await call_next(msg)
+        async with self._suspects.turn():
             return await call_next(msg)
 
     async def after_processed(

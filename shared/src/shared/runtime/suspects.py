@@ -1,8 +1,9 @@
-"""Keeps a message that kills its process from taking its neighbours along.
+"""Keeps a message that kills its process from taking others along.
 
-RabbitMQ counts against every message that a dead process held, and gives up all of them at the same limit. So those
-that have come back several times are handled apart from each other and in an order that changes: at each death about
-half of the innocent are done, and only who kills is there every time.
+RabbitMQ counts a death against every message that the dead process held, delivers them again at once, and gives up all
+of them at the same limit. So what has come back several times goes down the delay ladder, as any other failure does:
+nobody else is held up by one death after the other. What comes off the ladder is handled apart from its like and in an
+order that changes: at each death about half of the innocent are done, and only who kills is there every time.
 """
 
 import asyncio
@@ -10,8 +11,12 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-SUSPECT_AFTER = 4
-"""So many deliveries came to nothing. Fewer happen to anything: a process is restarted, a connection is cut."""
+SUSPECT_AFTER = 3
+"""So many deliveries in a row came to nothing. Fewer happen to anything: a process is restarted, a connection is cut."""
+CONSUMER_LOST = "consumer_lost"
+"""Why such a message is on the ladder, or among the dead letters at its end."""
+SPREAD_SECONDS = 2.0
+"""The order of the line is drawn within this time."""
 ALONE_SECONDS = 0.5
 """The next one begins after this at the latest: what is merely slow, or waits for company, must not hold up others."""
 LINE_SECONDS = 20.0
@@ -19,7 +24,7 @@ LINE_SECONDS = 20.0
 
 
 class Suspects:
-    """The line in which one service's suspects wait. Everything else passes at once."""
+    """The line in which one service's suspects wait. Nothing else enters it."""
 
     def __init__(
         self,
@@ -35,12 +40,9 @@ class Suspects:
         self._waiting = self._longest = 0
 
     @asynccontextmanager
-    async def turn(self, returns: int) -> AsyncIterator[None]:
-        """``returns``: how often the delivery has come back. The longer that goes on, the rarer the deaths."""
-        if returns < SUSPECT_AFTER:
-            yield
-            return
-        await self._pause(self._chance(0, float(returns)))
+    async def turn(self) -> AsyncIterator[None]:
+        """In the line, for as long as one may be alone there."""
+        await self._pause(self._chance(0, SPREAD_SECONDS))
         self._waiting += 1
         self._longest = max(self._longest, self._waiting)
         try:
