@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -97,10 +97,10 @@ async def test_a_permanent_fault_is_buried_with_its_reason(broker: Broker) -> No
     assert await broker.depth(QUEUE.name) == 0
 
 
-async def came_back(broker: Broker, times: int, **headers: str | int) -> None:
+async def came_back(broker: Broker, times: int, headers: Mapping[str, str | int] | None = None) -> None:
     """An event that so many consumers took and did not settle."""
     body = make_xero_event().model_dump_json().encode()
-    await broker.events.send(Outgoing(body, "", QUEUE.name, headers=headers, correlation="webhook-4"))
+    await broker.events.send(Outgoing(body, "", QUEUE.name, headers=headers or {}, correlation="webhook-4"))
     for _ in range(times):
         async with broker.connection.channel() as channel:
             queue = await channel.get_queue(QUEUE.name, ensure=False)
@@ -120,7 +120,7 @@ async def test_what_three_consumers_were_lost_over_goes_down_the_ladder_before_i
 
 
 async def test_what_consumers_are_lost_over_at_its_last_attempt_is_buried(broker: Broker) -> None:
-    await came_back(broker, SUSPECT_AFTER, **{"x-attempt": MAX_ATTEMPTS - 1, "x-reason": CONSUMER_LOST})
+    await came_back(broker, SUSPECT_AFTER, {"x-attempt": MAX_ATTEMPTS - 1, "x-reason": CONSUMER_LOST})
     handler = Handler()
     async with consuming(broker, handler.router()):
         letter = await broker.take(queues.dead_queue("fetcher"))

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 SUSPECT_AFTER = 3
-"""So many deliveries in a row came to nothing. Fewer happen to anything: a process is restarted, a connection is cut."""
+"""So many deliveries in a row came to nothing. Fewer happen to anything: a process restarts, a connection is cut."""
 CONSUMER_LOST = "consumer_lost"
 """Why such a message is on the ladder, or among the dead letters at its end."""
 SPREAD_SECONDS = 2.0
