@@ -126,8 +126,8 @@ def _messaging() -> str:
             "",
             "A message whose handling ends its process comes back at once, with all that the process held. What has",
             f"come back {SUSPECT_AFTER} times goes down the ladder as `{CONSUMER_LOST}`, one attempt each time,",
-            "so that the others are not held up. What comes off the ladder is handled apart from its like and in an order that",
-            "changes, so that only the one who kills reaches the end. RabbitMQ's own limit, "
+            "so that the others are not held up. What comes off the ladder is handled apart from its like",
+            "and in an order that changes, so that only the one who kills reaches the end. RabbitMQ's own limit, "
             f"{queues.DELIVERY_LIMIT} returns",
             "(`delivery_limit`), is a fuse behind it.",
             "",
