@@ -14,19 +14,21 @@ GIVEN_UP = frozenset({CONSUMER_LOST, "delivery_limit"})
 
 def poison_lost(seen: Seen) -> Iterator[Violation]:
     """What no service can read waits for a person, each piece of it."""
+    # A killer that is let live in the end is decided on like anything else.
+    decided = {invoice for invoice, _ in seen.decisions}
     for row in seen.poisons:
-        if row["marker"] not in seen.letters and row["marker"] not in seen.waiting:
+        if not any(row["marker"] in places for places in (seen.letters, seen.waiting, decided)):
             yield Violation("poison_lost", row["marker"], f"{row['form']}, put into {row['queue']}")
 
 
 def poison_attempts(seen: Seen) -> Iterator[Violation]:
-    """No message is tried more often than the ladder allows, nor kills more than thrice on each of its rungs."""
+    """No message is tried more often than the ladder allows, nor kills more than once on each of its rungs."""
     deaths = deaths_of_poison(seen)
     for row in seen.poisons:
         marker = row["marker"]
         letter = seen.letters.get(marker) or seen.waiting.get(marker) or {}
         tries = letter.get("attempts")
-        if deaths[marker] > SUSPECT_AFTER * MAX_ATTEMPTS:
+        if deaths[marker] > SUSPECT_AFTER + MAX_ATTEMPTS:
             yield Violation("poison_attempts", marker, f"{row['form']}: it ended {deaths[marker]} processes")
         elif isinstance(tries, int) and tries > MAX_ATTEMPTS:
             yield Violation("poison_attempts", marker, f"{row['form']}: {tries} attempts")

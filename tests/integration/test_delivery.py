@@ -18,7 +18,7 @@ from shared.runtime.suspects import CONSUMER_LOST, SUSPECT_AFTER
 from shared.telemetry.correlation import correlated, correlation_id
 from shared.topology import exchanges, queues
 from shared.topology.declare import declare
-from shared.topology.delays import MAX_ATTEMPTS
+from shared.topology.delays import LADDER, MAX_ATTEMPTS
 from support.broker import Broker, consuming, open_broker
 from support.builders import make_xero_event
 from support.waiting import eventually
@@ -107,20 +107,33 @@ async def came_back(broker: Broker, times: int, headers: Mapping[str, str | int]
             await queue.get(timeout=10)
 
 
-async def test_what_three_consumers_were_lost_over_goes_down_the_ladder_before_it_is_tried_again(
-    broker: Broker,
-) -> None:
-    await came_back(broker, SUSPECT_AFTER)
+async def test_what_consumers_were_lost_over_goes_down_the_ladder_before_it_is_tried_again(broker: Broker) -> None:
+    await came_back(broker, SUSPECT_AFTER, {"x-attempt": 2})
+    handler = Handler()
+    # Long enough to be looked at there.
+    rungs = [rung.name for rung in LADDER[2:5]]
+    async with consuming(broker, handler.router()):
+
+        async def taken_up() -> str | None:
+            filled = [name for name in rungs if await broker.depth(name)]
+            return filled[0] if filled else None
+
+        letter = await broker.take(await eventually(taken_up, what="a message on the ladder"))
+    assert (letter.headers["x-reason"], letter.headers["x-attempt"]) == (CONSUMER_LOST, 3)
+    assert (letter.routing_key, letter.correlation_id) == (QUEUE.name, "webhook-4")
+    assert handler.seen == []
+
+
+async def test_what_comes_off_the_ladder_is_tried_once(broker: Broker) -> None:
+    await came_back(broker, 0, {"x-attempt": 3, "x-reason": CONSUMER_LOST})
     handler = Handler(PermanentError("seen"))
     async with consuming(broker, handler.router()):
         letter = await broker.take(queues.dead_queue("fetcher"))
-    assert len(handler.seen) == 1
-    # The rung was its first attempt, the handling its second.
-    assert (letter.headers["x-attempt"], letter.correlation_id) == (2, "webhook-4")
+    assert (letter.headers["x-reason"], letter.headers["x-attempt"], len(handler.seen)) == ("seen", 4, 1)
 
 
 async def test_what_consumers_are_lost_over_at_its_last_attempt_is_buried(broker: Broker) -> None:
-    await came_back(broker, SUSPECT_AFTER, {"x-attempt": MAX_ATTEMPTS - 1, "x-reason": CONSUMER_LOST})
+    await came_back(broker, 1, {"x-attempt": MAX_ATTEMPTS - 1, "x-reason": CONSUMER_LOST})
     handler = Handler()
     async with consuming(broker, handler.router()):
         letter = await broker.take(queues.dead_queue("fetcher"))

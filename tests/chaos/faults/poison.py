@@ -19,10 +19,10 @@ from deploy.servers.broker import VHOST
 from shared.runtime.dead_letters import ATTEMPT, REASON
 from shared.runtime.suspects import CONSUMER_LOST
 from shared.topology import queues
-from shared.topology.delays import MAX_ATTEMPTS, rung_for_attempt
+from shared.topology.delays import LADDER, MAX_ATTEMPTS
 
 _PARKED_SECONDS = 120.0
-_FAR_UP = rung_for_attempt(3)
+_FAR_UP = 2
 _FULL = "chaos-full"
 _markers = count(100_000)
 
@@ -36,17 +36,19 @@ def _xero_event(marker: str, tenant: str, **changes: Any) -> Mapping[str, Any]:
     return {**fields, "resource_id": str(uuid4()), "event_at": _now(), "received_at": _now(), **changes}
 
 
-def _enriched(marker: str, tenant: str, amount: str = "100.00") -> Mapping[str, Any]:
-    """An invoice that nobody else speaks of, for somebody who can be reached."""
+def _enriched(
+    marker: str, tenant: str, amount: str = "100.00", phone: str | None = "+919000000000"
+) -> Mapping[str, Any]:
+    """An invoice that nobody else speaks of, for somebody who can be reached unless there is no number."""
     amounts = {"total": amount, "amount_due": amount, "amount_paid": "0", "amount_credited": "0"}
     days = {"issued_on": None, "due_on": None, "expected_payment_on": None, "updated_at": None}
     about = {"invoice_id": marker, "number": marker, "type": "ACCREC", "status": "AUTHORISED", "currency": "INR"}
-    contact = {"contact_id": marker, "name": "Nobody", "status": "ACTIVE", "phone": "+919000000000"}
+    contact = {"contact_id": marker, "name": "Nobody", "status": "ACTIVE", "phone": phone}
     organisation = {"name": "Theirs", "time_zone": "Asia/Kolkata", "country": "IN", "base_currency": "INR"}
     return {
         "tenant_id": tenant,
         "invoice": about | amounts | days,
-        "contact": {**contact, "no_phone_reason": None},
+        "contact": {**contact, "no_phone_reason": None if phone else "none_given"},
         "organisation": organisation,
         "read_at": _now(),
         "cause": {"kind": "webhook", "event_type": "CREATE", "event_at": _now()},
@@ -123,18 +125,21 @@ async def kills(scene: Scene, dice: Random, *, service: str) -> AsyncIterator[No
     (folder / MARKED).write_text(f"{new}\n{old}", encoding="utf-8")
     killed = folder / KILLED
     killed.unlink(missing_ok=True)
-    for marker, behind in ((new, 0), (old, MAX_ATTEMPTS - 1)):
+    queue = queues.FETCHER_XERO_EVENT_RECEIVED if service == "fetcher" else queues.NOTIFIER_INVOICE_ENRICHED
+
+    async def put(marker: str, behind: int) -> None:
         tenant = dice.choice(scene.tenants)
-        if service == "fetcher":
-            queue, body = queues.FETCHER_XERO_EVENT_RECEIVED, _xero_event(marker, tenant)
-        else:
-            # Once it is let live, it is not to be sent.
-            queue, body = queues.NOTIFIER_INVOICE_ENRICHED, _enriched(marker, tenant, amount="1E+30")
-        form = f"a killer, {behind} attempts behind it"
-        await _put(scene, queue, body, marker, form, attempts=behind, reason=CONSUMER_LOST if behind else "")
+        # Once it is let live, there is nobody to send it to.
+        body = _xero_event(marker, tenant) if service == "fetcher" else _enriched(marker, tenant, phone=None)
+        form, reason = f"a killer, {behind} attempts behind it", CONSUMER_LOST if behind else ""
+        await _put(scene, queue, body, marker, form, attempts=behind, reason=reason)
+
     try:
         with suppress(NotInTime):
+            # One after the other: neither is to be counted for what the other does.
+            await put(old, MAX_ATTEMPTS - 1)
             await until(partial(_given_up, scene, service, old), _PARKED_SECONDS, "the end of the old one")
+            await put(new, 0)
             await until(partial(_far_up, scene, new), _PARKED_SECONDS, "the new one's place on the ladder")
         yield
     finally:
@@ -148,17 +153,19 @@ async def kills(scene: Scene, dice: Random, *, service: str) -> AsyncIterator[No
 
 
 async def _given_up(scene: Scene, service: str, mark: str) -> bool:
-    return await _lies_in(scene, queues.dead_queue(service), mark)
+    return bool(await _attempts_in(scene, queues.dead_queue(service), mark))
 
 
 async def _far_up(scene: Scene, mark: str) -> bool:
-    """It has killed on three rungs."""
-    return await _lies_in(scene, _FAR_UP.name, mark)
+    """It has killed once more when it came off the ladder."""
+    return any([await _attempts_in(scene, rung.name, mark) >= _FAR_UP for rung in LADDER])
 
 
-async def _lies_in(scene: Scene, queue: str, mark: str) -> bool:
-    await asyncio.sleep(1)
-    return any(mark in IDS.findall(each["payload"]) for each in await scene.messages_in(queue))
+async def _attempts_in(scene: Scene, queue: str, mark: str) -> int:
+    """As the message says that lies there; 0 when none does."""
+    await asyncio.sleep(0.2)
+    found = [each for each in await scene.messages_in(queue) if mark in IDS.findall(each["payload"])]
+    return max((each["properties"].get("headers", {}).get(ATTEMPT, 0) for each in found), default=0)
 
 
 @asynccontextmanager

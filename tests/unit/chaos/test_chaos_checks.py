@@ -160,7 +160,7 @@ def poison_again_and_again() -> Tale:
 
 def poison_kills_for_ever() -> Tale:
     tale = sent().add("poison", marker="poison-1", queue="fetcher.x", form="a killer")
-    for _ in range(25):
+    for _ in range(11):
         tale.add("strike", point="fetcher-marked", ids=["poison-1"])
     return tale.add("waiting", queue="fetcher.x", reason="unknown", source=None, ids=["poison-1"], attempts=None)
 

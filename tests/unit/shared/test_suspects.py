@@ -4,20 +4,17 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from math import prod
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from shared.runtime.delivery import returns_of
-from shared.runtime.suspects import SPREAD_SECONDS, SUSPECT_AFTER, Suspects
-from shared.topology.delays import MAX_ATTEMPTS
+from shared.runtime.suspects import SPREAD_SECONDS, SUSPECT_AFTER, Suspects, is_suspect, returns_of
+from shared.topology.delays import LADDER, MAX_ATTEMPTS
 from shared.topology.queues import DELIVERY_LIMIT
 from support.waiting import eventually
-
-_DEATHS_IN_LINE = SUSPECT_AFTER * (MAX_ATTEMPTS - 1)
-"""Of what kills on every rung; the first deaths come before it is known."""
 
 
 class Handled:
@@ -102,11 +99,21 @@ async def test_a_failure_leaves_the_line() -> None:
             continue
 
 
+async def test_each_takes_one_of_three_rungs_and_the_last_takes_the_last() -> None:
+    suspects = Suspects(chance=random.Random(1).uniform)
+    taken = [{suspects.pause_before(attempt) for _ in range(100)} for attempt in range(1, MAX_ATTEMPTS)]
+    assert taken[0] == {1, 5, 15}
+    assert taken[-2:] == [{1800, 7200}, {7200}]
+
+
 async def test_of_those_that_one_kills_with_only_that_one_is_left_at_the_end() -> None:
-    """Each life handles what comes before the killer in its order; what it held then comes back."""
-    dice, left = random.Random(1), [f"innocent-{number}" for number in range(20)]
-    for _ in range(_DEATHS_IN_LINE):
+    """Each life handles what comes before the killer in its order; what it held then comes back on the next rung."""
+    dice, left = random.Random(1), [f"innocent-{number}" for number in range(60)]
+    met = []
+    for attempt in range(1, MAX_ATTEMPTS):
         suspects = Suspects(alone_seconds=60, pause=in_steps(), chance=dice.uniform)
+        its_pause = suspects.pause_before(attempt)
+        beside = [name for name in left if suspects.pause_before(attempt) == its_pause]
         died, handled = asyncio.Event(), list[str]()
 
         async def take(name: str, suspects: Suspects, died: asyncio.Event, handled: list[str]) -> None:
@@ -116,14 +123,17 @@ async def test_of_those_that_one_kills_with_only_that_one_is_left_at_the_end() -
                 elif not died.is_set():
                     handled.append(name)
 
-        await asyncio.gather(*(take(name, suspects, died, handled) for name in [*left, "killer"]))
-        left = [name for name in left if name not in handled]
+        await asyncio.gather(*(take(name, suspects, died, handled) for name in [*beside, "killer"]))
+        left = [name for name in beside if name not in handled]
+        met.append(len(left))
+    assert met[0] < 40
     assert left == []
 
 
-def test_there_are_deaths_enough_to_tell_the_innocent_apart() -> None:
-    """Each of a few thousand neighbours has a chance of one half at every death."""
-    assert 2500 * 0.5**_DEATHS_IN_LINE < 0.05
+def test_there_are_draws_enough_to_tell_the_innocent_apart() -> None:
+    """Who is done in time meets no further death: of a few thousand, one in a few dozen times one meets all."""
+    rungs = [len(LADDER[attempt - 1 :][:3]) for attempt in range(1, MAX_ATTEMPTS)]
+    assert 2500 / prod(2 * count for count in rungs) < 0.05
 
 
 def test_the_ladder_is_reached_long_before_rabbitmqs_own_limit() -> None:
@@ -135,3 +145,18 @@ def test_the_ladder_is_reached_long_before_rabbitmqs_own_limit() -> None:
 )
 def test_rabbitmq_says_how_often_a_message_has_come_back(headers: dict[str, Any], returns: int) -> None:
     assert returns_of(cast(AbstractIncomingMessage, SimpleNamespace(headers=headers))) == returns
+
+
+@pytest.mark.parametrize(
+    ("known", "returns", "redelivered", "suspect"),
+    [
+        (False, 1, True, False),
+        (False, SUSPECT_AFTER, True, True),
+        # What the broker's count says after the ladder differs between its versions.
+        (True, 1, False, False),
+        (True, 0, True, True),
+    ],
+)
+def test_off_the_ladder_the_first_death_is_enough(known: bool, returns: int, redelivered: bool, suspect: bool) -> None:
+    message = SimpleNamespace(headers={"x-delivery-count": returns}, redelivered=redelivered)
+    assert is_suspect(cast(AbstractIncomingMessage, message), known=known) is suspect

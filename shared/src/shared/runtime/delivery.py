@@ -27,7 +27,7 @@ from shared.errors import PermanentError, PublishFailed, RetryableError
 from shared.runtime.dead_letters import ATTEMPT, FIRST_SEEN, OUTAGE_SINCE, REASON, SOURCE, DeadLetter
 from shared.runtime.outcomes import Bury, Delay, Drop, Outcome, outcome_of
 from shared.runtime.publisher import EventPublisher, Outgoing
-from shared.runtime.suspects import CONSUMER_LOST, SUSPECT_AFTER, Suspects
+from shared.runtime.suspects import CONSUMER_LOST, Suspects, is_suspect
 from shared.telemetry.correlation import correlated
 from shared.telemetry.logging import get_logger
 from shared.topology.queues import QUEUES, Purpose
@@ -155,12 +155,6 @@ def attempts_of(message: AbstractIncomingMessage) -> int:
     return value if isinstance(value, int) and value >= 0 else 0
 
 
-def returns_of(message: AbstractIncomingMessage) -> int:
-    """How often RabbitMQ has taken this message back, since it came to its queue; every dead consumer counts."""
-    value = message.headers.get("x-delivery-count", 0)
-    return value if isinstance(value, int) else 0
-
-
 class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
     """One per message; see the module."""
 
@@ -199,9 +193,10 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
         if queue.purpose is Purpose.RPC:
             # Its own time to live ends it.
             return await call_next(msg)
-        if returns_of(self.msg) >= SUSPECT_AFTER:
-            raise RetryableError(CONSUMER_LOST)
-        if self.msg.headers.get(REASON) != CONSUMER_LOST:
+        known = self.msg.headers.get(REASON) == CONSUMER_LOST
+        if is_suspect(self.msg, known=known):
+            raise RetryableError(CONSUMER_LOST, retry_after=self._suspects.pause_before(attempts_of(self.msg) + 1))
+        if not known:
             return await call_next(msg)
         async with self._suspects.turn():
             return await call_next(msg)

@@ -1,9 +1,9 @@
 """Keeps a message that kills its process from taking others along.
 
 RabbitMQ counts a death against every message that the dead process held, delivers them again at once, and gives up all
-of them at the same limit. So what has come back several times goes down the delay ladder, as any other failure does:
-nobody else is held up by one death after the other. What comes off the ladder is handled apart from its like and in an
-order that changes: at each death about half of the innocent are done, and only who kills is there every time.
+of them at the same limit. So what has come back goes down the delay ladder, as any other failure does: nobody else is
+held up by one death after the other. Each takes a pause of its own, and what comes off the ladder is handled apart from
+its like in an order drawn anew: few of the innocent meet the killer's next death, and only the killer meets all.
 """
 
 import asyncio
@@ -11,8 +11,12 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-SUSPECT_AFTER = 3
-"""So many deliveries in a row came to nothing. Fewer happen to anything: a process restarts, a connection is cut."""
+from aio_pika.abc import AbstractIncomingMessage
+
+from shared.topology.delays import LADDER
+
+SUSPECT_AFTER = 2
+"""So many deliveries came to nothing. One is what happens to anything: a process is restarted, a connection is cut."""
 CONSUMER_LOST = "consumer_lost"
 """Why such a message is on the ladder, or among the dead letters at its end."""
 SPREAD_SECONDS = 2.0
@@ -21,6 +25,18 @@ ALONE_SECONDS = 0.5
 """The next one begins after this at the latest: what is merely slow, or waits for company, must not hold up others."""
 LINE_SECONDS = 20.0
 """The whole line passes in this time, however long it is: a full prefetch that came back is mostly innocent."""
+_RUNGS = 3
+
+
+def is_suspect(message: AbstractIncomingMessage, *, known: bool) -> bool:
+    """Whether it is to be put off instead of handled. ``known``: it is on the ladder for that reason already."""
+    return bool(message.redelivered) if known else returns_of(message) >= SUSPECT_AFTER
+
+
+def returns_of(message: AbstractIncomingMessage) -> int:
+    """How often RabbitMQ has taken this message back, since it came to its queue; every dead consumer counts."""
+    value = message.headers.get("x-delivery-count", 0)
+    return value if isinstance(value, int) else 0
 
 
 class Suspects:
@@ -38,6 +54,11 @@ class Suspects:
         self._chance = chance
         self._line = asyncio.Lock()
         self._waiting = self._longest = 0
+
+    def pause_before(self, attempt: int) -> float:
+        """Seconds on the ladder before the next try, ``attempt`` counted from 1: one of three rungs."""
+        rungs = LADDER[max(attempt, 1) - 1 :][:_RUNGS] or LADDER[-1:]
+        return rungs[min(int(self._chance(0, len(rungs))), len(rungs) - 1)].seconds
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
