@@ -33,7 +33,7 @@ async def keep_early(db: AsyncConnection, news: StatusNews, now: datetime) -> No
 
 async def forget_early(db: AsyncConnection, news: StatusNews) -> None:
     """It found its message after all; nobody is to apply it once more."""
-    ours = sa.and_(_ID == news.provider_message_id, early_statuses.c.state == news.state.value)
+    ours = sa.and_(news.provider_message_id == _ID, early_statuses.c.state == news.state.value)
     await db.execute(sa.delete(early_statuses).where(ours))
 
 
@@ -44,7 +44,7 @@ async def with_early(db: AsyncConnection, provider_message_ids: Collection[str])
 
 async def known_by_now(db: AsyncConnection) -> Sequence[sa.Row[Any]]:
     """The attempts, each once, whose early statuses are still kept: ``reference``, its id and its provider."""
-    theirs = attempts.c.provider_message_id == _ID
+    theirs = attempts.c.provider_message_id == early_statuses.c.provider_message_id
     columns = attempts.c.reference, attempts.c.provider_message_id, attempts.c.provider
     return (await db.execute(sa.select(*columns).distinct().join_from(early_statuses, attempts, theirs))).all()
 
@@ -53,7 +53,7 @@ async def take_early(
     db: AsyncConnection, reference: str, provider_message_id: str, provider: str
 ) -> Sequence[StatusNews]:
     """The statuses that came for this message before it was known, as they came; they are no longer kept then."""
-    rows = await db.execute(sa.delete(early_statuses).where(_ID == provider_message_id).returning(early_statuses))
+    rows = await db.execute(sa.delete(early_statuses).where(provider_message_id == _ID).returning(early_statuses))
     return [
         StatusNews(
             reference,
