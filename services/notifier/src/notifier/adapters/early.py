@@ -15,7 +15,6 @@ from notifier.tables import attempts, early_statuses
 from shared.contracts.messages import MessageState
 
 _KEPT = timedelta(days=2)
-_ID = early_statuses.c.provider_message_id
 
 
 async def keep_early(db: AsyncConnection, news: StatusNews, now: datetime) -> None:
@@ -33,27 +32,35 @@ async def keep_early(db: AsyncConnection, news: StatusNews, now: datetime) -> No
 
 async def forget_early(db: AsyncConnection, news: StatusNews) -> None:
     """It found its message after all; nobody is to apply it once more."""
-    ours = sa.and_(news.provider_message_id == _ID, early_statuses.c.state == news.state.value)
+    ours = sa.and_(
+        early_statuses.c.provider_message_id == news.provider_message_id, early_statuses.c.state == news.state.value
+    )
     await db.execute(sa.delete(early_statuses).where(ours))
 
 
 async def with_early(db: AsyncConnection, provider_message_ids: Collection[str]) -> Collection[str]:
     """Those of which statuses came before they were known."""
-    return set(await db.scalars(sa.select(_ID).where(_ID.in_(provider_message_ids))))
+    ids = early_statuses.c.provider_message_id
+    return set(await db.scalars(sa.select(ids).where(ids.in_(provider_message_ids))))
 
 
 async def known_by_now(db: AsyncConnection) -> Sequence[sa.Row[Any]]:
     """The attempts, each once, whose early statuses are still kept: ``reference``, its id and its provider."""
     theirs = attempts.c.provider_message_id == early_statuses.c.provider_message_id
     columns = attempts.c.reference, attempts.c.provider_message_id, attempts.c.provider
-    return (await db.execute(sa.select(*columns).distinct().join_from(early_statuses, attempts, theirs))).all()
+    known = sa.select(*columns).distinct().join_from(early_statuses, attempts, theirs)
+    return list(await db.execute(known))
 
 
 async def take_early(
     db: AsyncConnection, reference: str, provider_message_id: str, provider: str
 ) -> Sequence[StatusNews]:
     """The statuses that came for this message before it was known, as they came; they are no longer kept then."""
-    rows = await db.execute(sa.delete(early_statuses).where(provider_message_id == _ID).returning(early_statuses))
+    rows = await db.execute(
+        sa.delete(early_statuses)
+        .where(early_statuses.c.provider_message_id == provider_message_id)
+        .returning(early_statuses)
+    )
     return [
         StatusNews(
             reference,
