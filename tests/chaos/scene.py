@@ -16,6 +16,8 @@ import aio_pika
 import httpx
 import redis.asyncio
 
+from chaos.attacks.target import TWILIO_TOKEN
+from chaos.attacks.twilio_forgeries import PUBLIC
 from chaos.balancer import Balancer
 from chaos.cluster import Cluster, rabbitmqctl
 from chaos.forming import formed
@@ -232,7 +234,13 @@ def _installation(folder: Path, links: Links) -> Stack:
     folder.mkdir(parents=True, exist_ok=True)
     policy = folder / "policy.yaml"
     policy.write_text(POLICY, encoding="utf-8")
-    return BehindProxies(folder, {"DUEBELL_POLICY_FILE": str(policy)}, links)
+    env = {
+        "DUEBELL_POLICY_FILE": str(policy),
+        # So that the door has a route for Twilio, which is attacked.
+        "DUEBELL_TWILIO_AUTH_TOKENS": TWILIO_TOKEN,
+        "DUEBELL_TWILIO_WEBHOOK_URL": PUBLIC,
+    }
+    return BehindProxies(folder, env, links)
 
 
 def _all_ready(rows: list[Row], seconds: float) -> bool:

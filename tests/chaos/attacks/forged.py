@@ -1,4 +1,4 @@
-"""Posts that are not their sender's, on both routes, over connections that are kept while the door keeps them."""
+"""Posts that are not their sender's, on every route, over connections that are kept while the door keeps them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,15 +6,17 @@ from itertools import cycle, islice
 
 from chaos.attacks.forgeries import FORGERIES
 from chaos.attacks.target import Due, Target
+from chaos.attacks.twilio_forgeries import TWILIO_FORGERIES
 from chaos.attacks.wire import NONE, Answer, Wire, request
 
 _TALKERS = 8
 _PER_CONNECTION = 50
+_TWILIOS = {f"Twilio, {name}": forge for name, forge in TWILIO_FORGERIES.items()}
 
 
 async def forged(target: Target) -> None:
     """``count`` of them, each way as often as any other."""
-    ways = islice(cycle(FORGERIES), target.count)
+    ways = islice(cycle([*FORGERIES, *_TWILIOS]), target.count)
     async with asyncio.TaskGroup() as group:
         for _ in range(min(_TALKERS, target.count)):
             group.create_task(_talk(target, ways))
@@ -50,6 +52,9 @@ async def _exchange(wire: Wire, data: bytes) -> Answer:
 
 
 def _post(target: Target, way: str) -> bytes:
+    if forge := _TWILIOS.get(way):
+        post = forge(target.twilio, target.twilio.honest(target.dice), target.dice)
+        return request("POST", post.path, post.headers, post.body)
     sender, other = target.two()
     body, headers = FORGERIES[way](sender, other, target.body(sender), target.dice)
     return request("POST", sender.path, headers, body)

@@ -11,7 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from chaos.attacks.senders import Sender, meta, xero
+from chaos.attacks.twilio_forgeries import Twilio
 from chaos.attacks.wire import Answer
+
+TWILIO_TOKEN = "an auth token"
+"""Every door that is attacked is told it."""
 
 
 class Due(StrEnum):
@@ -53,13 +57,17 @@ class Tally:
 
 @dataclass
 class Target:
-    """The door at ``port``, its senders with their keys, and ``count``, how much is thrown at it."""
+    """The door at ``port``, its senders with their keys, and ``count``, how much is thrown at it.
+
+    ``twilio`` signs its address as well, so that only its own forgeries fit it.
+    """
 
     port: int
     senders: tuple[Sender, Sender]
     dice: Random
     count: int
     seconds: float = 10.0
+    twilio: Twilio = field(default_factory=lambda: Twilio(TWILIO_TOKEN))
     tallies: dict[str, Tally] = field(default_factory=dict)
 
     def tell(self, way: str, due: Due, answer: Answer) -> None:

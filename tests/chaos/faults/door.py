@@ -145,7 +145,7 @@ def _keeping(work: Any) -> Iterator[None]:
 
 
 FAULTS = [
-    Fault("hostile-forged", partial(attacked, attack="forged", full=Size(10_000), few=Size(330)), short=True),
+    Fault("hostile-forged", partial(attacked, attack="forged", full=Size(10_000), few=Size(350)), short=True),
     Fault("hostile-huge", partial(attacked, attack="huge", full=Size(100), few=Size(4))),
     Fault("hostile-slow", partial(attacked, attack="slow", full=Size(1200, 25), few=Size(150, 6))),
     Fault("hostile-deep", partial(attacked, attack="deep", full=Size(400), few=Size(40))),

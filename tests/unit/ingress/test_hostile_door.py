@@ -15,12 +15,13 @@ from chaos.attacks.forged import forged
 from chaos.attacks.huge import huge
 from chaos.attacks.routes import routes
 from chaos.attacks.slow import slow
-from chaos.attacks.target import Due, Target, target
+from chaos.attacks.target import TWILIO_TOKEN, Due, Target, target
+from chaos.attacks.twilio_forgeries import PUBLIC
 from chaos.honest import Honest
 from ingress.accept import AcceptWebhook
 from ingress.bursts import Lanes, TenantBursts
 from ingress.metrics import DoorFigures
-from ingress.signatures import any_meta_signature_matches, xero_signature_matches
+from ingress.signatures import any_meta_signature_matches, twilio_signature_matches, xero_signature_matches
 from ingress.webhooks import Webhooks, webhook_routes
 from shared.runtime.health import health_routes
 from shared.runtime.web import WebServer
@@ -47,6 +48,10 @@ class Door:
         return len(self.server._server.server_state.connections)
 
 
+def _verify_twilio(body: bytes, signature: str | None, query: str) -> bool:
+    return twilio_signature_matches(body, signature, f"{PUBLIC}?{query}" if query else PUBLIC, (TWILIO_TOKEN,))
+
+
 @pytest.fixture
 async def door() -> AsyncIterator[Door]:
     outbox, registry = FakeOutbox(), CollectorRegistry()
@@ -57,6 +62,7 @@ async def door() -> AsyncIterator[Door]:
         verify_xero=partial(xero_signature_matches, keys=("old key", KEY)),
         verify_whatsapp=partial(any_meta_signature_matches, app_secrets=("another app's", SECRET)),
         verify_token="sandbox-verify-token",
+        verify_twilio=_verify_twilio,
     )
     server = WebServer([*webhooks, *health_routes(registry, {})], "127.0.0.1", 0)
     await server.start()
@@ -85,7 +91,7 @@ Attack = Callable[[Target], Awaitable[None]]
 @pytest.mark.parametrize(
     ("attack", "count"),
     [
-        (forged, rounds(10_000, 330)),
+        (forged, rounds(10_000, 350)),
         (huge, rounds(50, 2)),
         (deep, rounds(400, 80)),
         (bombs, rounds(10, 1)),

@@ -113,6 +113,7 @@ class Sender:
                 self._doubts -= 1
                 await self._ledger.turned_back(now)
             self._note(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
+            self._learn(await self._ledger.catch_up(now))
             self._watch.see(await self._ledger.halts())
             if waiting := await self._ledger.note_tier(now):
                 self._log.tier_spent(waiting)
@@ -205,11 +206,15 @@ class Sender:
             retry_at, burns = next_try(outcome, claimed.tries, now)
             changes = await self._ledger.settle(attempt, outcome, now, retry_at=retry_at, burns=burns)
         else:
-            changes = await self._ledger.settle(attempt, outcome, now)
-            for change in changes:
-                # A fault of the account was reported before the answer had told us whose it was.
-                if change.state is MessageState.PLANNED and change.reason:
-                    self._log.stopped(change.reason, attempt.intent_id)
+            self._learn(await self._ledger.settle(attempt, outcome, now))
+            return
+        self._note(changes)
+
+    def _learn(self, changes: Sequence[MessageChangedV1]) -> None:
+        for change in changes:
+            # A fault of the account was reported before the answer had told us whose it was.
+            if change.state is MessageState.PLANNED and change.reason:
+                self._log.stopped(change.reason, change.intent_id)
         self._note(changes)
 
     def _note(self, changes: Sequence[MessageChangedV1]) -> None:

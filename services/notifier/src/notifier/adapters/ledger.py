@@ -129,9 +129,12 @@ class SqlLedger:
     ) -> Sequence[MessageChangedV1]:
         changes, overtaken = await self._settle(_Answer(attempt, outcome, now, retry_at, burns, correlation_id()))
         if overtaken and isinstance(outcome, Accepted):
-            for news in await self._lessons.early(attempt.reference, outcome.provider_message_id, self._pace.provider):
-                changes = [*changes, *await self._lessons.status(news, now)]
+            of_ours = attempt.reference, outcome.provider_message_id, self._pace.provider
+            changes = [*changes, *await self._lessons.early(*of_ours, now)]
         return changes
+
+    async def catch_up(self, now: datetime) -> Sequence[MessageChangedV1]:
+        return await self._lessons.all_early(now)
 
     async def _settle_all(self, answers: Sequence[_Answer]) -> Sequence[tuple[Sequence[MessageChangedV1], bool]]:
         """The changes of each, and whether statuses of it came earlier than the answer."""
@@ -143,7 +146,8 @@ class SqlLedger:
             await telling.record(db)
             left = [answer for answer in answers if not isinstance(answer.outcome, Rejected)]
             await count_in_hours(db, [(answer.attempt.tenant_id, answer.now) for answer in left])
-        # Only after the commit: a status that comes now finds the message, an earlier one is found here.
+        # Only after the commit: a status that comes now finds the message, an earlier one is found here. Should this
+        # process not live to apply it, any sender does when it catches up.
         accepted = [answer.outcome.provider_message_id for answer in answers if isinstance(answer.outcome, Accepted)]
         early = await self._lessons.with_early(accepted) if accepted else frozenset()
         return [

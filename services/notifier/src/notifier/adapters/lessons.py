@@ -1,7 +1,6 @@
 """What statuses and replies change in the ledger."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,25 +9,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from notifier.adapters.breakers import close_by_status, trip
 from notifier.adapters.confirmations import note_confirmation, plan_confirmation
+from notifier.adapters.early import forget_early, keep_early, known_by_now, take_early, with_early
 from notifier.adapters.erased import is_to_be_kept_out
 from notifier.adapters.opt_outs import OPTED_OUT, inherit_wish, is_opted_out, names_of, record_wish, user
 from notifier.adapters.outbox import record_changes
 from notifier.adapters.prices import price_news
 from notifier.adapters.replies import record_reply
-from notifier.adapters.sql import find_intents, intents_of, upsert
+from notifier.adapters.sql import find_intents, intents_of
 from notifier.halts import is_linked
 from notifier.lesson_ports import Reply, StatusNews, Wish
 from notifier.model import ERASED, Cost, Intent
 from notifier.persons import EVERYWHERE, Persons
 from notifier.provider_errors import handling, is_held
-from notifier.rates import Pricing, Rates
+from notifier.rates import Rates
 from notifier.statuses import merged
-from notifier.tables import attempts, early_statuses, intents
+from notifier.tables import attempts, intents
 from notifier.whatsapp_errors import ACCOUNT_PAUSE, RECATEGORISED, RECATEGORISED_REASON, ErrorClass
 from shared.contracts.messages import MessageChangedV1, MessageState
 from shared.runtime.database import for_reading
 
-_KEEP_EARLY = timedelta(days=2)
 _NOT_YET_THERE = frozenset({MessageState.ACCEPTED, MessageState.SENT})
 
 
@@ -55,8 +54,9 @@ class SqlLessons:
         self._rates = rates or Rates()
 
     async def status(self, news: StatusNews, now: datetime) -> Sequence[MessageChangedV1]:
+        told_of = news.reference, news.provider_message_id, news.provider
         async with self._engine.begin() as db:
-            attempt = await self._attempt(db, news)
+            attempt = await self._attempt(db, *told_of)
             if attempt is not None:
                 return await self._apply(db, attempt, news, now)
             if await note_confirmation(db, news, self._rates, now):
@@ -64,17 +64,22 @@ class SqlLessons:
             await self._keep_early(db, news, now)
         # Our own answer may have been recorded between the two looks.
         async with self._engine.begin() as db:
-            attempt = await self._attempt(db, news)
-            return [] if attempt is None else await self._apply(db, attempt, news, now)
+            attempt = await self._attempt(db, *told_of)
+            if attempt is None:
+                return []
+            await forget_early(db, news)
+            return await self._apply(db, attempt, news, now)
 
-    async def _attempt(self, db: AsyncConnection, news: StatusNews) -> sa.Row[Any] | None:
+    async def _attempt(
+        self, db: AsyncConnection, reference: str | None, provider_message_id: str, provider: str
+    ) -> sa.Row[Any] | None:
         """Locked: two statuses of one message must not pass each other."""
         for column, value in (
-            (attempts.c.reference, news.reference),
-            (attempts.c.provider_message_id, news.provider_message_id),
+            (attempts.c.reference, reference),
+            (attempts.c.provider_message_id, provider_message_id),
         ):
             if value:
-                theirs = attempts.c.provider == news.provider
+                theirs = attempts.c.provider == provider
                 found = sa.select(attempts).where(column == value, theirs).limit(1).with_for_update()
                 row = (await db.execute(found)).one_or_none()
                 if row is not None:
@@ -84,43 +89,36 @@ class SqlLessons:
     async def _keep_early(self, db: AsyncConnection, news: StatusNews, now: datetime) -> None:
         if await self._are_erased(db, news.whatsapp_phone, news.person_user_id):
             return  # WhatsApp's id of a message tells the number
-        await db.execute(sa.delete(early_statuses).where(early_statuses.c.received_at < now - _KEEP_EARLY))
-        insert = upsert(db, early_statuses).values(
-            provider_message_id=news.provider_message_id,
-            state=news.state.value,
-            error_code=news.error_code,
-            details=news.details,
-            pricing=asdict(news.pricing) if news.pricing else None,
-            received_at=now,
-        )
-        await db.execute(insert.on_conflict_do_nothing(index_elements=["provider_message_id", "state"]))
+        await keep_early(db, news, now)
 
     async def with_early(self, provider_message_ids: Collection[str]) -> Collection[str]:
         """Those of which statuses came before they were known."""
-        ids = early_statuses.c.provider_message_id
         async with self._reading.connect() as db:
-            return set(await db.scalars(sa.select(ids).where(ids.in_(provider_message_ids))))
+            return await with_early(db, provider_message_ids)
 
-    async def early(self, reference: str, provider_message_id: str, provider: str) -> Sequence[StatusNews]:
-        """The statuses that came for this message before it was known; they are forgotten then."""
+    async def early(
+        self, reference: str, provider_message_id: str, provider: str, now: datetime
+    ) -> Sequence[MessageChangedV1]:
+        """Apply what came for this message before it was known; only what is applied is forgotten."""
+        changes: list[MessageChangedV1] = []
         async with self._engine.begin() as db:
-            rows = await db.execute(
-                sa.delete(early_statuses)
-                .where(early_statuses.c.provider_message_id == provider_message_id)
-                .returning(early_statuses)
-            )
-            return [
-                StatusNews(
-                    reference,
-                    provider_message_id,
-                    MessageState(row.state),
-                    row.error_code,
-                    details=row.details,
-                    pricing=Pricing(**row.pricing) if row.pricing else None,
-                    provider=provider,
-                )
-                for row in rows
-            ]
+            # Locked first, as by everybody who writes to it and to what came early.
+            if await self._attempt(db, reference, provider_message_id, provider) is None:
+                return []
+            for news in await take_early(db, reference, provider_message_id, provider):
+                attempt = await self._attempt(db, reference, provider_message_id, provider)
+                if attempt is not None:
+                    changes += await self._apply(db, attempt, news, now)
+        return changes
+
+    async def all_early(self, now: datetime) -> Sequence[MessageChangedV1]:
+        """The same for every message that is known by now: whoever recorded its answer may have died on it."""
+        async with self._reading.connect() as db:
+            known = await known_by_now(db)
+        changes: list[MessageChangedV1] = []
+        for row in known:
+            changes += await self.early(row.reference, row.provider_message_id, row.provider, now)
+        return changes
 
     async def _apply(
         self, db: AsyncConnection, before: sa.Row[Any], news: StatusNews, now: datetime
