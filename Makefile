@@ -26,8 +26,8 @@ check: setup ## lint, format, types and import rules
 	@$(BIN)/mypy tests
 	@$(BIN)/lint-imports
 
-chaos: setup ## faults under load, judged by the sandbox; CHAOS=pr, night, hostile, points, cluster or faults, SEED=…, OUT=‹folder›
-	@PYTHONPATH=tests $(BIN)/python -m chaos $(or $(CHAOS),pr) $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out "$(OUT)") $(ARGS)
+chaos: setup ## faults under load, judged by the sandbox; CHAOS=pr, night, hostile, points, cluster or faults, DATABASE=sqlite or postgresql, SEED=…, OUT=‹folder›
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(or $(CHAOS),pr) $(if $(DATABASE),--database $(DATABASE)) $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out "$(OUT)") $(ARGS)
 
 hostile: setup ## only the attacks on ingress, in full size; SEED=…, OUT=‹folder›
 	@PYTHONPATH=tests $(BIN)/python -m chaos hostile $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out "$(OUT)") $(ARGS)

@@ -1,4 +1,6 @@
-"""``make chaos``: CHAOS=pr, night, hostile, points, cluster or faults; SEED=…; OUT=…; exit code 1 on a violation."""
+"""``make chaos``: CHAOS=pr, night, hostile, points, cluster or faults; DATABASE=…; SEED=…; OUT=…; exit code 1 on a
+violation.
+"""
 
 import argparse
 import asyncio
@@ -20,6 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.panel import Panel
 
+from chaos.databases import KINDS, Kind
 from chaos.faults import FAULTS
 from chaos.figures import Figures, figures_of
 from chaos.history import History, Record, of_kind, read_history
@@ -31,6 +34,7 @@ from chaos.seen import see
 from chaos.until import NotInTime
 from deploy.errors import StackError
 from deploy.paths import ROOT
+from deploy.servers.packages import POSTGRESQL, find
 
 PUBLISHED = ROOT / "docs" / "reliability.md"
 PUBLISHED_RUNS = ROOT / "docs" / "reliability-runs.jsonl"
@@ -42,9 +46,10 @@ def main() -> None:
     parser.add_argument(
         "size", nargs="?", default="pr", help="pr, night, hostile, points, cluster, or faults; list names them"
     )
+    parser.add_argument("--database", choices=KINDS, default="sqlite", help="where the services keep what they know")
     parser.add_argument("--rounds", type=int, default=1, help="how often each of points, or of the named, is played")
     parser.add_argument("--seed", type=int, default=None, help="the run's; a random one, which is told, without")
-    parser.add_argument("--out", type=Path, default=None, help="where the results go; var/chaos/‹size›-‹seed› without")
+    parser.add_argument("--out", type=Path, default=None, help="where the results go; a folder under var/chaos without")
     parser.add_argument("--minutes", type=float, default=None, help="no fault begins later than this")
     parser.add_argument("--patience", type=float, default=None, help="seconds without any progress: given up")
     parser.add_argument("--publish", action="store_true", help="also write docs/reliability.md")
@@ -61,8 +66,9 @@ def main() -> None:
     if unknown := set(options.size.split(",")) - {"pr", "night", "hostile", "points", "cluster", *FAULTS}:
         parser.error(f"there is no fault {', '.join(sorted(unknown))}; make chaos CHAOS=list names them")
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
-    out: Path = options.out or ROOT / "var" / "chaos" / f"{options.size}-{seed}"
-    about = about_run(options.size, seed, options.rounds)
+    on = "" if options.database == "sqlite" else f"-{options.database}"
+    out: Path = options.out or ROOT / "var" / "chaos" / f"{options.size}-{seed}{on}"
+    about = about_run(options.size, seed, options.rounds, options.database)
     try:
         with noted(RUNS, about) as verdicts:
             history = run(options.size, seed, out, console, options.minutes, patience=options.patience, about=about)
@@ -97,13 +103,14 @@ def run(
         def say(line: str) -> None:
             console.print(f"[dim]{time.monotonic() - began:6.1f} s[/]  {line}")
 
-        plan = plan_of(size, seed, rounds=about.get("rounds", 1))
+        database = about["database"]
+        plan = plan_of(size, seed, rounds=about.get("rounds", 1), database=database)
         if minutes is not None:
             plan = replace(plan, seconds=minutes * 60, may_end_early=True)
         if patience is not None:
             plan = replace(plan, patience=patience)
         try:
-            asyncio.run(play(plan, seed, Path(stack), history, say))
+            asyncio.run(play(plan, seed, Path(stack), history, say, database))
         finally:
             logs = Path(stack) / "log"
             if logs.exists():
@@ -140,17 +147,20 @@ def _tell(console: Console, history: Path, *, publish: bool) -> int:
     return 1 if figures.violations else 0
 
 
-def about_run(size: str, seed: int, rounds: int = 1) -> dict[str, Any]:
+def about_run(size: str, seed: int, rounds: int = 1, database: Kind = "sqlite") -> dict[str, Any]:
     """The first record of a history: what is played, when, on what, and of which commit."""
     commit = _said("git", "rev-parse", "--short=12", "HEAD")
     changed = _said("git", "status", "--porcelain", "--untracked-files=no")
     servers = f"Redis {_said('redis-server', '--version').partition('v=')[2].split(' ')[0]}"
+    if database == "postgresql" and (program := find(POSTGRESQL)):
+        servers += f", PostgreSQL {_said(str(program), '--version').split(' ')[2]}"
     rabbitmq = _said("dpkg-query", "-W", "-f", "${Version}", "rabbitmq-server").partition("-")[0]
     return {
         "at": round(time.time(), 3),
         "size": size,
         "seed": seed,
         "rounds": rounds,
+        "database": database,
         "release": tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"],
         "commit": commit + ("+" if changed else ""),
         "day": datetime.now(UTC).date().isoformat(),

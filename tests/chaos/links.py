@@ -24,6 +24,8 @@ SERVERS = {
     "DUEBELL_XERO_API_URL": "xero",
     "DUEBELL_XERO_IDENTITY_URL": "xero",
     "DUEBELL_WHATSAPP_API_URL": "whatsapp",
+    "DUEBELL_NOTIFIER_DATABASE_URL": "postgresql",
+    "DUEBELL_TOKEN_BROKER_DATABASE_URL": "postgresql",
 }
 """Variable → what it leads to."""
 _INSIDE = Path(__file__).parent / "inside"
@@ -78,8 +80,9 @@ class Links:
         launch: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         for variable, server in SERVERS.items():
             url = launch["environment"].get(variable)
-            if url is not None:
-                link = self._link(f"{service}>{server}", urlsplit(url).port or 0)
+            # A file has no port.
+            if url is not None and (port := urlsplit(url).port):
+                link = self._link(f"{service}>{server}", port)
                 launch["environment"][variable] = with_port(url, link.port)
         launch["environment"] |= {
             "PYTHONPATH": f"{_INSIDE}:{_TESTS}",

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
+from chaos.databases import Kind
 from chaos.faults import FAULTS, Fault
 
 _NIGHT_KILLS = 60
@@ -40,11 +41,16 @@ class Plan:
     may_end_early: bool = False
 
 
-def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS, rounds: int = 1) -> Plan:
+def plan_of(
+    size: str, seed: int, faults: Mapping[str, Fault] = FAULTS, rounds: int = 1, database: Kind = "sqlite"
+) -> Plan:
     """``pr``, ``night``, ``hostile``, ``points``, ``cluster``, or names with commas; KeyError for an unknown one.
 
-    ``rounds``: how often each fault of ``points``, or of those named, is played.
+    ``rounds``: how often each fault of ``points``, or of those named, is played. ``database``: where the services keep
+    what they know; no plan chooses a fault of another kind, and one that is named is left out when its turn comes.
     """
+    named = faults
+    faults = {name: fault for name, fault in faults.items() if fault.database in {"", database}}
     dice = Random(f"{seed} plan")
     if size == "pr":
         short = [replace(fault, seconds=min(fault.seconds, _SHORT_SECONDS)) for fault in faults.values() if fault.short]
@@ -53,8 +59,8 @@ def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS, rounds: 
         plan = Plan(size, tuple(short), rate=3, tenants=4, seconds=600, patience=150, overlapping=True, peace=1.0)
         return replace(plan, full=False)
     if size == "cluster":
-        named = tuple(fault for fault in faults.values() if fault.cluster)
-        return Plan(size, named, rate=1, tenants=2, seconds=3600, patience=240)
+        clustered = tuple(fault for fault in faults.values() if fault.cluster)
+        return Plan(size, clustered, rate=1, tenants=2, seconds=3600, patience=240)
     if size == "night":
         one_node = [fault for fault in faults.values() if not fault.cluster]
         kills = [fault for fault in one_node if fault.kills]
@@ -69,8 +75,8 @@ def plan_of(size: str, seed: int, faults: Mapping[str, Fault] = FAULTS, rounds: 
         boundaries = [fault for fault in faults.values() if fault.at_point]
         chosen = [fault for _ in range(rounds) for fault in dice.sample(boundaries, len(boundaries))]
         return Plan(size, tuple(chosen), rate=3, tenants=3, seconds=8 * 3600, patience=200, overlapping=True)
-    named = tuple(faults[name] for name in size.split(",")) * rounds
-    return Plan(size, named, rate=2, tenants=2, seconds=3600, patience=200)
+    chosen = [named[name] for name in size.split(",")] * rounds
+    return Plan(size, tuple(chosen), rate=2, tenants=2, seconds=3600, patience=200)
 
 
 def _early(faults: list[Fault], dice: Random) -> None:

@@ -6,6 +6,7 @@ from statistics import median
 from chaos.attack_report import hostile_input
 from chaos.boundary_report import commit_boundaries
 from chaos.checks import CHECKS
+from chaos.databases import NAMES
 from chaos.figures import Figures, Recovery
 from chaos.history import Record
 from chaos.percentiles import percentile
@@ -43,6 +44,7 @@ def headline(figures: Figures, run: Record) -> str:
         f"limit breaches {found['limit_breach']} in {figures.calls} calls",
         f"ack p99 {milliseconds(percentile(figures.ack, 0.99))}",
         f"recovery p99 {_s(percentile(recovered, 0.99))}",
+        NAMES[run.get("database", "sqlite")],
         f"seed {run['seed']}, commit {run['commit']}",
     ]
     return " | ".join(parts)
@@ -150,7 +152,8 @@ def again(run: Record) -> str:
     """The command that plays the same once more."""
     rounds = run.get("rounds", 1)
     more = f' ARGS="--rounds {rounds}"' if rounds > 1 else ""
-    return f"make chaos CHAOS={run['size']} SEED={run['seed']}{more}"
+    database = "" if run.get("database", "sqlite") == "sqlite" else f" DATABASE={run['database']}"
+    return f"make chaos CHAOS={run['size']} SEED={run['seed']}{database}{more}"
 
 
 def _checks(figures: Figures) -> list[str]:
@@ -190,7 +193,7 @@ def _below(found: int, trials: int) -> str:
 def _others(rows: Sequence[Sequence[str]]) -> list[str]:
     if not rows:
         return []
-    columns = ("day", "commit", "size", "seed", "faults", "kills", "events", "violations")
+    columns = ("day", "commit", "size", "database", "seed", "faults", "kills", "events", "violations")
     opening = "Every run of a published size since the last release that this ledger knows of, the failed ones too."
     return ["## Runs", "", opening, "", *table(columns, rows), ""]
 

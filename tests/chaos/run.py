@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -13,11 +12,12 @@ from typing import Any
 import httpx
 import redis
 
+from chaos.databases import NAMES, NOTIFIER, UNREADABLE, Kind, SqliteFiles
 from chaos.faults import Fault, Missed
 from chaos.history import History
 from chaos.load import Load
 from chaos.plan import Plan
-from chaos.scene import NOTIFIER, Scene, a_scene
+from chaos.scene import Scene, a_scene
 from chaos.until import NotInTime, until
 from chaos.watching import Watcher
 from deploy.errors import StackError
@@ -26,12 +26,12 @@ _WARM_SECONDS = 90.0
 _NO_TIME = "no time left"
 _LOOK_EVERY = 1.0
 _LETTERS_SECONDS = 20.0
-_FAILED = (Missed, NotInTime, StackError, httpx.HTTPError, redis.RedisError, sqlite3.Error, OSError)
+_FAILED = (Missed, NotInTime, StackError, httpx.HTTPError, redis.RedisError, *UNREADABLE)
 
 Say = Callable[[str], None]
 
 
-async def play(plan: Plan, seed: int, folder: Path, history: History, say: Say) -> None:
+async def play(plan: Plan, seed: int, folder: Path, history: History, say: Say, database: Kind = "sqlite") -> None:
     """Raises :class:`NotInTime` when the installation does not even start."""
     say("Starting the installation, every link through a proxy ...")
     async with a_scene(
@@ -41,6 +41,7 @@ async def play(plan: Plan, seed: int, folder: Path, history: History, say: Say) 
         plan.tenants,
         on_small_disk=any(fault.small_disk for fault in plan.faults),
         on_cluster=any(fault.cluster for fault in plan.faults),
+        database=database,
     ) as scene:
         say(f"{len(scene.tenants)} organisations are connected; load on.")
         scene.full = plan.full
@@ -106,7 +107,10 @@ class _Run:
         """Why a fault is left out; empty when it is not."""
         if gone > self._plan.seconds:
             return _NO_TIME
-        if fault.small_disk and not self._scene.database(NOTIFIER).parent.is_mount():
+        databases = self._scene.databases
+        if fault.database not in {"", databases.kind}:
+            return f"the databases are in {NAMES[databases.kind]}"
+        if fault.small_disk and not (isinstance(databases, SqliteFiles) and databases.file(NOTIFIER).parent.is_mount()):
             return "no disk of its own could be mounted"
         return ""
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+from chaos.databases import NAMES
 from chaos.figures import Figures
 from chaos.history import Record, read_history
 from chaos.report import headline
@@ -41,6 +42,7 @@ class Run:
     violations: Mapping[str, int] = field(default_factory=dict)
     broke_off: str | None = NO_END
     at_first: int | None = None
+    database: str = "sqlite"
 
     @property
     def verdict(self) -> str:
@@ -54,7 +56,8 @@ def begun(about: Record) -> Run:
     """``about`` is the history's first record."""
     day = about.get("day") or datetime.fromtimestamp(about["at"], UTC).date().isoformat()
     identity = f"{about['at']:.3f}-{about['seed']}"
-    return Run(identity, day, about.get("release", ""), about["commit"], about["size"], about["seed"])
+    known = (identity, day, about.get("release", ""), about["commit"], about["size"], about["seed"])
+    return Run(*known, database=about.get("database", "sqlite"))
 
 
 def ended(about: Record, figures: Figures) -> Run:
@@ -130,6 +133,7 @@ def table(runs: Iterable[Run], shown: str) -> list[tuple[str, ...]]:
             f"{run.day}{', this one' if run.run == shown else ''}",
             run.commit,
             run.size if run.size in SIZES else f"{run.size.count(',') + 1} by name",
+            NAMES[run.database],
             str(run.seed),
             str(run.faults),
             str(run.kills),

@@ -20,6 +20,7 @@ from chaos.attacks.target import TWILIO_TOKEN
 from chaos.attacks.twilio_forgeries import PUBLIC
 from chaos.balancer import Balancer
 from chaos.cluster import Cluster, rabbitmqctl
+from chaos.databases import Databases, Kind, databases
 from chaos.forming import formed
 from chaos.history import History
 from chaos.links import BehindProxies, Links, clock_file, proxies, traps_folder
@@ -52,8 +53,6 @@ defaults:
     per_installation_per_hour: 1000000
 """
 """Nothing is held and nothing waits for an hour: what is not sent at once is a finding."""
-NOTIFIER = "notifier.db"
-TOKEN_BROKER = "token-broker.db"
 
 
 @dataclass
@@ -67,6 +66,7 @@ class Scene:
     management: httpx.AsyncClient
     history: History
     supervisor: Supervisor
+    databases: Databases
     tenants: list[str] = field(default_factory=list)
     webhook_key: str = "sandbox-webhook-key"
     app_secret: str = "sandbox-app-secret"
@@ -85,9 +85,6 @@ class Scene:
     @property
     def town(self) -> Town:
         return Town(self.stack, self.sandbox, self.http)
-
-    def database(self, name: str) -> Path:
-        return self.stack.folder / "data" / name
 
     def clock(self, service: str) -> Path:
         """The file that says by how many seconds the service's time of day is wrong."""
@@ -186,18 +183,30 @@ class Scene:
 
 @asynccontextmanager
 async def a_scene(
-    folder: Path, history: History, seed: int, tenants: int, *, on_small_disk: bool = False, on_cluster: bool = False
+    folder: Path,
+    history: History,
+    seed: int,
+    tenants: int,
+    *,
+    on_small_disk: bool = False,
+    on_cluster: bool = False,
+    database: Kind = "sqlite",
 ) -> AsyncIterator[Scene]:
     """Everything started, every link through a proxy, some organisations connected; stopped afterwards."""
     with small_disk(folder / "data") if on_small_disk else nullcontext():
-        async with _scene(folder, history, seed, tenants, on_cluster=on_cluster) as scene:
+        async with (
+            databases(database, folder) as kept,
+            _scene(folder, history, seed, tenants, kept, on_cluster=on_cluster) as scene,
+        ):
             yield scene
 
 
 @asynccontextmanager
-async def _scene(folder: Path, history: History, seed: int, tenants: int, *, on_cluster: bool) -> AsyncIterator[Scene]:
+async def _scene(
+    folder: Path, history: History, seed: int, tenants: int, kept: Databases, *, on_cluster: bool
+) -> AsyncIterator[Scene]:
     with proxies(seed) as links:
-        stack = _installation(folder, links)
+        stack = _installation(folder, links, kept)
         try:
             stack.up()
             password = load_passwords(stack.folder / "passwords.json", [ADMINISTRATOR])[ADMINISTRATOR]
@@ -210,7 +219,7 @@ async def _scene(folder: Path, history: History, seed: int, tenants: int, *, on_
                 ) as management,
             ):
                 supervisor = Supervisor(stack.folder, stack.logs)
-                scene = Scene(stack, links, sandbox, http, management, history, supervisor, cluster=cluster)
+                scene = Scene(stack, links, sandbox, http, management, history, supervisor, kept, cluster=cluster)
                 if cluster is not None and not await scene.ready():
                     raise NotInTime("the services did not find their way into the cluster")
                 await sandbox.reset(keep_settings=True)
@@ -230,7 +239,7 @@ async def _formed(stack: Stack, links: Links) -> AsyncIterator[Cluster]:
         yield cluster
 
 
-def _installation(folder: Path, links: Links) -> Stack:
+def _installation(folder: Path, links: Links, kept: Databases) -> Stack:
     folder.mkdir(parents=True, exist_ok=True)
     policy = folder / "policy.yaml"
     policy.write_text(POLICY, encoding="utf-8")
@@ -239,6 +248,7 @@ def _installation(folder: Path, links: Links) -> Stack:
         # So that the door has a route for Twilio, which is attacked.
         "DUEBELL_TWILIO_AUTH_TOKENS": TWILIO_TOKEN,
         "DUEBELL_TWILIO_WEBHOOK_URL": PUBLIC,
+        **kept.variables,
     }
     return BehindProxies(folder, env, links)
 

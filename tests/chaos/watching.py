@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -10,13 +9,15 @@ from typing import Any
 
 import httpx
 
+from chaos.databases import UNREADABLE
 from chaos.history import Record
 from chaos.ledger import export
 from chaos.log_lines import leaks, tail_of
 from chaos.outcomes import End, outcome_of
-from chaos.scene import NOTIFIER, Scene
+from chaos.scene import Scene
 from chaos.seen import Input, see, see_ledger
 from deploy.services import NAMES
+from deploy.supervision import Supervised
 
 _IDS = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|poison-\d+")
 _KEPT = ("status", "tenant", "rule", "grant", "refresh_token", "token", "template", "code", "fault", "rows", "items")
@@ -48,10 +49,13 @@ class Watcher:
 
     async def _note_processes(self) -> None:
         """Whoever runs in the place of another: one line for each process."""
-        for name, process in (await asyncio.to_thread(self._scene.supervisor.processes)).items():
+        for name, process in (await asyncio.to_thread(self._processes)).items():
             if process.pid and self._pids.get(name) != process.pid:
                 self._pids[name] = process.pid
                 self._scene.history.add("process", name=name, pid=process.pid)
+
+    def _processes(self) -> dict[str, Supervised]:
+        return {**self._scene.supervisor.processes(), **self._scene.databases.processes()}
 
     async def copy(self) -> None:
         """What the sandbox has written since the last time."""
@@ -86,9 +90,9 @@ class Watcher:
             return []
         try:
             rows = await asyncio.to_thread(
-                lambda: list(export(self._scene.database(NOTIFIER), {event.invoice for event in open_ones}))
+                lambda: list(export(self._scene.databases, {event.invoice for event in open_ones}))
             )
-        except sqlite3.Error:
+        except UNREADABLE:
             return _accepted_at(open_ones)
         see_ledger(seen, rows)
         return _accepted_at(event for event in open_ones if outcome_of(event, seen).end not in _AT_REST)
@@ -104,7 +108,7 @@ class Watcher:
             lambda: list(leaks(self._scene.stack.logs, NAMES, self._numbers))
         ):
             history.add("leak", log=log, event=event, lines=lines)
-        for row in await asyncio.to_thread(lambda: list(export(self._scene.database(NOTIFIER)))):
+        for row in await asyncio.to_thread(lambda: list(export(self._scene.databases))):
             history.add(row.pop("what"), **row)
         for queue in sorted(row["name"] for row in await self._scene.queues()):
             messages = await self._scene.messages_in(queue)

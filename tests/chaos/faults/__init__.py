@@ -13,6 +13,7 @@ from chaos.faults import (
     outages,
     points,
     poison,
+    postgresql,
     processes,
     store,
 )
@@ -20,7 +21,10 @@ from chaos.faults.fault import Fault, Missed
 
 FAULTS: Mapping[str, Fault] = {
     fault.name: fault
-    for module in (processes, broker, cluster, store, databases, links, doubles, outages, clocks, door, points, poison)
+    for module in (
+        *(processes, broker, cluster, store, databases, links, doubles, outages, clocks, door, points, poison),
+        postgresql,
+    )
     for fault in module.FAULTS
 }
 

@@ -8,18 +8,25 @@ from contextlib import asynccontextmanager, closing
 from functools import partial
 from random import Random
 
+from chaos.databases import NOTIFIER, TOKEN_BROKER, Postgresql, SqliteFiles
+from chaos.faults import postgresql
 from chaos.faults.fault import Fault, Missed
-from chaos.scene import NOTIFIER, TOKEN_BROKER, Scene
+from chaos.scene import Scene
 from chaos.small_disk import fill
 
 
 @asynccontextmanager
-async def locked(scene: Scene, dice: Random, *, database: str) -> AsyncIterator[None]:
-    """A foreign process holds the write lock, for longer than anybody waits for it."""
-    if database == TOKEN_BROKER:
+async def locked(scene: Scene, dice: Random, *, service: str) -> AsyncIterator[None]:
+    """A foreign process holds the write lock; on SQLite for longer than anybody waits for it."""
+    if service == TOKEN_BROKER:
         await scene.sandbox.expire_tokens()
-    path = scene.database(database)
-    with closing(sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)) as db:
+    if isinstance(scene.databases, Postgresql):
+        async with postgresql.locked(scene.databases, service):
+            yield
+        return
+    with closing(
+        sqlite3.connect(_files(scene).file(service), timeout=20, isolation_level=None, check_same_thread=False)
+    ) as db:
         await asyncio.to_thread(db.execute, "BEGIN EXCLUSIVE")
         try:
             yield
@@ -29,9 +36,16 @@ async def locked(scene: Scene, dice: Random, *, database: str) -> AsyncIterator[
 
 @asynccontextmanager
 async def unwritable(scene: Scene, dice: Random, *, service: str) -> AsyncIterator[None]:
-    """Every write of the process to any file fails at once, as on a disk that was mounted read-only."""
-    if service == "token-broker":
+    """Every write of the process to any file fails at once, as on a disk that was mounted read-only.
+
+    PostgreSQL refuses to write, as a server does that has become a standby.
+    """
+    if service == TOKEN_BROKER:
         await scene.sandbox.expire_tokens()
+    if isinstance(scene.databases, Postgresql):
+        async with postgresql.read_only(scene.databases, service):
+            yield
+        return
     pid = scene.pid(service)
     if not pid:
         raise Missed(f"{service} does not run")
@@ -48,7 +62,7 @@ async def unwritable(scene: Scene, dice: Random, *, service: str) -> AsyncIterat
 @asynccontextmanager
 async def full(scene: Scene, dice: Random) -> AsyncIterator[None]:
     """Both databases lie on a disk without a free byte."""
-    data = scene.database(NOTIFIER).parent
+    data = _files(scene).file(NOTIFIER).parent
     if not data.is_mount():
         raise Missed("the databases have no disk of their own")
     ballast = await asyncio.to_thread(fill, data)
@@ -58,10 +72,16 @@ async def full(scene: Scene, dice: Random) -> AsyncIterator[None]:
         ballast.unlink()
 
 
+def _files(scene: Scene) -> SqliteFiles:
+    if not isinstance(scene.databases, SqliteFiles):
+        raise Missed("the databases are no files")
+    return scene.databases
+
+
 FAULTS = [
-    Fault("ledger-locked", partial(locked, database=NOTIFIER), 14),
-    Fault("ledger-unwritable", partial(unwritable, service="notifier"), 10),
-    Fault("tokens-locked", partial(locked, database=TOKEN_BROKER), 14, loses_answers=True),
-    Fault("tokens-unwritable", partial(unwritable, service="token-broker"), 10, loses_answers=True),
-    Fault("disk-full", full, 15, loses_answers=True, small_disk=True),
+    Fault("ledger-locked", partial(locked, service=NOTIFIER), 14),
+    Fault("ledger-unwritable", partial(unwritable, service=NOTIFIER), 10),
+    Fault("tokens-locked", partial(locked, service=TOKEN_BROKER), 14, loses_answers=True),
+    Fault("tokens-unwritable", partial(unwritable, service=TOKEN_BROKER), 10, loses_answers=True),
+    Fault("disk-full", full, 15, loses_answers=True, small_disk=True, database="sqlite"),
 ]

@@ -34,6 +34,7 @@ class Fault:
         cluster: it needs three RabbitMQ nodes; no other run than its own has them.
         short: it has a place in the short run.
         at_point: a process dies at a named commit boundary.
+        database: it is a fault of this kind of database alone.
     """
 
     name: str
@@ -51,3 +52,4 @@ class Fault:
     cluster: bool = False
     short: bool = False
     at_point: bool = False
+    database: str = ""

@@ -1,4 +1,4 @@
-"""Every link to RabbitMQ, Redis, Xero and WhatsApp, broken in each way that a network breaks."""
+"""Every link to RabbitMQ, Redis, Xero, WhatsApp and PostgreSQL, broken in each way that a network breaks."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -22,11 +22,15 @@ _SHORT = {
     ("xero", Toxic.CUT),
     ("redis", Toxic.RESET),
     ("whatsapp", Toxic.RESET),
+    ("postgresql", Toxic.RESET),
+    ("postgresql", Toxic.ANSWERS_LOST),
 }
 _SECONDS = 12.0
 _SILENCE = 90.0
 _LONGEST = {Toxic.BLACK_HOLE: 45.0, Toxic.ANSWERS_LOST: 30.0}
 """RabbitMQ notices after twenty seconds that nothing comes any more, a service after thirty-three."""
+_STATEMENT = 45.0
+"""A service waits half a minute for PostgreSQL's answer."""
 
 
 @asynccontextmanager
@@ -34,7 +38,7 @@ async def broken(scene: Scene, dice: Random, *, pattern: str, toxic: Toxic) -> A
     """All links whose name matches."""
     links = scene.links.matching(pattern)
     before = sum(link.struck for link in links)
-    if pattern.endswith(">xero"):
+    if pattern.endswith((">xero", ">postgresql")):
         await scene.sandbox.expire_tokens()
     try:
         await scene.links.poison(links, toxic)
@@ -48,15 +52,22 @@ async def broken(scene: Scene, dice: Random, *, pattern: str, toxic: Toxic) -> A
         raise Missed(f"nothing passed {pattern}")
 
 
+def _seconds(server: str, toxic: Toxic) -> float:
+    if server == "postgresql" and toxic in _LONGEST:
+        return _STATEMENT
+    return _LONGEST.get(toxic, _SECONDS) if server == "rabbitmq" else _SECONDS
+
+
 FAULTS = [
     Fault(
         f"{server}-{word}",
         partial(broken, pattern=f"*>{server}", toxic=toxic),
-        _LONGEST.get(toxic, _SECONDS) if server == "rabbitmq" else _SECONDS,
-        loses_answers=server == "xero",
+        _seconds(server, toxic),
+        loses_answers=server in {"xero", "postgresql"},
         lane="links",
         short=(server, toxic) in _SHORT,
+        database="postgresql" if server == "postgresql" else "",
     )
-    for server in ("rabbitmq", "redis", "xero", "whatsapp")
+    for server in ("rabbitmq", "redis", "xero", "whatsapp", "postgresql")
     for toxic, word in _WORDS.items()
 ]

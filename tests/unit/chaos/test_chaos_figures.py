@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from chaos.databases import KINDS
 from chaos.faults import FAULTS
 from chaos.figures import figures_of
 from chaos.history import History, read_history
@@ -71,7 +72,12 @@ def test_a_plan_follows_from_its_seed() -> None:
     assert [fault.name for fault in plan_of("kill-notifier,redis-kill", 1).faults] == ["kill-notifier", "redis-kill"]
     assert {fault.name.partition("-")[0] for fault in plan_of("hostile", 1).faults} == {"hostile"}
     assert [plan_of(size, 1).full for size in ("pr", "night", "hostile", "hostile-slow")] == [False, True, True, True]
-    assert {fault.name for fault in plan_of("night", 1).faults + plan_of("cluster", 1).faults} == set(FAULTS)
+    planned = [
+        {fault.name for size in ("night", "cluster") for fault in plan_of(size, 1, database=kind).faults}
+        for kind in KINDS
+    ]
+    assert planned[0] | planned[1] == set(FAULTS)
+    assert {FAULTS[name].database for name in planned[0] ^ planned[1]} == set(KINDS)
     assert not any(fault.cluster for fault in plan_of("night", 1).faults + plan_of("pr", 1).faults)
     played = Counter(fault.name for fault in plan_of("points", 1, rounds=3).faults)
     assert played == dict.fromkeys((f"at-{point.title}" for point in POINTS), 3)
@@ -84,6 +90,9 @@ def test_the_short_run_has_what_it_must_have_and_nothing_that_lasts() -> None:
     links = {"rabbitmq-answers-lost", "redis-reset", "xero-cut", "whatsapp-reset"}
     others = {"rolling-restart", "poison", "unroutable", "whatsapp-ambiguous", "token-expiries"}
     assert killed | links | others <= names
+    assert {fault.database for fault in plan.faults} == {""}
+    on_postgresql = {fault.name for fault in plan_of("pr", 1, database="postgresql").faults}
+    assert on_postgresql - names == {"postgresql-kill", "postgresql-reset", "postgresql-answers-lost"}
     assert all(fault.seconds <= 8 and not fault.lingers and not fault.silences for fault in plan.faults)
 
 

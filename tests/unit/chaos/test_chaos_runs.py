@@ -7,7 +7,7 @@ import pytest
 
 from chaos.figures import figures_of
 from chaos.history import Record
-from chaos.report import markdown
+from chaos.report import again, headline, markdown
 from chaos.runs import NO_END, Run, begun, ended, noted, publish_with_others, read, table, write
 from unit.chaos.telling import Tale, sent
 
@@ -57,7 +57,7 @@ def test_who_publishes_a_green_run_publishes_the_red_ones_with_it(tmp_path: Path
         ("pr", "none"),
     ]
     page = markdown(figures_of(sent().seen()), about(4.0), table(runs, shown.run))
-    assert "| 2026-01-01, this one | c | pr | 7 |" in page
+    assert "| 2026-01-01, this one | c | pr | SQLite | 7 |" in page
     assert "duplicate 1" in page
     local.unlink()
     assert publish_with_others(published, local, run(5.0))[:-1] == runs
@@ -76,6 +76,14 @@ def test_a_release_begins_a_table_of_its_own_and_keeps_the_old_lines(tmp_path: P
     publish_with_others(published, tmp_path / "none", run(1.0, red()))
     assert len(publish_with_others(published, tmp_path / "none", run(2.0, release="1.1"))) == 1
     assert len(read(published)) == 2
+
+
+def test_a_run_names_its_database_and_an_old_one_had_files() -> None:
+    told, old = about(2.0, database="postgresql"), about(1.0)
+    assert [run(1.0).database, run(2.0, database="postgresql").database] == ["sqlite", "postgresql"]
+    figures = figures_of(sent().seen())
+    assert ("| SQLite |" in headline(figures, old), "| PostgreSQL |" in headline(figures, told)) == (True, True)
+    assert again(told) == "make chaos CHAOS=pr SEED=7 DATABASE=postgresql"
 
 
 def test_a_zero_is_told_with_its_number_of_trials() -> None:

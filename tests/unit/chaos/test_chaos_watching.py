@@ -8,7 +8,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from chaos.ledger import export
+from chaos.databases import KINDS, SqliteFiles
+from chaos.ledger import export, questions, record_of
 from chaos.links import clock_file, with_port
 from chaos.log_lines import showing, tail_of
 from chaos.watching import trimmed
@@ -18,8 +19,9 @@ from notifier.tables import attempts, decisions, intents, metadata, snapshots
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def a_ledger(folder: Path) -> Path:
-    path = folder / "notifier.db"
+def a_ledger(folder: Path) -> SqliteFiles:
+    path = folder / "data" / "notifier.db"
+    path.parent.mkdir()
     engine = sa.create_engine(f"sqlite:///{path}")
     metadata.create_all(engine)
     key = {"tenant_id": "t", "invoice_id": "i", "kind": "issued", "stage": -32768}
@@ -40,20 +42,35 @@ def a_ledger(folder: Path) -> Path:
             )
         )
     engine.dispose()
-    return path
+    return SqliteFiles(folder)
 
 
 def test_the_ledger_is_read_as_it_stands(tmp_path: Path) -> None:
-    path = a_ledger(tmp_path)
-    rows = {row["what"]: row for row in export(path)}
+    files = a_ledger(tmp_path)
+    rows = {row["what"]: row for row in export(files)}
     assert rows["intent"] | {"invoice": "i", "kind": "issued", "state": "sent"} == rows["intent"]
     assert rows["decision"]["decided_at"] == AT.timestamp()
     assert (rows["snapshot"]["status"], rows["snapshot"]["total"]) == ("PAID", "12.00")
     assert (rows["attempt"]["invoice"], rows["attempt"]["state"], rows["attempt"]["outcome"]) == ("i", "sent", None)
-    assert list(export(path, ["i"])) == list(export(path))
-    assert list(export(path, ["another"])) == []
+    assert list(export(files, ["i"])) == list(export(files))
+    assert list(export(files, ["another"])) == []
     assert "9876543210" not in str(rows)
     assert "Asha" not in str(rows)
+
+
+def test_both_databases_are_asked_for_the_same_and_tell_the_same() -> None:
+    asked = [questions(kind) for kind in KINDS]
+    assert [list(one) for one in asked] == [["intent", "decision", "snapshot", "attempt"]] * 2
+    zoned, text = {"invoice_id": "i", "read_at": AT}, {"invoice_id": "i", "read_at": "2026-03-01 12:00:00.000000"}
+    assert (
+        record_of("snapshot", zoned)
+        == record_of("snapshot", text)
+        == {
+            "what": "snapshot",
+            "invoice": "i",
+            "read_at": AT.timestamp(),
+        }
+    )
 
 
 def test_a_journal_entry_keeps_what_checks_need_and_no_person() -> None:
