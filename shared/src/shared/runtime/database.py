@@ -11,7 +11,7 @@ from alembic import context
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.engine import URL, Connection, Dialect, make_url
+from sqlalchemy.engine import URL, Connection, Dialect, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared.errors import ConfigurationError
@@ -21,6 +21,18 @@ _BUSY_SECONDS = 10
 _CONNECT_SECONDS = 5
 _STATEMENT_SECONDS = 30
 """A server that is paused, or behind a broken network, would otherwise be waited for without end."""
+_SESSION = {
+    "idle_in_transaction_session_timeout": "60s",
+    "tcp_user_timeout": "30s",
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""So that PostgreSQL itself soon ends the session, and with it the locks, of whoever vanished behind a broken network."""
+_AWAY_CLASSES = frozenset({"08", "53", "57"})
+"""Of PostgreSQL's error codes: connection, resources, and the operator (starting, stopping)."""
+_READ_ONLY = "25006"
+"""The server has become a standby, or is held still by its operator."""
 _READING = "duebell_reading"
 _MILLION = Decimal(1_000_000)
 _MIGRATION_LOCK = 0x64756562
@@ -35,15 +47,21 @@ def create_engine(url: str) -> AsyncEngine:
     """
     parsed = _normalised(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_async_engine(
+        engine = create_async_engine(
             parsed,
             pool_size=10,
             max_overflow=5,
             pool_timeout=10,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": _STATEMENT_SECONDS},
+            connect_args={
+                "timeout": _CONNECT_SECONDS,
+                "command_timeout": _STATEMENT_SECONDS,
+                "server_settings": dict(_SESSION),
+            },
         )
+        sa.event.listen(engine.sync_engine, "handle_error", _leave_read_only)
+        return engine
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_async_engine(
@@ -82,6 +100,17 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
 def _begin(connection: Connection) -> None:
     reading = connection.get_execution_options().get(_READING)
     connection.exec_driver_sql(BEGIN_READING if reading else BEGIN_WRITING)
+
+
+def _leave_read_only(context: ExceptionContext) -> None:
+    """A session stays read-only when its server takes writes again: only another one will notice."""
+    if _code_of(context.original_exception) == _READ_ONLY:
+        context.is_disconnect = True
+
+
+def _code_of(error: BaseException | None) -> str:
+    code = getattr(error, "sqlstate", None)
+    return code if isinstance(code, str) else ""
 
 
 def for_reading(engine: AsyncEngine) -> AsyncEngine:
@@ -160,7 +189,10 @@ def _upgrade(connection: Connection, package: str) -> None:
 def is_outage(error: BaseException) -> bool:
     """Whether the database was not there to be asked, whatever it was asked for."""
     if isinstance(error, sa.exc.DBAPIError):
-        return error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+        code = _code_of(error.orig)
+        refused = code[:2] in _AWAY_CLASSES or code == _READ_ONLY
+        lost = error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
+        return refused or lost
     return isinstance(error, OSError | sa.exc.TimeoutError)  # TimeoutError is an OSError
 
 

@@ -10,11 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from shared.errors import RetryableError
 from shared.runtime.clock import Clock
-from shared.runtime.database import UtcDateTime, for_reading
+from shared.runtime.database import UtcDateTime, for_reading, is_outage
 
-_PASSING_CLASSES = frozenset({"08", "40", "53", "57"})
-"""Of PostgreSQL's error codes: connection, rollback of one of two, resources, and the operator (starting, stopping)."""
-_UNREACHABLE = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError, OSError)
+_ROLLBACK_OF_ONE_OF_TWO = "40"
+"""The class of PostgreSQL's error codes."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,8 @@ class Database:
         try:
             async with engine.begin() as connection:
                 yield Transaction(connection, await self._now(connection))
-        except _UNREACHABLE as error:
-            raise RetryableError("database_unavailable", type(error).__name__) from error
-        except sa.exc.DBAPIError as error:
-            if error.connection_invalidated or _passes(error):
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            if is_outage(error) or _passes(error):
                 raise RetryableError("database_unavailable", type(error).__name__) from error
             raise
 
@@ -64,6 +61,6 @@ class Database:
         return (await connection.execute(sa.select(sa.func.clock_timestamp(type_=UtcDateTime)))).scalar_one()
 
 
-def _passes(error: sa.exc.DBAPIError) -> bool:
-    code = getattr(error.orig, "sqlstate", None)
-    return isinstance(code, str) and code[:2] in _PASSING_CLASSES
+def _passes(error: BaseException) -> bool:
+    code = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(code, str) and code[:2] == _ROLLBACK_OF_ONE_OF_TWO
