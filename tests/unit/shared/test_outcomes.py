@@ -1,6 +1,7 @@
 """What becomes of a message whose handler failed."""
 
 import pytest
+import sqlalchemy as sa
 
 from shared.errors import OutageError, PermanentError, PersonNeededError, PublishFailed, RetryableError
 from shared.runtime.outcomes import OUTAGE_SECONDS, Bury, Delay, Outcome, outcome_of
@@ -29,6 +30,34 @@ from shared.topology.delays import LADDER, LATEST_SECONDS
 )
 def test_an_error_has_one_outcome(error: Exception, attempts: int, expected: Outcome) -> None:
     assert outcome_of(error, attempts) == expected
+
+
+class RefusedError(Exception):
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__("refused")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("error", "is_away"),
+    [
+        (ConnectionRefusedError(), True),
+        (sa.exc.TimeoutError("the pool"), True),
+        (sa.exc.OperationalError("x", {}, Exception("database is locked")), True),
+        *((sa.exc.DBAPIError("x", {}, RefusedError(code)), True) for code in ("53300", "57P03", "08006", "25006")),
+        (sa.exc.IntegrityError("x", {}, RefusedError("23505")), False),
+        (sa.exc.DBAPIError("x", {}, RefusedError("22001")), False),
+        (TimeoutError(), False),
+        (FileNotFoundError(), False),
+    ],
+)
+def test_while_the_database_is_away_no_attempt_is_counted(error: Exception, is_away: bool) -> None:
+    outcome = outcome_of(error, 7, outage_seconds=600 if is_away else None)
+    assert outcome == (
+        Delay(LADDER[4], 7, "database_unavailable", in_outage=True)
+        if is_away
+        else Bury(f"unexpected_{type(error).__name__}")
+    )
 
 
 def test_an_unreadable_body_is_never_tried_again() -> None:

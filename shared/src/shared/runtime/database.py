@@ -28,7 +28,7 @@ _SESSION = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
-"""So that PostgreSQL itself soon ends the session, and with it the locks, of whoever vanished behind a broken network."""
+"""So that PostgreSQL soon ends the session, and with it the locks, of whoever vanished behind a broken network."""
 _AWAY_CLASSES = frozenset({"08", "53", "57"})
 """Of PostgreSQL's error codes: connection, resources, and the operator (starting, stopping)."""
 _READ_ONLY = "25006"

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from shared.errors import OutageError, PermanentError, PersonNeededError, RetryableError
+from shared.runtime.database import is_outage
 from shared.topology.delays import MAX_ATTEMPTS, Rung, rung_for_attempt, rung_for_delay, rung_towards
 
 _SOON_SECONDS = 60.0
@@ -64,6 +67,8 @@ def outcome_of(
         # Counted anew: in a hold of weeks, the unrelated faults of some of its tries would add up.
         pause = _SOON_SECONDS if waited_seconds < _SOON_FOR_SECONDS else _LATER_SECONDS
         return Delay(rung_for_delay(pause), 0, error.reason)
+    if _without_database(error):
+        error = OutageError("database_unavailable")
     reason = error.reason if isinstance(error, RetryableError) else f"unexpected_{type(error).__name__}"
     retry_after = error.retry_after if isinstance(error, RetryableError) else None
     counts = not isinstance(error, RetryableError) or error.counts
@@ -80,3 +85,8 @@ def outcome_of(
         return Delay(rung, attempt, reason, in_outage)
     rung = rung_for_attempt(attempts + 1) if retry_after is None else rung_towards(retry_after)
     return Delay(rung, attempts, reason, in_outage)
+
+
+def _without_database(error: BaseException) -> bool:
+    """No message is to blame. A deadline that passed, or another fault of the machine, may be of its making."""
+    return isinstance(error, sa.exc.SQLAlchemyError | ConnectionError) and is_outage(error)
