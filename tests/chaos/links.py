@@ -30,6 +30,20 @@ SERVERS = {
 """Variable → what it leads to."""
 _INSIDE = Path(__file__).parent / "inside"
 _TESTS = Path(__file__).parents[1]
+_POLICY = """
+version: 1
+defaults:
+  alerts: {issued: true, paid: true}
+  contact_hours: {start: "00:00", end: "24:00", days: [mon, tue, wed, thu, fri, sat, sun], holidays: false}
+  scan_at: "23:59"
+  brake:
+    hold_back_book: false
+    usual_times: 0
+    usual_floor: 1000000
+    per_tenant_per_hour: 1000000
+    per_installation_per_hour: 1000000
+"""
+"""Nothing is held and nothing waits for an hour: what is not sent at once is a finding."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +125,14 @@ class BehindProxies(Stack):
             if not program.is_server:
                 self._links.lead(self.folder, program.name, program.service)
         super()._start(changes, programs, concerned)
+
+
+def installation(folder: Path, links: Links, variables: Mapping[str, str]) -> Stack:
+    """Not started yet; ``variables`` say what its services are told beside the policy."""
+    folder.mkdir(parents=True, exist_ok=True)
+    policy = folder / "policy.yaml"
+    policy.write_text(_POLICY, encoding="utf-8")
+    return BehindProxies(folder, {"DUEBELL_POLICY_FILE": str(policy), **variables}, links)
 
 
 @contextmanager

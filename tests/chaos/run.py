@@ -91,6 +91,7 @@ class _Run:
             if why := self._why_not(fault, asyncio.get_running_loop().time() - began):
                 wanted = why == _NO_TIME and not self._plan.may_end_early
                 self._scene.history.add("left_out", name=fault.name, why=why, wanted=wanted)
+                self._say(f"{number:>3}/{len(self._plan.faults)}  {fault.name} is left out: {why}")
                 continue
             if place % 5 == 0 and (fault.lane == Fault.lane or not self._plan.overlapping):
                 self._scan(self._scene.tenants[place // 5 % len(self._scene.tenants)])

@@ -23,7 +23,7 @@ from chaos.cluster import Cluster, rabbitmqctl
 from chaos.databases import Databases, Kind, databases
 from chaos.forming import formed
 from chaos.history import History
-from chaos.links import BehindProxies, Links, clock_file, proxies, traps_folder
+from chaos.links import Links, clock_file, installation, proxies, traps_folder
 from chaos.log_lines import tail_of
 from chaos.small_disk import small_disk
 from chaos.until import NotInTime, until
@@ -39,20 +39,6 @@ from shared.topology.queues import SERVICES, dead_queue
 from support.town import Town
 
 READY_SECONDS = 120.0
-POLICY = """
-version: 1
-defaults:
-  alerts: {issued: true, paid: true}
-  contact_hours: {start: "00:00", end: "24:00", days: [mon, tue, wed, thu, fri, sat, sun], holidays: false}
-  scan_at: "23:59"
-  brake:
-    hold_back_book: false
-    usual_times: 0
-    usual_floor: 1000000
-    per_tenant_per_hour: 1000000
-    per_installation_per_hour: 1000000
-"""
-"""Nothing is held and nothing waits for an hour: what is not sent at once is a finding."""
 
 
 @dataclass
@@ -206,7 +192,9 @@ async def _scene(
     folder: Path, history: History, seed: int, tenants: int, kept: Databases, *, on_cluster: bool
 ) -> AsyncIterator[Scene]:
     with proxies(seed) as links:
-        stack = _installation(folder, links, kept)
+        # So that the door has a route for Twilio, which is attacked.
+        twilio = {"DUEBELL_TWILIO_AUTH_TOKENS": TWILIO_TOKEN, "DUEBELL_TWILIO_WEBHOOK_URL": PUBLIC}
+        stack = installation(folder, links, {**kept.variables, **twilio})
         try:
             stack.up()
             password = load_passwords(stack.folder / "passwords.json", [ADMINISTRATOR])[ADMINISTRATOR]
@@ -237,20 +225,6 @@ async def _scene(
 async def _formed(stack: Stack, links: Links) -> AsyncIterator[Cluster]:
     async with formed(stack) as cluster, links.shared_out(Balancer([node.port for node in cluster.nodes])):
         yield cluster
-
-
-def _installation(folder: Path, links: Links, kept: Databases) -> Stack:
-    folder.mkdir(parents=True, exist_ok=True)
-    policy = folder / "policy.yaml"
-    policy.write_text(POLICY, encoding="utf-8")
-    env = {
-        "DUEBELL_POLICY_FILE": str(policy),
-        # So that the door has a route for Twilio, which is attacked.
-        "DUEBELL_TWILIO_AUTH_TOKENS": TWILIO_TOKEN,
-        "DUEBELL_TWILIO_WEBHOOK_URL": PUBLIC,
-        **kept.variables,
-    }
-    return BehindProxies(folder, env, links)
 
 
 def _all_ready(rows: list[Row], seconds: float) -> bool:
