@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from chaos.outcomes import End, judged
-from chaos.seen import ISSUED, PAID, REMINDER, Input, Seen
+from chaos.seen import ISSUED, PAID, REMINDER, Input, Message, Seen
 from chaos.violation import Violation
 
 OLDEST_SNAPSHOT = 600.0
@@ -12,7 +12,10 @@ _SAFE_RULES = frozenset({"paid", "never_owed", "no_longer_paid"})
 
 
 def misdirected(seen: Seen) -> Iterator[Violation]:
-    """Each message goes to the number of the invoice's own contact, and tells an amount that the invoice has had."""
+    """Each message goes to the number of the invoice's own contact, in its own organisation's name, and tells an
+    amount that the invoice has had: the last that was read, when it was begun after that.
+    """
+    started = {row["reference"]: row["started_at"] for row in seen.attempts}
     for (invoice, kind), messages in seen.messages.items():
         about = seen.invoices[invoice]
         known = {Decimal(one) for one in (about.get("total"), seen.totals.get(invoice)) if one is not None}
@@ -21,6 +24,19 @@ def misdirected(seen: Seen) -> Iterator[Violation]:
                 yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} went to somebody else")
             if known and message.amount is not None and amount_in(message.amount) not in known:
                 yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} tells another amount")
+            elif _outdated(message, started.get(message.reference or ""), seen):
+                yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} tells an amount of before")
+            if message.tenant is not None and message.tenant != about["tenant"]:
+                yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} is in another one's name")
+
+
+def _outdated(message: Message, began: float | None, seen: Seen) -> bool:
+    """Whether it was begun after the last reading, and tells another amount than that."""
+    read = seen.snapshots.get(message.invoice)
+    if read is None or began is None or message.amount is None or began <= read["read_at"]:
+        return False
+    another = amount_in(message.amount) != Decimal(read["total"])
+    return another and not seen.clock_moved(read["read_at"], message.at)
 
 
 def amount_in(text: str) -> Decimal | None:
@@ -57,7 +73,7 @@ def after_payment(seen: Seen) -> Iterator[Violation]:
             if message.at > paid_at + OLDEST_SNAPSHOT:
                 late = message.at - paid_at
                 yield Violation("after_payment", invoice, f"{kind} {late:.0f} s after the payment")
-            elif known and began > min(known) and not _clock_moved(paid_at, message.at, seen):
+            elif known and began > min(known) and not seen.clock_moved(paid_at, message.at):
                 yield Violation("after_payment", invoice, f"{kind} {began - min(known):.1f} s after it was known")
 
 
@@ -72,17 +88,12 @@ def order(seen: Seen) -> Iterator[Violation]:
             for message in seen.messages.get((invoice, other), ()):
                 began = started.get(message.reference or "", message.at)
                 later = message.at > min(one.at for one in thanks) and began > thanked
-                if later and not _clock_moved(seen.paid_at.get(invoice, 0.0), message.at, seen):
+                if later and not seen.clock_moved(seen.paid_at.get(invoice, 0.0), message.at):
                     yield Violation("order", invoice, f"{other} {began - thanked:.1f} s after the thanks")
-
-
-def _clock_moved(began: float, ended: float, seen: Seen) -> bool:
-    """Whether the ledger's own times may be wrong then."""
-    return any(span.moves_clock and span.touches(began, ended) for span in seen.faults)
 
 
 def _too_early(event: Input, seen: Seen) -> bool:
     """Whether the last word of its being paid was said before it was."""
     paid_at = seen.paid_at[event.invoice]
     told = [row["decided_at"] for row in seen.decisions.get((event.invoice, event.kind), ()) if row["rule"] == "paid"]
-    return bool(told) and max(told) < paid_at and not _clock_moved(max(told), paid_at, seen)
+    return bool(told) and max(told) < paid_at and not seen.clock_moved(max(told), paid_at)
