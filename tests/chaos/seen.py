@@ -52,6 +52,8 @@ class Seen:
     inputs: list[Input] = field(default_factory=list)
     paid_at: dict[str, float] = field(default_factory=dict)
     totals: dict[str, str] = field(default_factory=dict)
+    changed_at: dict[str, float] = field(default_factory=dict)
+    """When the total got to be what it is in ``totals``."""
     answers: list[Record] = field(default_factory=list)
     forged_posts: dict[str, Record] = field(default_factory=dict)
     forged_answers: list[Record] = field(default_factory=list)
@@ -121,7 +123,7 @@ def see(records: Sequence[Record]) -> Seen:
         if row["to"] == PAID:
             seen.paid_at.setdefault(row["invoice"], row["at"])
         else:
-            seen.totals[row["invoice"]] = row["value"]
+            seen.totals[row["invoice"]], seen.changed_at[row["invoice"]] = row["value"], row["at"]
     _see_posts(seen, by_what["post"], by_what["answer"])
     for row in by_what["scan"]:
         accepted_at = row["at"] if row["accepted"] else None

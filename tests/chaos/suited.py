@@ -13,30 +13,25 @@ _SAFE_RULES = frozenset({"paid", "never_owed", "no_longer_paid"})
 
 def misdirected(seen: Seen) -> Iterator[Violation]:
     """Each message goes to the number of the invoice's own contact, in its own organisation's name, and tells an
-    amount that the invoice has had: the last that was read, when it was begun after that.
+    amount that the invoice has had, ten minutes after a change only the new one.
     """
-    started = {row["reference"]: row["started_at"] for row in seen.attempts}
     for (invoice, kind), messages in seen.messages.items():
         about = seen.invoices[invoice]
-        known = {Decimal(one) for one in (about.get("total"), seen.totals.get(invoice)) if one is not None}
         for message in messages:
+            known = _amounts(message, seen)
             if message.to is not None and about.get("to") not in {None, message.to}:
                 yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} went to somebody else")
             if known and message.amount is not None and amount_in(message.amount) not in known:
                 yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} tells another amount")
-            elif _outdated(message, started.get(message.reference or ""), seen):
-                yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} tells an amount of before")
             if message.tenant is not None and message.tenant != about["tenant"]:
                 yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} is in another one's name")
 
 
-def _outdated(message: Message, began: float | None, seen: Seen) -> bool:
-    """Whether it was begun after the last reading, and tells another amount than that."""
-    read = seen.snapshots.get(message.invoice)
-    if read is None or began is None or message.amount is None or began <= read["read_at"]:
-        return False
-    another = amount_in(message.amount) != Decimal(read["total"])
-    return another and not seen.clock_moved(read["read_at"], message.at)
+def _amounts(message: Message, seen: Seen) -> set[Decimal]:
+    """Those that it may tell; none where they are not known."""
+    changed_at = seen.changed_at.get(message.invoice, message.at)
+    before = seen.invoices[message.invoice].get("total") if message.at <= changed_at + OLDEST_SNAPSHOT else None
+    return {Decimal(one) for one in (before, seen.totals.get(message.invoice)) if one is not None}
 
 
 def amount_in(text: str) -> Decimal | None:

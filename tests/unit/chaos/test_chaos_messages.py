@@ -149,12 +149,17 @@ def in_another_name() -> Tale:
     return tale.journal("whatsapp.message", template="invoice_issued", number="INV-a", tenant="t2")
 
 
+def reminded_after_a_change(seconds: float) -> Tale:
+    """Of the amount before."""
+    tale = sent_to().add("change", invoice="a", to="total", value="2000.00").event("a", "changed")
+    tale.snapshot("a", total="2000.00").now += seconds
+    fields: dict[str, Any] = {"template": "invoice_overdue", "number": "INV-a", "to": "aa", "amount": "₹1,000.00"}
+    tale.add("scan", tenant=TENANT, invoices=["a"], asked_at=1.0, accepted=True)
+    return tale.journal("whatsapp.message", **fields)
+
+
 def tells_what_was_owed_before() -> Tale:
-    tale = Tale().add("invoice", invoice="a", number="INV-a", tenant=TENANT, to="aa", total="1000.00")
-    tale.event("a").add("change", invoice="a", to="total", value="2000.00").event("a", "changed")
-    tale.snapshot("a", total="2000.00").attempt("a", "r1", tale.now, "accepted")
-    fields: dict[str, Any] = {"template": "invoice_issued", "number": "INV-a", "to": "aa", "amount": "₹1,000.00"}
-    return tale.journal("whatsapp.message", reference="r1", **fields).intent("a", "sent")
+    return reminded_after_a_change(601)
 
 
 WRONG: list[tuple[str, Callable[[], Tale]]] = [
@@ -240,6 +245,10 @@ def begun_by_another_clock() -> Tale:
     return tale.attempt("a", "r1", tale.now + 3600, "accepted")
 
 
+def read_shortly_before_the_change() -> Tale:
+    return reminded_after_a_change(500)
+
+
 def in_its_own_name() -> Tale:
     tale = Tale().invoice("a").event("a").intent("a", "sent")
     return tale.journal("whatsapp.message", template="invoice_issued", number="INV-a", tenant=TENANT)
@@ -254,6 +263,7 @@ RIGHT: list[Callable[[], Tale]] = [
     under_way_when_paid,
     late_through_a_fault,
     begun_by_another_clock,
+    read_shortly_before_the_change,
     in_its_own_name,
 ]
 
