@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from statistics import median
 
-from chaos.seen import Seen
+from chaos.seen import Candidate, Seen
 from chaos.violation import Violation
 from notifier.sender import IN_FLIGHT
 
 REFUSED_WITHIN = 2500.0
+SENT_WITHIN = 600.0
+"""Seconds of peace; where nothing is broken a message takes some of them."""
 
 
 def abandoned(seen: Seen) -> Iterator[Violation]:
@@ -17,6 +19,19 @@ def abandoned(seen: Seen) -> Iterator[Violation]:
     left, most = sum(row["outcome"] is None for row in seen.attempts), IN_FLIGHT * seen.ended("notifier")
     if left > most:
         yield Violation("abandoned", "notifier", f"{left} attempts have no end, and {most} may have none")
+
+
+def late(seen: Seen) -> Iterator[Violation]:
+    """What was accepted goes out within ten minutes, not counting those in which a fault was on or being worked off."""
+    accepted: dict[Candidate, float] = {}
+    for event in seen.accepted:
+        if event.accepted_at is not None:
+            candidate = (event.invoice, event.kind)
+            accepted[candidate] = min(event.accepted_at, accepted.get(candidate, event.accepted_at))
+    for (invoice, kind), at in accepted.items():
+        for message in seen.messages.get((invoice, kind), ())[:1]:
+            if (waited := seen.peace(at, message.at)) > SENT_WITHIN:
+                yield Violation("late", invoice, f"{kind} went out after {waited:.0f} s in peace")
 
 
 def slow_refusals(seen: Seen) -> Iterator[Violation]:

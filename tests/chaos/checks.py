@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from chaos import limits, tokens
-from chaos.bounds import abandoned, forgotten, late_return, slow_refusals
+from chaos.bounds import abandoned, forgotten, late, late_return, slow_refusals
 from chaos.door_checks import (
     door_died,
     door_files,
@@ -14,14 +14,13 @@ from chaos.door_checks import (
     refused_wrongly,
     slow_while_attacked,
 )
+from chaos.evidence import journal_gap, never_happened, not_played, nothing_proven, wrong_start
 from chaos.outcomes import End, judged
 from chaos.parked import innocent_parked, poison_attempts, poison_lost
 from chaos.promises import (
     broken_rules,
-    door_shut,
     failed,
     never_accepted,
-    nothing_proven,
     parked_needlessly,
     turned_away,
     unexplained_unknown,
@@ -61,6 +60,13 @@ def duplicate(seen: Seen) -> Iterator[Violation]:
         if len(messages) > 1:
             times = ", ".join(f"{message.at:.3f}" for message in messages)
             yield Violation("duplicate", invoice, f"{len(messages)} × {kind}: {times}")
+
+
+def planned_twice(seen: Seen) -> Iterator[Violation]:
+    """The ledger has one intent for each kind of message about an invoice: a second could go out as well."""
+    for (invoice, kind), intents in seen.planned.items():
+        if intents > 1:
+            yield Violation("planned_twice", invoice, f"{intents} intents of its {kind}")
 
 
 def unexpected(seen: Seen) -> Iterator[Violation]:
@@ -109,12 +115,12 @@ def server_errors(seen: Seen) -> Iterator[Violation]:
 def slow_answers(seen: Seen) -> Iterator[Violation]:
     """Xero waits five seconds: whatever is broken behind the door, the door itself answers in time."""
     for row in seen.answers:
-        if row["ms"] >= XERO_WAITS and not door_shut(row, seen):
+        if row["ms"] >= XERO_WAITS and not seen.door_shut(row):
             yield Violation("slow_answers", row["post"], f"{row['ms']:.0f} ms")
 
 
 def token_reuse(seen: Seen) -> Iterator[Violation]:
-    """No refresh token is shown twice, unless the answer to the first time was made to vanish."""
+    """No refresh token is shown again, unless the answer was made to vanish, and then not while the claim may last."""
     for line in tokens.reuses(seen.journal["xero.token"], seen.journal["xero.breach"], seen.faults):
         yield Violation("token_reuse", "", line)
 
@@ -136,20 +142,6 @@ def never_recovered(seen: Seen) -> Iterator[Violation]:
     for span in seen.faults:
         if span.recovered_at is None:
             yield Violation("never_recovered", span.name, f"fault {span.number}")
-
-
-def not_played(seen: Seen) -> Iterator[Violation]:
-    """A run plays all that it was asked for."""
-    for row in seen.left_out:
-        if row.get("wanted"):
-            yield Violation("not_played", row["name"], row["why"])
-
-
-def never_happened(seen: Seen) -> Iterator[Violation]:
-    """A fault that was not observed proves nothing."""
-    for span in seen.faults:
-        if not span.hit:
-            yield Violation("never_happened", span.name, f"fault {span.number} was not seen to take hold")
 
 
 def unreplicated(seen: Seen) -> Iterator[Violation]:
@@ -175,13 +167,16 @@ CHECKS: Mapping[str, Check] = {
         lost,
         unfinished,
         duplicate,
+        planned_twice,
         unexpected,
         misdirected,
         phantom,
+        late,
         abandoned,
         wrongly_suppressed,
         after_payment,
         order,
+        wrong_start,
         forged_accepted,
         server_errors,
         refused_wrongly,
@@ -206,6 +201,7 @@ CHECKS: Mapping[str, Check] = {
         unrecorded,
         broken_rules,
         nothing_proven,
+        journal_gap,
         number_in_log,
         never_recovered,
         not_played,

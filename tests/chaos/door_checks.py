@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from chaos.attacked import Attack
 from chaos.attacks.target import Due
 from chaos.percentiles import percentile
-from chaos.seen import FaultSpan, Seen
+from chaos.seen import Seen
+from chaos.spans import FaultSpan
 from chaos.violation import Violation
 
 MOST_BYTES = 256 * 1024 * 1024
@@ -15,6 +16,7 @@ ARENAS = 16 * 1024 * 1024
 ENOUGH_POSTS = 5000
 """Of fewer, or in smaller amounts, what each costs for good cannot be told from how memory comes and goes."""
 MOST_MILLISECONDS = 1000.0
+_REFUSAL = 401
 FILES_TO_SPARE = 12
 """Honest senders keep some connections."""
 
@@ -36,7 +38,13 @@ def hostile_errors(seen: Seen) -> Iterator[Violation]:
 
 
 def refused_wrongly(seen: Seen) -> Iterator[Violation]:
-    """A forged body is answered 401 with nothing in it and no cookie; what is rightly signed 200, however odd."""
+    """A forged body is answered, 401 with nothing in it and no cookie; what is rightly signed 200, however odd."""
+    for row in seen.forged_answers:
+        status = row["status"]
+        if status is None and not seen.door_shut(row):
+            yield Violation("refused_wrongly", row["post"], f"forged, and not answered: {row['error']}")
+        elif status is not None and status != _REFUSAL and 300 <= status < 500:
+            yield Violation("refused_wrongly", row["post"], f"forged, and answered {status}")
     for attack in seen.attacks:
         for row in attack.hostile:
             other = {word: count for word, count in row["answers"].items() if word != row["due"]}

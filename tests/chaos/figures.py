@@ -11,7 +11,8 @@ from chaos.boundaries import Boundary, boundaries
 from chaos.checks import violations
 from chaos.outcomes import judged
 from chaos.parked import deaths_of_poison
-from chaos.seen import CHANGED, FaultSpan, Seen
+from chaos.seen import CHANGED, Seen
+from chaos.spans import FaultSpan
 from chaos.violation import Violation
 
 _CLOSED = frozenset({"accepted", "sent", "delivered", "read", "failed", "cancelled"})

@@ -19,16 +19,10 @@ _COUNTED_ELSEWHERE = ("token_reuse", "limit_")
 def turned_away(seen: Seen) -> Iterator[Violation]:
     """An honest post is taken, or put off; while the door is up it is answered."""
     for row in seen.answers:
-        if row["status"] is None and not door_shut(row, seen):
+        if row["status"] is None and not seen.door_shut(row):
             yield Violation("turned_away", row["post"], f"not answered: {row['error']}")
         elif row["status"] is not None and row["status"] not in _ANSWERS:
             yield Violation("turned_away", row["post"], f"answered {row['status']}")
-
-
-def door_shut(answer: Record, seen: Seen) -> bool:
-    """Who is killed or stopped cannot answer."""
-    at = answer["at"]
-    return any(span.shuts_door and span.touches(at - answer["ms"] / 1000, at) for span in seen.faults)
 
 
 def never_accepted(seen: Seen) -> Iterator[Violation]:
@@ -99,9 +93,3 @@ def broken_rules(seen: Seen) -> Iterator[Violation]:
     for row in seen.journal["xero.breach"]:
         if not str(row["rule"]).startswith(_COUNTED_ELSEWHERE):
             yield Violation("broken_rules", str(row.get("tenant") or ""), str(row["rule"]))
-
-
-def nothing_proven(seen: Seen) -> Iterator[Violation]:
-    """A run in which no event was accepted says nothing of any promise."""
-    if not seen.accepted:
-        yield Violation("nothing_proven", "", "no event was accepted")

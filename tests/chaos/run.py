@@ -17,7 +17,8 @@ from chaos.faults import Fault, Missed
 from chaos.history import History
 from chaos.load import Load
 from chaos.plan import Plan
-from chaos.scene import Scene, a_scene
+from chaos.scene import Scene
+from chaos.staging import a_scene
 from chaos.until import NotInTime, until
 from chaos.watching import Watcher
 from deploy.errors import StackError

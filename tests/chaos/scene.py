@@ -1,8 +1,7 @@
 """The installation under test, and every handle by which a fault can take hold of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -16,18 +15,12 @@ import aio_pika
 import httpx
 import redis.asyncio
 
-from chaos.attacks.target import TWILIO_TOKEN
-from chaos.attacks.twilio_forgeries import PUBLIC
-from chaos.balancer import Balancer
 from chaos.cluster import Cluster, rabbitmqctl
-from chaos.databases import Databases, Kind, databases
-from chaos.forming import formed
+from chaos.databases import Databases
 from chaos.history import History
-from chaos.links import Links, clock_file, installation, proxies, traps_folder
+from chaos.links import Links, clock_file, traps_folder
 from chaos.log_lines import tail_of
-from chaos.small_disk import small_disk
 from chaos.until import NotInTime, until
-from deploy.passwords import ADMINISTRATOR, load_passwords
 from deploy.readiness import is_ready
 from deploy.record import Row
 from deploy.servers.broker import VHOST
@@ -61,6 +54,8 @@ class Scene:
     cluster: Cluster | None = None
     punctual: str = ""
     """The organisation whose daily scan is due whenever a fault wants it; none until one does."""
+    names: dict[str, str] = field(default_factory=dict)
+    """An organisation's name → its tenant id."""
 
     masking: bytes = field(default_factory=partial(token_bytes, 16), repr=False)
 
@@ -71,6 +66,11 @@ class Scene:
     @property
     def town(self) -> Town:
         return Town(self.stack, self.sandbox, self.http)
+
+    async def organisation(self, name: str) -> str:
+        """Another connected one; its tenant id."""
+        self.names[name] = await self.town.organisation(name=name)
+        return self.names[name]
 
     def clock(self, service: str) -> Path:
         """The file that says by how many seconds the service's time of day is wrong."""
@@ -165,66 +165,6 @@ class Scene:
         answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()
         return found
-
-
-@asynccontextmanager
-async def a_scene(
-    folder: Path,
-    history: History,
-    seed: int,
-    tenants: int,
-    *,
-    on_small_disk: bool = False,
-    on_cluster: bool = False,
-    database: Kind = "sqlite",
-) -> AsyncIterator[Scene]:
-    """Everything started, every link through a proxy, some organisations connected; stopped afterwards."""
-    with small_disk(folder / "data") if on_small_disk else nullcontext():
-        async with (
-            databases(database, folder) as kept,
-            _scene(folder, history, seed, tenants, kept, on_cluster=on_cluster) as scene,
-        ):
-            yield scene
-
-
-@asynccontextmanager
-async def _scene(
-    folder: Path, history: History, seed: int, tenants: int, kept: Databases, *, on_cluster: bool
-) -> AsyncIterator[Scene]:
-    with proxies(seed) as links:
-        # So that the door has a route for Twilio, which is attacked.
-        twilio = {"DUEBELL_TWILIO_AUTH_TOKENS": TWILIO_TOKEN, "DUEBELL_TWILIO_WEBHOOK_URL": PUBLIC}
-        stack = installation(folder, links, {**kept.variables, **twilio})
-        try:
-            stack.up()
-            password = load_passwords(stack.folder / "passwords.json", [ADMINISTRATOR])[ADMINISTRATOR]
-            async with (
-                _formed(stack, links) if on_cluster else nullcontext() as cluster,
-                Sandbox(stack.url("sandbox")) as sandbox,
-                httpx.AsyncClient(trust_env=False, timeout=20) as http,
-                httpx.AsyncClient(
-                    base_url=stack.management_url, auth=(ADMINISTRATOR, password), trust_env=False, timeout=20
-                ) as management,
-            ):
-                supervisor = Supervisor(stack.folder, stack.logs)
-                scene = Scene(stack, links, sandbox, http, management, history, supervisor, kept, cluster=cluster)
-                if cluster is not None and not await scene.ready():
-                    raise NotInTime("the services did not find their way into the cluster")
-                await sandbox.reset(keep_settings=True)
-                await sandbox.settings(
-                    mode="strict", seed=seed, messages_per_second=0, auto_statuses=["sent", "delivered"]
-                )
-                names = [f"Organisation {number + 1}" for number in range(tenants)]
-                scene.tenants += await asyncio.gather(*(scene.town.organisation(name=name) for name in names))
-                yield scene
-        finally:
-            await asyncio.to_thread(stack.down)
-
-
-@asynccontextmanager
-async def _formed(stack: Stack, links: Links) -> AsyncIterator[Cluster]:
-    async with formed(stack) as cluster, links.shared_out(Balancer([node.port for node in cluster.nodes])):
-        yield cluster
 
 
 def _all_ready(rows: list[Row], seconds: float) -> bool:

@@ -1,12 +1,13 @@
 """What a history says, in order: inputs and answers, what changed in Xero, what reached WhatsApp, the ledger's end."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from chaos.attacked import Attack, see_attacks
 from chaos.history import Record
+from chaos.spans import FaultSpan, peace, spans_of
 
 ISSUED, REMINDER, PAID, CHANGED = "issued", "reminder", "paid", "changed"
 _OPENINGS = {"invoice_issued": ISSUED, "payment_received": PAID, "invoice_paid": PAID}
@@ -38,31 +39,8 @@ class Message:
     to: str | None = None
     """The recipient, masked as in the invoice's own record."""
     amount: str | None = None
-
-
-@dataclass(slots=True)
-class FaultSpan:
-    """One fault from its begin to its end; ``recovered_at`` is None when the harness waited in vain.
-
-    ``ready`` is how many seconds after the end every process answered again.
-    """
-
-    number: int
-    name: str
-    began_at: float
-    ended_at: float
-    kills: int
-    loses_answers: bool
-    shuts_door: bool = False
-    moves_clock: bool = False
-    back_within: float = 0.0
-    recovered_at: float | None = None
-    ready: float | None = None
-    hit: bool = True
-
-    def touches(self, began: float, ended: float) -> bool:
-        """Whether it, or what it left to be worked off, was on at any time between the two."""
-        return self.began_at <= ended and began <= (self.recovered_at or self.ended_at + 60)
+    tenant: str | None = None
+    """Whose name it shows."""
 
 
 @dataclass(slots=True)
@@ -74,6 +52,8 @@ class Seen:
     inputs: list[Input] = field(default_factory=list)
     paid_at: dict[str, float] = field(default_factory=dict)
     totals: dict[str, str] = field(default_factory=dict)
+    changed_at: dict[str, float] = field(default_factory=dict)
+    """When the total got to be what it is in ``totals``."""
     answers: list[Record] = field(default_factory=list)
     forged_posts: dict[str, Record] = field(default_factory=dict)
     forged_answers: list[Record] = field(default_factory=list)
@@ -84,6 +64,8 @@ class Seen:
     nameless: list[Record] = field(default_factory=list)
     journal: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
     intents: dict[Candidate, Record] = field(default_factory=dict)
+    planned: Counter[Candidate] = field(default_factory=Counter)
+    """How many intents the ledger has of each."""
     decisions: dict[Candidate, list[Record]] = field(default_factory=lambda: defaultdict(list))
     snapshots: dict[str, Record] = field(default_factory=dict)
     attempts: list[Record] = field(default_factory=list)
@@ -110,6 +92,19 @@ class Seen:
         own = [pids for name, pids in self.processes.items() if name.rpartition("-")[0] == service]
         return sum(len(pids) - 1 for pids in own)
 
+    def clock_moved(self, began: float, ended: float) -> bool:
+        """Whether the ledger's own times may be wrong then."""
+        return any(span.moves_clock and span.touches(began, ended) for span in self.faults)
+
+    def door_shut(self, answer: Record) -> bool:
+        """Who is killed or stopped cannot answer."""
+        at = answer["at"]
+        return any(span.shuts_door and span.touches(at - answer["ms"] / 1000, at) for span in self.faults)
+
+    def peace(self, began: float, ended: float) -> float:
+        """How many seconds between the two no fault was on, nor anything that one had left."""
+        return peace(self.faults, began, ended)
+
 
 def message_kind(template: str) -> str:
     """A reminder is what is neither an alert nor a thank-you."""
@@ -128,7 +123,7 @@ def see(records: Sequence[Record]) -> Seen:
         if row["to"] == PAID:
             seen.paid_at.setdefault(row["invoice"], row["at"])
         else:
-            seen.totals[row["invoice"]] = row["value"]
+            seen.totals[row["invoice"]], seen.changed_at[row["invoice"]] = row["value"], row["at"]
     _see_posts(seen, by_what["post"], by_what["answer"])
     for row in by_what["scan"]:
         accepted_at = row["at"] if row["accepted"] else None
@@ -149,7 +144,7 @@ def see(records: Sequence[Record]) -> Seen:
     for row in by_what["process"]:
         seen.processes[row["name"]].add(row["pid"])
     seen.attacks = see_attacks(records)
-    _see_faults(seen, by_what["fault"])
+    seen.faults = spans_of(by_what["fault"])
     seen.replicas = by_what["replicas"]
     for row in by_what["majority"]:
         if row["gone"]:
@@ -165,6 +160,7 @@ def see_ledger(seen: Seen, rows: Iterable[Record]) -> None:
         match row["what"]:
             case "intent":
                 seen.intents[row["invoice"], row["kind"]] = row
+                seen.planned[row["invoice"], row["kind"]] += 1
             case "decision":
                 seen.decisions[row["invoice"], row["kind"]].append(row)
             case "snapshot":
@@ -205,28 +201,13 @@ def _see_journal(seen: Seen, rows: Iterable[Record]) -> None:
             continue
         kind = message_kind(row["template"])
         message = Message(
-            invoice, kind, row["template"], row["at"], row.get("reference"), row.get("to"), row.get("amount")
+            invoice,
+            kind,
+            row["template"],
+            row["at"],
+            row.get("reference"),
+            row.get("to"),
+            row.get("amount"),
+            row.get("tenant"),
         )
         seen.messages[invoice, kind].append(message)
-
-
-def _see_faults(seen: Seen, rows: Iterable[Record]) -> None:
-    spans: dict[int, FaultSpan] = {}
-    for row in rows:
-        number = row["number"]
-        match row["phase"]:
-            case "begin":
-                kills, loses = row.get("kills", 0), row.get("loses_answers", False)
-                shut = row.get("shuts_door", False)
-                moved = row.get("moves_clock", False)
-                within = row.get("back_within", 0.0)
-                spans[number] = FaultSpan(number, row["name"], row["at"], row["at"], kills, loses, shut, moved, within)
-            case "end":
-                spans[number].ended_at = row["at"]
-                spans[number].kills = row.get("kills", spans[number].kills)
-            case "recovered":
-                spans[number].recovered_at = row["at"]
-                spans[number].ready = row.get("ready")
-            case "missed":
-                spans[number].hit = False
-    seen.faults = [spans[number] for number in sorted(spans)]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from chaos.outcomes import End, judged
-from chaos.seen import ISSUED, PAID, REMINDER, Input, Seen
+from chaos.seen import ISSUED, PAID, REMINDER, Input, Message, Seen
 from chaos.violation import Violation
 
 OLDEST_SNAPSHOT = 600.0
@@ -12,15 +12,26 @@ _SAFE_RULES = frozenset({"paid", "never_owed", "no_longer_paid"})
 
 
 def misdirected(seen: Seen) -> Iterator[Violation]:
-    """Each message goes to the number of the invoice's own contact, and tells an amount that the invoice has had."""
+    """Each message goes to the number of the invoice's own contact, in its own organisation's name, and tells an
+    amount that the invoice has had, ten minutes after a change only the new one.
+    """
     for (invoice, kind), messages in seen.messages.items():
         about = seen.invoices[invoice]
-        known = {Decimal(one) for one in (about.get("total"), seen.totals.get(invoice)) if one is not None}
         for message in messages:
+            known = _amounts(message, seen)
             if message.to is not None and about.get("to") not in {None, message.to}:
                 yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} went to somebody else")
             if known and message.amount is not None and amount_in(message.amount) not in known:
                 yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} tells another amount")
+            if message.tenant is not None and message.tenant != about["tenant"]:
+                yield Violation("misdirected", invoice, f"{kind} at {message.at:.3f} is in another one's name")
+
+
+def _amounts(message: Message, seen: Seen) -> set[Decimal]:
+    """Those that it may tell; none where they are not known."""
+    changed_at = seen.changed_at.get(message.invoice, message.at)
+    before = seen.invoices[message.invoice].get("total") if message.at <= changed_at + OLDEST_SNAPSHOT else None
+    return {Decimal(one) for one in (before, seen.totals.get(message.invoice)) if one is not None}
 
 
 def amount_in(text: str) -> Decimal | None:
@@ -57,7 +68,7 @@ def after_payment(seen: Seen) -> Iterator[Violation]:
             if message.at > paid_at + OLDEST_SNAPSHOT:
                 late = message.at - paid_at
                 yield Violation("after_payment", invoice, f"{kind} {late:.0f} s after the payment")
-            elif known and began > min(known) and not _clock_moved(paid_at, message.at, seen):
+            elif known and began > min(known) and not seen.clock_moved(paid_at, message.at):
                 yield Violation("after_payment", invoice, f"{kind} {began - min(known):.1f} s after it was known")
 
 
@@ -72,17 +83,12 @@ def order(seen: Seen) -> Iterator[Violation]:
             for message in seen.messages.get((invoice, other), ()):
                 began = started.get(message.reference or "", message.at)
                 later = message.at > min(one.at for one in thanks) and began > thanked
-                if later and not _clock_moved(seen.paid_at.get(invoice, 0.0), message.at, seen):
+                if later and not seen.clock_moved(seen.paid_at.get(invoice, 0.0), message.at):
                     yield Violation("order", invoice, f"{other} {began - thanked:.1f} s after the thanks")
-
-
-def _clock_moved(began: float, ended: float, seen: Seen) -> bool:
-    """Whether the ledger's own times may be wrong then."""
-    return any(span.moves_clock and span.touches(began, ended) for span in seen.faults)
 
 
 def _too_early(event: Input, seen: Seen) -> bool:
     """Whether the last word of its being paid was said before it was."""
     paid_at = seen.paid_at[event.invoice]
     told = [row["decided_at"] for row in seen.decisions.get((event.invoice, event.kind), ()) if row["rule"] == "paid"]
-    return bool(told) and max(told) < paid_at and not _clock_moved(max(told), paid_at, seen)
+    return bool(told) and max(told) < paid_at and not seen.clock_moved(max(told), paid_at)

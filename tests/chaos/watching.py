@@ -34,6 +34,7 @@ class Watcher:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._seq = 0
+        self._skipped = 0
         self._pids: dict[str, int] = {}
         self._looking = asyncio.Lock()
         self._looked_at = 0.0
@@ -65,11 +66,20 @@ class Watcher:
                 self._seq = max(self._seq, entry["seq"])
                 if "to" in entry:
                     self._numbers.add(tail_of(str(entry["to"])))
-                if entry["kind"] in _KINDS:
-                    at, row = trimmed(entry)
-                    if entry["kind"] == "whatsapp.message":
-                        row["to"] = self._scene.masked(str(entry["to"]))
-                    self._scene.history.add("journal", at=at, **row)
+                if entry["kind"] not in _KINDS:
+                    self._skipped += 1
+                    continue
+                at, row = trimmed(entry)
+                if entry["kind"] == "whatsapp.message":
+                    row["to"] = self._scene.masked(str(entry["to"]))
+                    row["tenant"] = self._tenant(entry["parameters"])
+                self._scene.history.add("journal", at=at, skipped=self._skipped, **row)
+                self._skipped = 0
+
+    def _tenant(self, parameters: Mapping[str, Any]) -> str | None:
+        """Whose name a message shows: nobody's that there is, when it shows another one."""
+        name = parameters.get("organisation_name")
+        return None if name is None else self._scene.names.get(name, "nobody")
 
     async def left(self, records: Sequence[Record], until: float) -> int:
         """How many of the events accepted before ``until`` have no end yet; all of them when nobody can tell.

@@ -48,7 +48,7 @@ async def withheld(scene: Scene, dice: Random) -> AsyncIterator[None]:
     They are of an organisation of their own: the sweep would announce what the others have in stock as well.
     """
     try:
-        tenant = await scene.town.organisation(name=f"Untold {next(_numbers)}")
+        tenant = await scene.organisation(f"Untold {next(_numbers)}")
         rows = await scene.sandbox.bulk(tenant, _WITHHELD, issue_date=today(), due_date=next_month())
         for row in rows:
             invoice, number = row["invoice_id"], row["invoice_number"]

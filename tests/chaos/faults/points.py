@@ -62,7 +62,7 @@ async def _make_a_scan_due(scene: Scene) -> None:
     Redis forgets that the day's scan was asked for and served; what a scheduler remembers ends with it.
     """
     if not scene.punctual:
-        scene.punctual = await scene.town.organisation(name="The punctual one")
+        scene.punctual = await scene.organisation("The punctual one")
         policy = scene.stack.folder / "policy.yaml"
         own = f'tenants:\n  {scene.punctual}: {{scan_at: "00:00"}}\n'
         policy.write_text(policy.read_text(encoding="utf-8") + own, encoding="utf-8")

@@ -5,14 +5,17 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import sqlalchemy as sa
 
 from chaos.databases import KINDS, SqliteFiles
+from chaos.history import History
 from chaos.ledger import export, questions, record_of
 from chaos.links import clock_file, with_port
 from chaos.log_lines import showing, tail_of
-from chaos.watching import trimmed
+from chaos.watching import Watcher, trimmed
 from deploy.paths import ROOT
 from notifier.tables import attempts, decisions, intents, metadata, snapshots
 
@@ -91,6 +94,27 @@ def test_a_journal_entry_keeps_what_checks_need_and_no_person() -> None:
     assert (row["number"], row["reference"], row["template"], row["ms"]) == ("INV-1", "r", "invoice_issued", 3.0)
     assert "9876543210" not in str(row)
     assert "Asha" not in str(row)
+
+
+async def test_a_copied_entry_tells_how_many_were_left_out_before_it_and_in_whose_name_it_was(tmp_path: Path) -> None:
+    kinds = [("twilio.inbound", ""), ("whatsapp.message", "One"), ("whatsapp.message", "Two")]
+    entries: list[dict[str, Any]] = [
+        {"kind": kind, "seq": seq, "time": AT.isoformat(), "parameters": {"organisation_name": name}, "to": "+911"}
+        for seq, (kind, name) in enumerate(kinds, start=1)
+    ]
+
+    async def journal(since: int) -> list[dict[str, Any]]:
+        return entries[since:]
+
+    with History(tmp_path / "history.jsonl", AT.timestamp) as history:
+        scene = SimpleNamespace(
+            sandbox=SimpleNamespace(journal=journal), history=history, names={"One": "t1"}, masked=lambda to: "aa"
+        )
+        watcher = Watcher(cast(Any, scene))
+        await watcher.copy()
+        await watcher.copy()
+        rows = [(row["seq"], row["skipped"], row["tenant"]) for row in history.recent]
+    assert rows == [(2, 1, "t1"), (3, 0, "nobody")]
 
 
 def test_a_number_is_found_in_a_log_however_it_is_written() -> None:
