@@ -112,9 +112,9 @@ class Scene:
         self.stack.kill(service, signal)
         await self.another(service, before)
 
-    async def ready(self, seconds: float = READY_SECONDS) -> bool:
-        """Whether every process answers within that time."""
-        rows = [row for row in self.stack.record.rows if row.service != "epmd"]
+    async def ready(self, seconds: float = READY_SECONDS, service: str = "") -> bool:
+        """Whether every process, or every one of a service, answers within that time."""
+        rows = [row for row in self.stack.record.rows if row.service != "epmd" and service in {"", row.service}]
         end = asyncio.get_running_loop().time() + seconds
         if not await asyncio.to_thread(_all_ready, rows, seconds):
             return False
@@ -186,16 +186,28 @@ class Scene:
 
 @asynccontextmanager
 async def a_scene(
-    folder: Path, history: History, seed: int, tenants: int, *, on_small_disk: bool = False, on_cluster: bool = False
+    folder: Path,
+    history: History,
+    seed: int,
+    tenants: int,
+    *,
+    on_small_disk: bool = False,
+    on_cluster: bool = False,
+    apart: bool = False,
 ) -> AsyncIterator[Scene]:
-    """Everything started, every link through a proxy, some organisations connected; stopped afterwards."""
+    """Everything started, every link through a proxy, some organisations connected; stopped afterwards.
+
+    ``apart``: each organisation is connected by a user of its own, so that each has its own grant.
+    """
     with small_disk(folder / "data") if on_small_disk else nullcontext():
-        async with _scene(folder, history, seed, tenants, on_cluster=on_cluster) as scene:
+        async with _scene(folder, history, seed, tenants, on_cluster=on_cluster, apart=apart) as scene:
             yield scene
 
 
 @asynccontextmanager
-async def _scene(folder: Path, history: History, seed: int, tenants: int, *, on_cluster: bool) -> AsyncIterator[Scene]:
+async def _scene(
+    folder: Path, history: History, seed: int, tenants: int, *, on_cluster: bool, apart: bool
+) -> AsyncIterator[Scene]:
     with proxies(seed) as links:
         stack = _installation(folder, links)
         try:
@@ -218,7 +230,9 @@ async def _scene(folder: Path, history: History, seed: int, tenants: int, *, on_
                     mode="strict", seed=seed, messages_per_second=0, auto_statuses=["sent", "delivered"]
                 )
                 names = [f"Organisation {number + 1}" for number in range(tenants)]
-                scene.tenants += await asyncio.gather(*(scene.town.organisation(name=name) for name in names))
+                scene.tenants += await asyncio.gather(
+                    *(scene.town.organisation(f"{name}'s" if apart else None, name=name) for name in names)
+                )
                 yield scene
         finally:
             await asyncio.to_thread(stack.down)

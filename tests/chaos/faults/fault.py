@@ -34,6 +34,7 @@ class Fault:
         cluster: it needs three RabbitMQ nodes; no other run than its own has them.
         short: it has a place in the short run.
         at_point: a process dies at a named commit boundary.
+        service: all that it takes down is this one; its lane waits for nobody else.
     """
 
     name: str
@@ -51,3 +52,4 @@ class Fault:
     cluster: bool = False
     short: bool = False
     at_point: bool = False
+    service: str = ""
