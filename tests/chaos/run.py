@@ -4,6 +4,7 @@ import asyncio
 import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from chaos.watching import Watcher
 from deploy.errors import StackError
 
 _WARM_SECONDS = 90.0
+_THREADS = 32
 _NO_TIME = "no time left"
 _LOOK_EVERY = 1.0
 _LETTERS_SECONDS = 20.0
@@ -36,6 +38,8 @@ Lane = Sequence[tuple[int, Fault]]
 
 async def play(plan: Plan, seed: int, folder: Path, history: History, say: Say) -> None:
     """Raises :class:`NotInTime` when the installation does not even start."""
+    # Each lane waits in threads of its own for what it took down; the watcher must not wait for them.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     say("Starting the installation, every link through a proxy ...")
     async with a_scene(
         folder,
