@@ -25,14 +25,12 @@ from chaos.history import History
 from chaos.links import BehindProxies, Links, clock_file, proxies, traps_folder
 from chaos.log_lines import tail_of
 from chaos.small_disk import small_disk
-from chaos.until import NotInTime, until
+from chaos.until import NotInTime, all_ready, until
 from deploy.passwords import ADMINISTRATOR, load_passwords
 from deploy.readiness import is_ready
-from deploy.record import Row
 from deploy.servers.broker import VHOST
 from deploy.stack import Stack
 from deploy.supervision import Supervisor, read_json
-from deploy.waiting import wait_until
 from sandbox.client import Sandbox
 from shared.topology.queues import SERVICES, dead_queue
 from support.town import Town
@@ -116,7 +114,7 @@ class Scene:
         """Whether every process, or every one of a service, answers within that time."""
         rows = [row for row in self.stack.record.rows if row.service != "epmd" and service in {"", row.service}]
         end = asyncio.get_running_loop().time() + seconds
-        if not await asyncio.to_thread(_all_ready, rows, seconds):
+        if not await asyncio.to_thread(all_ready, rows, seconds):
             return False
         if self.cluster is None:
             return True
@@ -255,13 +253,3 @@ def _installation(folder: Path, links: Links) -> Stack:
         "DUEBELL_TWILIO_WEBHOOK_URL": PUBLIC,
     }
     return BehindProxies(folder, env, links)
-
-
-def _all_ready(rows: list[Row], seconds: float) -> bool:
-    waiting = list(rows)
-
-    def are_ready() -> bool:
-        waiting[:] = [row for row in waiting if not is_ready(row)]
-        return not waiting
-
-    return wait_until(are_ready, seconds)
