@@ -24,6 +24,7 @@ from chaos.forming import formed
 from chaos.history import History
 from chaos.links import BehindProxies, Links, clock_file, proxies, traps_folder
 from chaos.log_lines import tail_of
+from chaos.policy import POLICY
 from chaos.small_disk import small_disk
 from chaos.until import NotInTime, all_ready, until
 from deploy.passwords import ADMINISTRATOR, load_passwords
@@ -36,20 +37,6 @@ from shared.topology.queues import SERVICES, dead_queue
 from support.town import Town
 
 READY_SECONDS = 120.0
-POLICY = """
-version: 1
-defaults:
-  alerts: {issued: true, paid: true}
-  contact_hours: {start: "00:00", end: "24:00", days: [mon, tue, wed, thu, fri, sat, sun], holidays: false}
-  scan_at: "23:59"
-  brake:
-    hold_back_book: false
-    usual_times: 0
-    usual_floor: 1000000
-    per_tenant_per_hour: 1000000
-    per_installation_per_hour: 1000000
-"""
-"""Nothing is held and nothing waits for an hour: what is not sent at once is a finding."""
 NOTIFIER = "notifier.db"
 TOKEN_BROKER = "token-broker.db"
 
