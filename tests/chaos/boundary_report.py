@@ -20,12 +20,16 @@ def commit_boundaries(boundaries: Sequence[Boundary]) -> list[str]:
         )
         for one in boundaries
     ]
-    reached = sum(one.point in titles for one in boundaries)
+    times = {one.point: one.times for one in boundaries}
+    counts = [times.get(title, 0) for title in titles]
+    rows += [(title, point.says, "0", "-") for title, point in titles.items() if title not in times]
+    reached = sum(count > 0 for count in counts)
     return [
         "## Commit boundaries",
         "",
         f"Processes ended themselves at {reached} of {len(titles)} named points. What they had in hand there, or where",
-        "they held no event themselves what was accepted in the quarter of a minute before, became:",
+        "they held no event themselves what was accepted in the quarter of a minute before, became the following. Each",
+        f"point was reached {min(counts)} times at least and {max(counts)} at most.",
         "",
         *table(("point", "where", "times", "became of the events"), rows),
         "",

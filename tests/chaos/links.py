@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from chaos.balancer import Balancer
+from chaos.policy import POLICY
 from chaos.proxy import HOST, Link, Toxic
 from deploy.program import Program
 from deploy.stack import Stack
@@ -30,20 +31,6 @@ SERVERS = {
 """Variable → what it leads to."""
 _INSIDE = Path(__file__).parent / "inside"
 _TESTS = Path(__file__).parents[1]
-_POLICY = """
-version: 1
-defaults:
-  alerts: {issued: true, paid: true}
-  contact_hours: {start: "00:00", end: "24:00", days: [mon, tue, wed, thu, fri, sat, sun], holidays: false}
-  scan_at: "23:59"
-  brake:
-    hold_back_book: false
-    usual_times: 0
-    usual_floor: 1000000
-    per_tenant_per_hour: 1000000
-    per_installation_per_hour: 1000000
-"""
-"""Nothing is held and nothing waits for an hour: what is not sent at once is a finding."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +118,8 @@ def installation(folder: Path, links: Links, variables: Mapping[str, str]) -> St
     """Not started yet; ``variables`` say what its services are told beside the policy."""
     folder.mkdir(parents=True, exist_ok=True)
     policy = folder / "policy.yaml"
-    policy.write_text(_POLICY, encoding="utf-8")
-    return BehindProxies(folder, {"DUEBELL_POLICY_FILE": str(policy), **variables}, links)
+    policy.write_text(POLICY, encoding="utf-8")
+    return BehindProxies(folder, {"DUEBELLPOLICY_FILE": str(policy), **variables}, links)
 
 
 @contextmanager

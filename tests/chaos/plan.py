@@ -12,6 +12,10 @@ _SHORT_SECONDS = 8.0
 """No fault of the short run lasts longer: far longer than any deadline behind the door."""
 _SETTLED_LATE = "kill-notifier"
 """What a dead sender had in hand is given up after a minute."""
+_ORGANISATIONS = 6
+"""While a dead token-broker's claim stands, its organisation gets no token; the others go on."""
+_PEACE = 1.5
+"""Each lane of the points waits for its own service before."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,10 @@ class Plan:
     ``full``: attacks on the door have the size that is published.
 
     ``may_end_early``: faults for which no time is left are no failure.
+
+    ``apart``: each organisation has a grant of its own, so that a claim on one does not hold up the others.
+
+    ``in_round``: so many faults are a round, which begins when all of the one before are through; 0: all of them are.
     """
 
     size: str
@@ -39,6 +47,8 @@ class Plan:
     peace: float = 3.0
     full: bool = True
     may_end_early: bool = False
+    in_round: int = 0
+    apart: bool = False
 
 
 def plan_of(
@@ -74,7 +84,8 @@ def plan_of(
     if size == "points":
         boundaries = [fault for fault in faults.values() if fault.at_point]
         chosen = [fault for _ in range(rounds) for fault in dice.sample(boundaries, len(boundaries))]
-        return Plan(size, tuple(chosen), rate=3, tenants=3, seconds=8 * 3600, patience=200, overlapping=True)
+        plan = Plan(size, tuple(chosen), rate=5, tenants=_ORGANISATIONS, seconds=8 * 3600, patience=200)
+        return replace(plan, overlapping=True, peace=_PEACE, in_round=len(boundaries), apart=True)
     chosen = [named[name] for name in size.split(",")] * rounds
     return Plan(size, tuple(chosen), rate=2, tenants=2, seconds=3600, patience=200)
 

@@ -13,6 +13,7 @@ _TOLD = frozenset({"accepted", "sent", "delivered", "read", "unknown"})
 _GIVEN_UP_AFTER = 60.0
 """Seconds; what a dead sender had in hand has no end of its own."""
 _CLOCK_MOVED_BY = 3600.0
+_SENDS = frozenset({"", "notifier"})
 _COUNTED_ELSEWHERE = ("token_reuse", "limit_")
 
 
@@ -68,7 +69,12 @@ def _disturbed(attempt: Record, seen: Seen) -> bool:
     ended = attempt["ended_at"] or began + _GIVEN_UP_AFTER
     # A clock that was moved may have written down another hour.
     wrong = {True: _CLOCK_MOVED_BY, False: 0.0}
-    return any(span.touches(began - wrong[span.moves_clock], ended + wrong[span.moves_clock]) for span in seen.faults)
+    return any(
+        span.strikes(began - wrong[span.moves_clock], ended + wrong[span.moves_clock])
+        for span in seen.faults
+        # Who sends is not disturbed by the death of another service.
+        if span.service in _SENDS
+    )
 
 
 def failed(seen: Seen) -> Iterator[Violation]:

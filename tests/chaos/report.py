@@ -80,7 +80,7 @@ def markdown(figures: Figures, run: Record, others: Sequence[Sequence[str]] = ()
         "message of its backlog. The fetcher gathers ids for up to twelve seconds, broken or not.",
         *(
             ["In this size faults overlap: a backlog also waits for those that came after."]
-            if run["size"] == "pr"
+            if run["size"] in {"pr", "points"}
             else []
         ),
         "",

@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ import redis
 
 from chaos.databases import NAMES, NOTIFIER, UNREADABLE, Kind, SqliteFiles
 from chaos.faults import Fault, Missed
+from chaos.faults.points import connect_the_punctual
 from chaos.history import History
 from chaos.load import Load
 from chaos.plan import Plan
@@ -24,16 +26,21 @@ from chaos.watching import Watcher
 from deploy.errors import StackError
 
 _WARM_SECONDS = 90.0
+_THREADS = 32
 _NO_TIME = "no time left"
 _LOOK_EVERY = 1.0
 _LETTERS_SECONDS = 20.0
 _FAILED = (Missed, NotInTime, StackError, httpx.HTTPError, redis.RedisError, *UNREADABLE)
 
 Say = Callable[[str], None]
+Lane = Sequence[tuple[int, Fault]]
+"""Faults with their numbers, which come one after the other."""
 
 
 async def play(plan: Plan, seed: int, folder: Path, history: History, say: Say, database: Kind = "sqlite") -> None:
     """Raises :class:`NotInTime` when the installation does not even start."""
+    # Each lane waits in threads of its own for what it took down; the watcher must not wait for them.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
     say("Starting the installation, every link through a proxy ...")
     async with a_scene(
         folder,
@@ -42,10 +49,13 @@ async def play(plan: Plan, seed: int, folder: Path, history: History, say: Say, 
         plan.tenants,
         on_small_disk=any(fault.small_disk for fault in plan.faults),
         on_cluster=any(fault.cluster for fault in plan.faults),
+        apart=plan.apart,
         database=database,
     ) as scene:
         say(f"{len(scene.tenants)} organisations are connected; load on.")
         scene.full = plan.full
+        if plan.apart:
+            await connect_the_punctual(scene)
         await Watcher(scene).replicas()
         load = Load(scene, Random(f"{seed} load"), plan.rate)
         await load.prepare()
@@ -72,29 +82,28 @@ class _Run:
             began = loop.time()
             await self._warm()
             self._say("The first messages are out.")
-            await asyncio.gather(*(self._follow(lane, began) for lane in self._lanes()))
+            for lanes in self._rounds():
+                await asyncio.gather(*(self._follow(lane, began, scans=lane is lanes[0]) for lane in lanes))
             self._load.stop()
             await loading
             await self._rest()
             following.cancel()
         await self._watcher.conclude()
 
-    def _lanes(self) -> list[list[tuple[int, Fault]]]:
-        """The faults with their numbers; those of one lane come one after the other."""
+    def _rounds(self) -> Iterator[list[Lane]]:
         numbered = list(enumerate(self._plan.faults, start=1))
-        if not self._plan.overlapping:
-            return [numbered]
-        lanes = dict.fromkeys(fault.lane for fault in self._plan.faults)
-        return [[each for each in numbered if each[1].lane == lane] for lane in lanes]
+        of_round = self._plan.in_round or len(numbered) or 1
+        for first in range(0, len(numbered), of_round):
+            yield lanes_of(numbered[first : first + of_round]) if self._plan.overlapping else [numbered]
 
-    async def _follow(self, lane: list[tuple[int, Fault]], began: float) -> None:
+    async def _follow(self, lane: Lane, began: float, *, scans: bool) -> None:
         for place, (number, fault) in enumerate(lane):
             if why := self._why_not(fault, asyncio.get_running_loop().time() - began):
                 wanted = why == _NO_TIME and not self._plan.may_end_early
                 self._scene.history.add("left_out", name=fault.name, why=why, wanted=wanted)
                 self._say(f"{number:>3}/{len(self._plan.faults)}  {fault.name} is left out: {why}")
                 continue
-            if place % 5 == 0 and (fault.lane == Fault.lane or not self._plan.overlapping):
+            if place % 5 == 0 and scans:
                 self._scan(self._scene.tenants[place // 5 % len(self._scene.tenants)])
             await self._one(number, fault)
             await asyncio.sleep(self._plan.peace)
@@ -152,6 +161,7 @@ class _Run:
             loses_answers=fault.loses_answers,
             shuts_door=fault.shuts_door,
             moves_clock=fault.moves_clock,
+            service=fault.service,
             back_within=fault.back_within,
             **about,
         )
@@ -171,15 +181,15 @@ class _Run:
         self._recovering.add(recovery)
         recovery.add_done_callback(self._recovering.discard)
         if self._plan.overlapping:
-            if fault.lane == Fault.lane:
-                await self._scene.ready(self._plan.patience)
+            if fault.lane == Fault.lane or fault.service:
+                await self._ready(fault)
         else:
             await recovery
 
     async def _recover(self, number: int, fault: Fault, ended: float) -> None:
         history = self._scene.history
         patience = max(self._plan.patience, fault.lingers)
-        ready = await self._scene.ready(self._plan.patience)
+        ready = await self._ready(fault)
         took = history.now() - ended
         if ready and await self._settled(ended, patience):
             history.add("fault", phase="recovered", number=number, name=fault.name, ready=round(took, 2))
@@ -188,6 +198,10 @@ class _Run:
             self._say(f"{fault.name}: no recovery within {patience:.0f} s")
         if fault.loses_answers:
             await self._lenience(-1)
+
+    async def _ready(self, fault: Fault) -> bool:
+        """Whether all that it takes down answers again; what others take down meanwhile is theirs."""
+        return await self._scene.ready(self._plan.patience, fault.service)
 
     async def _settled(self, until: float, seconds: float) -> bool:
         """Whether all that was accepted before ``until`` comes to an end, however slow the machine is.
@@ -209,3 +223,10 @@ class _Run:
         self._lenient += change
         with suppress(httpx.HTTPError):
             await self._scene.sandbox.settings(mode="xero" if self._lenient else "strict")
+
+
+def lanes_of(numbered: Lane) -> list[Lane]:
+    """The main lane, or else the longest, comes first."""
+    names = dict.fromkeys(fault.lane for _, fault in numbered)
+    lanes = {name: [each for each in numbered if each[1].lane == name] for name in names}
+    return sorted(lanes.values(), key=lambda lane: (lane[0][1].lane != Fault.lane, -len(lane)))

@@ -20,13 +20,11 @@ from chaos.databases import Databases
 from chaos.history import History
 from chaos.links import Links, clock_file, traps_folder
 from chaos.log_lines import tail_of
-from chaos.until import NotInTime, until
+from chaos.until import NotInTime, all_ready, until
 from deploy.readiness import is_ready
-from deploy.record import Row
 from deploy.servers.broker import VHOST
 from deploy.stack import Stack
 from deploy.supervision import Supervisor, read_json
-from deploy.waiting import wait_until
 from sandbox.client import Sandbox
 from shared.topology.queues import SERVICES, dead_queue
 from support.town import Town
@@ -67,9 +65,9 @@ class Scene:
     def town(self) -> Town:
         return Town(self.stack, self.sandbox, self.http)
 
-    async def organisation(self, name: str) -> str:
-        """Another connected one; its tenant id."""
-        self.names[name] = await self.town.organisation(name=name)
+    async def organisation(self, name: str, user: str | None = None) -> str:
+        """Another connected one, by a user of its own where one is named; its tenant id."""
+        self.names[name] = await self.town.organisation(user, name=name)
         return self.names[name]
 
     def clock(self, service: str) -> Path:
@@ -95,11 +93,11 @@ class Scene:
         self.stack.kill(service, signal)
         await self.another(service, before)
 
-    async def ready(self, seconds: float = READY_SECONDS) -> bool:
-        """Whether every process answers within that time."""
-        rows = [row for row in self.stack.record.rows if row.service != "epmd"]
+    async def ready(self, seconds: float = READY_SECONDS, service: str = "") -> bool:
+        """Whether every process, or every one of a service, answers within that time."""
+        rows = [row for row in self.stack.record.rows if row.service != "epmd" and service in {"", row.service}]
         end = asyncio.get_running_loop().time() + seconds
-        if not await asyncio.to_thread(_all_ready, rows, seconds):
+        if not await asyncio.to_thread(all_ready, rows, seconds):
             return False
         if self.cluster is None:
             return True
@@ -165,13 +163,3 @@ class Scene:
         answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()
         return found
-
-
-def _all_ready(rows: list[Row], seconds: float) -> bool:
-    waiting = list(rows)
-
-    def are_ready() -> bool:
-        waiting[:] = [row for row in waiting if not is_ready(row)]
-        return not waiting
-
-    return wait_until(are_ready, seconds)

@@ -99,7 +99,7 @@ class Seen:
     def door_shut(self, answer: Record) -> bool:
         """Who is killed or stopped cannot answer."""
         at = answer["at"]
-        return any(span.shuts_door and span.touches(at - answer["ms"] / 1000, at) for span in self.faults)
+        return any(span.shuts_door and span.strikes(at - answer["ms"] / 1000, at) for span in self.faults)
 
     def peace(self, began: float, ended: float) -> float:
         """How many seconds between the two no fault was on, nor anything that one had left."""

@@ -10,7 +10,8 @@ from chaos.history import Record
 class FaultSpan:
     """One fault from its begin to its end; ``recovered_at`` is None when the harness waited in vain.
 
-    ``ready`` is how many seconds after the end every process answered again.
+    ``ready`` is how many seconds after the end every process answered again: every one of ``service``, where it took
+    down that alone.
     """
 
     number: int
@@ -25,6 +26,13 @@ class FaultSpan:
     recovered_at: float | None = None
     ready: float | None = None
     hit: bool = True
+    service: str = ""
+
+    def strikes(self, began: float, ended: float) -> bool:
+        """Whether ``touches``; where it took down one service alone, only until that was ready again."""
+        if not self.service:
+            return self.touches(began, ended)
+        return self.began_at <= ended and began <= self.ended_at + (60 if self.ready is None else self.ready)
 
     def touches(self, began: float, ended: float) -> bool:
         """Whether it, or what it left to be worked off, was on at any time between the two."""
@@ -58,6 +66,7 @@ def spans_of(rows: Iterable[Record]) -> list[FaultSpan]:
                 moved = row.get("moves_clock", False)
                 within = row.get("back_within", 0.0)
                 spans[number] = FaultSpan(number, row["name"], row["at"], row["at"], kills, loses, shut, moved, within)
+                spans[number].service = row.get("service", "")
             case "end":
                 spans[number].ended_at = row["at"]
                 spans[number].kills = row.get("kills", spans[number].kills)

@@ -33,20 +33,24 @@ async def a_scene(
     *,
     on_small_disk: bool = False,
     on_cluster: bool = False,
+    apart: bool = False,
     database: Kind = "sqlite",
 ) -> AsyncIterator[Scene]:
-    """Everything started, every link through a proxy, some organisations connected; stopped afterwards."""
+    """Everything started, every link through a proxy, some organisations connected; stopped afterwards.
+
+    ``apart``: each organisation is connected by a user of its own, so that each has its own grant.
+    """
     with small_disk(folder / "data") if on_small_disk else nullcontext():
         async with (
             databases(database, folder) as kept,
-            _scene(folder, history, seed, tenants, kept, on_cluster=on_cluster) as scene,
+            _scene(folder, history, seed, tenants, kept, on_cluster=on_cluster, apart=apart) as scene,
         ):
             yield scene
 
 
 @asynccontextmanager
 async def _scene(
-    folder: Path, history: History, seed: int, tenants: int, kept: Databases, *, on_cluster: bool
+    folder: Path, history: History, seed: int, tenants: int, kept: Databases, *, on_cluster: bool, apart: bool
 ) -> AsyncIterator[Scene]:
     with proxies(seed) as links:
         # So that the door has a route for Twilio, which is attacked.
@@ -72,7 +76,9 @@ async def _scene(
                     mode="strict", seed=seed, messages_per_second=0, auto_statuses=["sent", "delivered"]
                 )
                 names = [f"Organisation {number + 1}" for number in range(tenants)]
-                scene.tenants += await asyncio.gather(*(scene.organisation(name) for name in names))
+                scene.tenants += await asyncio.gather(
+                    *(scene.organisation(name, f"{name}'s" if apart else None) for name in names)
+                )
                 yield scene
         finally:
             await asyncio.to_thread(stack.down)

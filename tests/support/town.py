@@ -76,13 +76,14 @@ class Town:
         assert process.returncode == 0, err.decode()[-2000:]
         return out.decode().strip()
 
-    async def organisation(self, **fields: Any) -> str:
-        """A connected organisation's tenant id."""
+    async def organisation(self, user: str | None = None, **fields: Any) -> str:
+        """The tenant id of an organisation that ``user`` has connected, or the one who connects all others."""
         tenant = (await self.sandbox.organisation(**fields))["tenant_id"]
         # What the command says, without the seconds that the command takes.
         link = await asyncio.to_thread(asked_of_service, self.stack, "token-broker", "token_broker.link", [])
         to_login = await self.http.get(link)
-        back = await self.sandbox.consent(to_login.headers["location"], organisations=[tenant])
+        who: dict[str, Any] = {"user": user} if user else {}
+        back = await self.sandbox.consent(to_login.headers["location"], organisations=[tenant], **who)
         page = await self.http.get(back)
         assert page.status_code == 200, page.text
         return str(tenant)

@@ -35,6 +35,7 @@ class Fault:
         short: it has a place in the short run.
         at_point: a process dies at a named commit boundary.
         database: it is a fault of this kind of database alone.
+        service: all that it takes down is this one; its lane waits for nobody else.
     """
 
     name: str
@@ -53,3 +54,4 @@ class Fault:
     short: bool = False
     at_point: bool = False
     database: str = ""
+    service: str = ""

@@ -56,16 +56,22 @@ async def _provoke(scene: Scene, point: Point) -> None:
         await asyncio.sleep(_AGAIN_SECONDS)
 
 
+async def connect_the_punctual(scene: Scene) -> None:
+    """Once, and while nothing is broken where the token-broker may be down whenever a scan is wanted."""
+    if scene.punctual:
+        return
+    scene.punctual = await scene.organisation("The punctual one", "The punctual one's")
+    policy = scene.stack.folder / "policy.yaml"
+    own = f'tenants:\n  {scene.punctual}: {{scan_at: "00:00"}}\n'
+    policy.write_text(policy.read_text(encoding="utf-8") + own, encoding="utf-8")
+
+
 async def _make_a_scan_due(scene: Scene) -> None:
     """The daily one of an organisation of its own, of invoices that nobody was reminded of.
 
     Redis forgets that the day's scan was asked for and served; what a scheduler remembers ends with it.
     """
-    if not scene.punctual:
-        scene.punctual = await scene.organisation("The punctual one")
-        policy = scene.stack.folder / "policy.yaml"
-        own = f'tenants:\n  {scene.punctual}: {{scan_at: "00:00"}}\n'
-        policy.write_text(policy.read_text(encoding="utf-8") + own, encoding="utf-8")
+    await connect_the_punctual(scene)
     rows = await scene.sandbox.bulk(
         scene.punctual, _DUE_AT_ONCE, issue_date=today(), due_date=today() - timedelta(days=4)
     )
@@ -87,7 +93,9 @@ FAULTS = [
         kills=1,
         loses_answers=point.service == "token-broker" and point.name in _ANSWER_LOST,
         shuts_door=point.service == "ingress",
+        lane=point.service,
         at_point=True,
+        service=point.service,
     )
     for point in POINTS
 ]

@@ -49,5 +49,7 @@ def test_the_report_has_a_line_for_each_point() -> None:
     seen = tale.add("strike", point="fetcher-taken", ids=["a"]).seen()
     page = markdown(figures_of(seen), {**seen.run, "day": "today", "machine": "m", "versions": "v", "rounds": 20})
     assert "| fetcher-taken | an event was taken from the queue | 1 | in hand: sent × 1 |" in page
+    assert "reached 0 times at least and 1 at most" in page
+    assert "| fetcher-handled | the event is handled, not acknowledged | 0 | - |" in page
     assert 'make chaos CHAOS=pr SEED=1 ARGS="--rounds 20"' in page
     assert again({"size": "pr", "seed": 2}) == "make chaos CHAOS=pr SEED=2"

@@ -15,6 +15,7 @@ from chaos.percentiles import percentile
 from chaos.plan import plan_of
 from chaos.points import POINTS
 from chaos.report import headline, markdown
+from chaos.run import lanes_of
 from chaos.webhooks import FORGERIES, SIGNATURE, body_of, event, signature
 from deploy.services import NAMES
 from ingress.signatures import xero_signature_matches
@@ -81,6 +82,17 @@ def test_a_plan_follows_from_its_seed() -> None:
     assert not any(fault.cluster for fault in plan_of("night", 1).faults + plan_of("pr", 1).faults)
     played = Counter(fault.name for fault in plan_of("points", 1, rounds=3).faults)
     assert played == dict.fromkeys((f"at-{point.title}" for point in POINTS), 3)
+
+
+def test_every_round_of_the_points_has_each_of_them_once_in_one_lane_a_service() -> None:
+    plan = plan_of("points", 1, rounds=2)
+    for first in (0, plan.in_round):
+        numbered = list(enumerate(plan.faults, start=1))[first : first + plan.in_round]
+        lanes = lanes_of(numbered)
+        assert {number for lane in lanes for number, _ in lane} == {number for number, _ in numbered}
+        assert {fault.service for _, fault in lanes[0]} == {"notifier"}
+        assert sorted(service for lane in lanes for service in {fault.service for _, fault in lane}) == sorted(NAMES)
+        assert len({fault.name for _, fault in numbered}) == len(POINTS)
 
 
 def test_the_short_run_has_what_it_must_have_and_nothing_that_lasts() -> None:

@@ -82,6 +82,36 @@ def unknown_and_never_tried() -> Tale:
     return announced().intent("a", "unknown", reason="sender_gone").fault("whatsapp-reset", "begin", "end", "recovered")
 
 
+def unknown_while_another_service_died() -> Tale:
+    return unknown().fault("at-fetcher-taken", "begin", "end", "recovered", service="fetcher", kills=1)
+
+
+def unknown_after_its_service_was_back() -> Tale:
+    tale = announced().fault("at-notifier-taken", "begin", "end", service="notifier", kills=1)
+    number = tale.records[-1]["number"]
+    tale.now += 20
+    tale.intent("a", "unknown", reason="no_answer_ReadError")
+    tale.attempt("a", "r1", tale.now, "unknown", "unknown")
+    return tale.add("fault", number=number, name="at-notifier-taken", phase="recovered", ready=2.0)
+
+
+def unanswered_while_only_the_backlog_was_left() -> Tale:
+    tale = answered(503, 200).fault("at-ingress-verified", "begin", "end", shuts_door=True, service="ingress")
+    number = tale.records[-1]["number"]
+    tale.now += 20
+    tale.add("answer", post="x", attempt=2, status=None, ms=5.0, error="ConnectError")
+    return tale.add("fault", number=number, name="at-ingress-verified", phase="recovered", ready=2.0)
+
+
+def unknown_at_its_own_point() -> Tale:
+    return (
+        unknown(None)
+        .process("notifier-1", 5)
+        .fault("at-notifier-posted", "begin", "end", "recovered", service="notifier", kills=1, ready=2.0)
+        .process("notifier-1", 6)
+    )
+
+
 def unknown_long_before_the_fault() -> Tale:
     tale = unknown()
     tale.now += 61
@@ -175,6 +205,9 @@ BROKEN: list[tuple[str, Callable[[], Tale]]] = [
     ("unexplained_unknown", unknown_and_never_tried),
     ("unexplained_unknown", unknown_long_before_the_fault),
     ("unexplained_unknown", unknown_in_another_hour),
+    ("unexplained_unknown", unknown_while_another_service_died),
+    ("unexplained_unknown", unknown_after_its_service_was_back),
+    ("turned_away", unanswered_while_only_the_backlog_was_left),
     ("failed", failed),
     ("unrecorded", to_be_sent_again),
     ("unrecorded", cancelled_and_sent),
@@ -192,6 +225,7 @@ KEPT: list[Callable[[], Tale]] = [
     unknown_through_a_fault,
     unknown_since_its_sender_died,
     unknown_by_another_clock,
+    unknown_at_its_own_point,
     still_being_sent_by_the_dead,
     taken_and_not_known,
     suppressed_after_the_payment,
