@@ -119,7 +119,7 @@ def installation(folder: Path, links: Links, variables: Mapping[str, str]) -> St
     folder.mkdir(parents=True, exist_ok=True)
     policy = folder / "policy.yaml"
     policy.write_text(POLICY, encoding="utf-8")
-    return BehindProxies(folder, {"DUEBELLPOLICY_FILE": str(policy), **variables}, links)
+    return BehindProxies(folder, {"DUEBELL_POLICY_FILE": str(policy), **variables}, links)
 
 
 @contextmanager
