@@ -13,22 +13,27 @@ GIVEN_UP = frozenset({CONSUMER_LOST, "delivery_limit"})
 
 
 def poison_lost(seen: Seen) -> Iterator[Violation]:
-    """What no service can read waits for a person, each piece of it."""
-    # A killer that is let live in the end is decided on like anything else.
+    """What no service can read waits for a person, each piece of it; so does what has killed until its last attempt."""
+    # A killer that has begun to kill is let live in the end, and decided on like anything else.
     decided = {invoice for invoice, _ in seen.decisions}
     for row in seen.poisons:
-        if not any(row["marker"] in places for places in (seen.letters, seen.waiting, decided)):
-            yield Violation("poison_lost", row["marker"], f"{row['form']}, put into {row['queue']}")
+        marker, letter = row["marker"], seen.letters.get(row["marker"])
+        if row.get("kills") and row["behind"]:
+            if letter is None or letter["reason"] != CONSUMER_LOST:
+                yield Violation("poison_lost", marker, f"{row['form']}: it was not given up for that")
+        elif letter is None and marker not in seen.waiting and not (row.get("kills") and marker in decided):
+            yield Violation("poison_lost", marker, f"{row['form']}, put into {row['queue']}")
 
 
 def poison_attempts(seen: Seen) -> Iterator[Violation]:
-    """No message is tried more often than the ladder allows, nor kills more than once on each of its rungs."""
+    """No message is tried more often than the ladder allows, nor kills again before it was put on the next rung."""
     deaths = deaths_of_poison(seen)
     for row in seen.poisons:
         marker = row["marker"]
         letter = seen.letters.get(marker) or seen.waiting.get(marker) or {}
         tries = letter.get("attempts")
-        if deaths[marker] > SUSPECT_AFTER + MAX_ATTEMPTS:
+        known = tries if isinstance(tries, int) else MAX_ATTEMPTS
+        if deaths[marker] > SUSPECT_AFTER + (0 if row.get("behind") else known):
             yield Violation("poison_attempts", marker, f"{row['form']}: it ended {deaths[marker]} processes")
         elif isinstance(tries, int) and tries > MAX_ATTEMPTS:
             yield Violation("poison_attempts", marker, f"{row['form']}: {tries} attempts")

@@ -119,9 +119,24 @@ async def test_what_consumers_were_lost_over_goes_down_the_ladder_before_it_is_t
             return filled[0] if filled else None
 
         letter = await broker.take(await eventually(taken_up, what="a message on the ladder"))
-    assert (letter.headers["x-reason"], letter.headers["x-attempt"]) == (CONSUMER_LOST, 3)
+    # Suspected: none of its attempts is used up by that.
+    assert (letter.headers["x-reason"], letter.headers["x-attempt"]) == (CONSUMER_LOST, 2)
     assert (letter.routing_key, letter.correlation_id) == (QUEUE.name, "webhook-4")
     assert handler.seen == []
+
+
+async def test_who_is_lost_over_it_off_the_ladder_sends_it_on(broker: Broker) -> None:
+    await came_back(broker, 1, {"x-attempt": 2, "x-reason": CONSUMER_LOST})
+    handler = Handler()
+    rungs = [rung.name for rung in LADDER[2:5]]
+    async with consuming(broker, handler.router()):
+
+        async def taken_up() -> str | None:
+            filled = [name for name in rungs if await broker.depth(name)]
+            return filled[0] if filled else None
+
+        letter = await broker.take(await eventually(taken_up, what="a message on the ladder"))
+    assert (letter.headers["x-attempt"], handler.seen) == (3, [])
 
 
 async def test_what_comes_off_the_ladder_is_tried_once(broker: Broker) -> None:
@@ -133,7 +148,7 @@ async def test_what_comes_off_the_ladder_is_tried_once(broker: Broker) -> None:
 
 
 async def test_what_consumers_are_lost_over_at_its_last_attempt_is_buried(broker: Broker) -> None:
-    await came_back(broker, 1, {"x-attempt": MAX_ATTEMPTS - 1, "x-reason": CONSUMER_LOST})
+    await came_back(broker, SUSPECT_AFTER, {"x-attempt": MAX_ATTEMPTS - 1, "x-reason": CONSUMER_LOST})
     handler = Handler()
     async with consuming(broker, handler.router()):
         letter = await broker.take(queues.dead_queue("fetcher"))

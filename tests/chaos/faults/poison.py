@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
@@ -14,7 +14,7 @@ from uuid import uuid4
 from chaos.faults.fault import Fault, Missed
 from chaos.scene import Scene
 from chaos.traps import IDS, KILLED, MARKED
-from chaos.until import NotInTime, until
+from chaos.until import until
 from deploy.servers.broker import VHOST
 from shared.runtime.dead_letters import ATTEMPT, REASON
 from shared.runtime.suspects import CONSUMER_LOST
@@ -23,6 +23,7 @@ from shared.topology.delays import LADDER, MAX_ATTEMPTS
 
 _PARKED_SECONDS = 120.0
 _FAR_UP = 2
+_KILLER = "a killer"
 _FULL = "chaos-full"
 _markers = count(100_000)
 
@@ -77,7 +78,9 @@ async def _put(
     headers: dict[str, Any] = {ATTEMPT: attempts} if attempts else {}
     headers |= {REASON: reason} if reason else {}
     await scene.put_into(queue.name, json.dumps(body).encode(), type=queue.key, message_id=marker, headers=headers)
-    scene.history.add("poison", marker=marker, queue=queue.name, form=form)
+    scene.history.add(
+        "poison", marker=marker, queue=queue.name, form=form, behind=attempts, kills=form.startswith(_KILLER)
+    )
 
 
 def _marker() -> str:
@@ -131,16 +134,15 @@ async def kills(scene: Scene, dice: Random, *, service: str) -> AsyncIterator[No
         tenant = dice.choice(scene.tenants)
         # Once it is let live, there is nobody to send it to.
         body = _xero_event(marker, tenant) if service == "fetcher" else _enriched(marker, tenant, phone=None)
-        form, reason = f"a killer, {behind} attempts behind it", CONSUMER_LOST if behind else ""
+        form, reason = f"{_KILLER}, {behind} attempts behind it", CONSUMER_LOST if behind else ""
         await _put(scene, queue, body, marker, form, attempts=behind, reason=reason)
 
     try:
-        with suppress(NotInTime):
-            # One after the other: neither is to be counted for what the other does.
-            await put(old, MAX_ATTEMPTS - 1)
-            await until(partial(_given_up, scene, service, old), _PARKED_SECONDS, "the end of the old one")
-            await put(new, 0)
-            await until(partial(_far_up, scene, new), _PARKED_SECONDS, "the new one's place on the ladder")
+        # One after the other: neither is to be counted for what the other does.
+        await put(old, MAX_ATTEMPTS - 1)
+        await until(partial(_given_up, scene, service, old), _PARKED_SECONDS, "the end of the old one")
+        await put(new, 0)
+        await until(partial(_far_up, scene, new), _PARKED_SECONDS, "the new one's place on the ladder")
         yield
     finally:
         # Whatever became of them, nobody is killed any more.

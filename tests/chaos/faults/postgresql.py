@@ -142,6 +142,6 @@ FAULTS = [
     _fault("postgresql-paused", paused, 15),
     _fault("postgresql-paused-long", paused, _LONGER_THAN_A_STATEMENT),
     _fault("postgresql-exhausted", exhausted, 10),
-    _fault("ledger-locked-long", partial(long_locked, service=NOTIFIER), _LONGER_THAN_A_STATEMENT),
+    _fault("ledger-locked-long", partial(long_locked, service=NOTIFIER), _LONGER_THAN_A_STATEMENT, loses_answers=False),
     _fault("tokens-locked-long", partial(long_locked, service=TOKEN_BROKER), _LONGER_THAN_A_STATEMENT),
 ]

@@ -1,9 +1,13 @@
 """What becomes of a message whose handler failed."""
 
+import socket
+import sqlite3
+
 import pytest
 import sqlalchemy as sa
 
 from shared.errors import OutageError, PermanentError, PersonNeededError, PublishFailed, RetryableError
+from shared.runtime.database import answers, create_engine
 from shared.runtime.outcomes import OUTAGE_SECONDS, Bury, Delay, Outcome, outcome_of
 from shared.topology.delays import LADDER, LATEST_SECONDS
 
@@ -32,6 +36,12 @@ def test_an_error_has_one_outcome(error: Exception, attempts: int, expected: Out
     assert outcome_of(error, attempts) == expected
 
 
+class SqliteError(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__("as the driver says it")
+        self.sqlite_errorcode = code
+
+
 class RefusedError(Exception):
     def __init__(self, sqlstate: str) -> None:
         super().__init__("refused")
@@ -41,9 +51,14 @@ class RefusedError(Exception):
 @pytest.mark.parametrize(
     ("error", "is_away"),
     [
-        (ConnectionRefusedError(), True),
         (sa.exc.TimeoutError("the pool"), True),
-        (sa.exc.OperationalError("x", {}, Exception("database is locked")), True),
+        (sa.exc.OperationalError("x", {}, SqliteError(sqlite3.SQLITE_BUSY)), True),
+        (sa.exc.OperationalError("x", {}, SqliteError(sqlite3.SQLITE_IOERR_WRITE)), True),
+        # A column that is not there, and a value that cannot be sent, come in the classes of an outage.
+        (sa.exc.OperationalError("x", {}, SqliteError(sqlite3.SQLITE_ERROR)), False),
+        (sa.exc.InterfaceError("x", {}, ValueError("value out of int32 range")), False),
+        (sa.exc.InterfaceError("x", {}, Exception("connection is closed"), connection_invalidated=True), True),
+        (ConnectionResetError(), False),
         *((sa.exc.DBAPIError("x", {}, RefusedError(code)), True) for code in ("53300", "57P03", "08006", "25006")),
         (sa.exc.IntegrityError("x", {}, RefusedError("23505")), False),
         (sa.exc.DBAPIError("x", {}, RefusedError("22001")), False),
@@ -58,6 +73,15 @@ def test_while_the_database_is_away_no_attempt_is_counted(error: Exception, is_a
         if is_away
         else Bury(f"unexpected_{type(error).__name__}")
     )
+
+
+async def test_who_refuses_the_engine_a_connection_is_the_database() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        engine = create_engine(f"postgresql://u:p@127.0.0.1:{nobody.getsockname()[1]}/d")
+        with pytest.raises(ConnectionRefusedError) as refused:
+            await answers(engine)
+    assert outcome_of(refused.value, 7) == Delay(LADDER[0], 7, "database_unavailable", in_outage=True)
 
 
 def test_an_unreadable_body_is_never_tried_again() -> None:

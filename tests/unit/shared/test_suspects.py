@@ -148,15 +148,19 @@ def test_rabbitmq_says_how_often_a_message_has_come_back(headers: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("known", "returns", "redelivered", "suspect"),
+    ("known", "last", "returns", "redelivered", "suspect"),
     [
-        (False, 1, True, False),
-        (False, SUSPECT_AFTER, True, True),
+        (False, False, 1, True, False),
+        (False, False, SUSPECT_AFTER, True, True),
         # What the broker's count says after the ladder differs between its versions.
-        (True, 1, False, False),
-        (True, 0, True, True),
+        (True, False, 1, False, False),
+        (True, False, 0, True, True),
+        (True, True, 1, True, False),
+        (True, True, SUSPECT_AFTER, True, True),
     ],
 )
-def test_off_the_ladder_the_first_death_is_enough(known: bool, returns: int, redelivered: bool, suspect: bool) -> None:
+def test_off_the_ladder_the_first_death_is_enough_until_it_would_be_the_end(
+    known: bool, last: bool, returns: int, redelivered: bool, suspect: bool
+) -> None:
     message = SimpleNamespace(headers={"x-delivery-count": returns}, redelivered=redelivered)
-    assert is_suspect(cast(AbstractIncomingMessage, message), known=known) is suspect
+    assert is_suspect(cast(AbstractIncomingMessage, message), known=known, last=last) is suspect

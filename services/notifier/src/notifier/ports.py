@@ -256,8 +256,10 @@ class Ledger(Protocol):
     async def abandon(self, claimed_before: datetime, now: datetime) -> Sequence[MessageChangedV1]:
         """Call unknown what was claimed so long ago that its sender must be gone."""
 
-    async def catch_up(self, now: datetime) -> Sequence[MessageChangedV1]:
-        """Apply the statuses that came earlier than their answer, and that nobody lived to apply after it."""
+    async def catch_up(self, now: datetime, since: datetime | None) -> Sequence[MessageChangedV1]:
+        """Apply statuses that came earlier than their answer, and that nobody lived to apply after it: some of those
+        that came after ``since``, or of all.
+        """
 
     async def turned_back(self, now: datetime) -> None:
         """Believe nothing that was written by a clock ahead of ``now``: it would keep messages waiting."""

@@ -32,6 +32,8 @@ POLL_SECONDS = 1.0
 SENDER_GONE_AFTER = timedelta(seconds=60)
 """Far longer than the provider's deadline: whoever claimed a message this long ago is not there any more."""
 ABANDON_EVERY = timedelta(seconds=5)
+_OVERTAKEN_WITHIN = 10 * SENDER_GONE_AFTER
+"""How much earlier than its answer a status may have come. A sender that starts looks at all."""
 _PUBLISH_SECONDS = 5.0
 _DOUBTS = 2
 """How often the ledger is freed of moments that cannot be: what the wrong time had begun may end after the first."""
@@ -70,6 +72,7 @@ class Sender:
         self._watch = watch or HaltWatch(log)
         self._abandoned_at: datetime | None = None
         self._doubts = _DOUBTS
+        self._starts = True
         self._not_before: datetime | None = None
 
     def wake(self) -> None:
@@ -113,7 +116,9 @@ class Sender:
                 self._doubts -= 1
                 await self._ledger.turned_back(now)
             self._note(await self._ledger.abandon(now - SENDER_GONE_AFTER, now))
-            self._learn(await self._ledger.catch_up(now))
+            since = None if self._starts else now - _OVERTAKEN_WITHIN
+            self._learn(await self._ledger.catch_up(now, since))
+            self._starts = False
             self._watch.see(await self._ledger.halts())
             if waiting := await self._ledger.note_tier(now):
                 self._log.tier_spent(waiting)

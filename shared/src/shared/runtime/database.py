@@ -1,5 +1,6 @@
 """SQLite and PostgreSQL behind one code path: engines, column types and migrations."""
 
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,6 +34,16 @@ _AWAY_CLASSES = frozenset({"08", "53", "57"})
 """Of PostgreSQL's error codes: connection, resources, and the operator (starting, stopping)."""
 _READ_ONLY = "25006"
 """The server has become a standby, or is held still by its operator."""
+_SQLITE_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
 _READING = "duebell_reading"
 _MILLION = Decimal(1_000_000)
 _MIGRATION_LOCK = 0x64756562
@@ -113,6 +124,11 @@ def _code_of(error: BaseException | None) -> str:
     return code if isinstance(code, str) else ""
 
 
+def _sqlite_code_of(error: BaseException | None) -> int:
+    """Its primary code, 0 for anything else."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 def for_reading(engine: AsyncEngine) -> AsyncEngine:
     """The same connections for transactions that only read: on SQLite they wait for nobody, and nobody for them."""
     return engine.execution_options(**{_READING: True})
@@ -190,9 +206,9 @@ def is_outage(error: BaseException) -> bool:
     """Whether the database was not there to be asked, whatever it was asked for."""
     if isinstance(error, sa.exc.DBAPIError):
         code = _code_of(error.orig)
+        # By code, not by class: a value that cannot be sent, or a mistake in our SQL, comes in the same classes.
         refused = code[:2] in _AWAY_CLASSES or code == _READ_ONLY
-        lost = error.connection_invalidated or isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
-        return refused or lost
+        return bool(error.connection_invalidated) or refused or _sqlite_code_of(error.orig) in _SQLITE_AWAY
     return isinstance(error, OSError | sa.exc.TimeoutError)  # TimeoutError is an OSError
 
 

@@ -30,6 +30,7 @@ from shared.runtime.publisher import EventPublisher, Outgoing
 from shared.runtime.suspects import CONSUMER_LOST, Suspects, is_suspect
 from shared.telemetry.correlation import correlated
 from shared.telemetry.logging import get_logger
+from shared.topology.delays import MAX_ATTEMPTS
 from shared.topology.queues import QUEUES, Purpose
 
 _UNREADABLE = (ValidationError, json.JSONDecodeError, UnicodeDecodeError)
@@ -194,8 +195,10 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
             # Its own time to live ends it.
             return await call_next(msg)
         known = self.msg.headers.get(REASON) == CONSUMER_LOST
-        if is_suspect(self.msg, known=known):
-            raise RetryableError(CONSUMER_LOST, retry_after=self._suspects.pause_before(attempts_of(self.msg) + 1))
+        attempt = attempts_of(self.msg) + 1
+        if is_suspect(self.msg, known=known, last=attempt >= MAX_ATTEMPTS):
+            # At first it is only suspected, whatever else has failed before.
+            raise RetryableError(CONSUMER_LOST, retry_after=self._suspects.pause_before(attempt), counts=known)
         if not known:
             return await call_next(msg)
         async with self._suspects.turn():

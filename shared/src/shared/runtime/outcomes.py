@@ -1,5 +1,6 @@
 """What becomes of a message whose handler failed: decided here, in one pure function."""
 
+import traceback
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -89,4 +90,8 @@ def outcome_of(
 
 def _without_database(error: BaseException) -> bool:
     """No message is to blame. A deadline that passed, or another fault of the machine, may be of its making."""
-    return isinstance(error, sa.exc.SQLAlchemyError | ConnectionError) and is_outage(error)
+    if isinstance(error, ConnectionError):
+        # RabbitMQ's are of this class as well: the driver's come through the engine, unwrapped.
+        frames = traceback.walk_tb(error.__traceback__)
+        return any(str(frame.f_globals.get("__name__", "")).startswith("sqlalchemy.") for frame, _ in frames)
+    return isinstance(error, sa.exc.SQLAlchemyError) and is_outage(error)

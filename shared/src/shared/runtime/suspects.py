@@ -28,9 +28,13 @@ LINE_SECONDS = 20.0
 _RUNGS = 3
 
 
-def is_suspect(message: AbstractIncomingMessage, *, known: bool) -> bool:
-    """Whether it is to be put off instead of handled. ``known``: it is on the ladder for that reason already."""
-    return bool(message.redelivered) if known else returns_of(message) >= SUSPECT_AFTER
+def is_suspect(message: AbstractIncomingMessage, *, known: bool, last: bool = False) -> bool:
+    """Whether it is to be put off instead of handled.
+
+    ``known``: it is on the ladder for that reason already. ``last``: else it would be buried; a process that was merely
+    stopped must not be what it is buried for.
+    """
+    return bool(message.redelivered) if known and not last else returns_of(message) >= SUSPECT_AFTER
 
 
 def returns_of(message: AbstractIncomingMessage) -> int:

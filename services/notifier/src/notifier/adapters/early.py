@@ -15,6 +15,7 @@ from notifier.tables import attempts, early_statuses
 from shared.contracts.messages import MessageState
 
 _KEPT = timedelta(days=2)
+_AT_ONCE = 50
 
 
 async def keep_early(db: AsyncConnection, news: StatusNews, now: datetime) -> None:
@@ -30,12 +31,12 @@ async def keep_early(db: AsyncConnection, news: StatusNews, now: datetime) -> No
     await db.execute(insert.on_conflict_do_nothing(index_elements=["provider_message_id", "state"]))
 
 
-async def forget_early(db: AsyncConnection, news: StatusNews) -> None:
-    """It found its message after all; nobody is to apply it once more."""
+async def forget_early(db: AsyncConnection, news: StatusNews) -> bool:
+    """It found its message after all; nobody is to apply it once more. False when somebody has taken it."""
     ours = sa.and_(
         early_statuses.c.provider_message_id == news.provider_message_id, early_statuses.c.state == news.state.value
     )
-    await db.execute(sa.delete(early_statuses).where(ours))
+    return bool((await db.execute(sa.delete(early_statuses).where(ours))).rowcount)
 
 
 async def with_early(db: AsyncConnection, provider_message_ids: Collection[str]) -> Collection[str]:
@@ -44,11 +45,16 @@ async def with_early(db: AsyncConnection, provider_message_ids: Collection[str])
     return set(await db.scalars(sa.select(ids).where(ids.in_(provider_message_ids))))
 
 
-async def known_by_now(db: AsyncConnection) -> Sequence[sa.Row[Any]]:
-    """The attempts, each once, whose early statuses are still kept: ``reference``, its id and its provider."""
+async def known_by_now(db: AsyncConnection, since: datetime | None) -> Sequence[sa.Row[Any]]:
+    """The attempts, each once, whose early statuses are still kept: ``reference``, its id and its provider.
+
+    A few at a time, of what came after ``since``: another application's statuses of the same account stay for days.
+    """
     theirs = attempts.c.provider_message_id == early_statuses.c.provider_message_id
     columns = attempts.c.reference, attempts.c.provider_message_id, attempts.c.provider
-    known = sa.select(*columns).distinct().join_from(early_statuses, attempts, theirs)
+    known = sa.select(*columns).distinct().join_from(early_statuses, attempts, theirs).limit(_AT_ONCE)
+    if since is not None:
+        known = known.where(early_statuses.c.received_at > since)
     return list(await db.execute(known))
 
 

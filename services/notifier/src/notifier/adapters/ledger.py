@@ -133,8 +133,8 @@ class SqlLedger:
             changes = [*changes, *await self._lessons.early(*of_ours, now)]
         return changes
 
-    async def catch_up(self, now: datetime) -> Sequence[MessageChangedV1]:
-        return await self._lessons.all_early(now)
+    async def catch_up(self, now: datetime, since: datetime | None) -> Sequence[MessageChangedV1]:
+        return await self._lessons.all_early(now, since)
 
     async def _settle_all(self, answers: Sequence[_Answer]) -> Sequence[tuple[Sequence[MessageChangedV1], bool]]:
         """The changes of each, and whether statuses of it came earlier than the answer."""

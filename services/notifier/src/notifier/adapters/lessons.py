@@ -61,13 +61,14 @@ class SqlLessons:
                 return await self._apply(db, attempt, news, now)
             if await note_confirmation(db, news, self._rates, now):
                 return []
-            await self._keep_early(db, news, now)
+            kept = await self._keep_early(db, news, now)
         # Our own answer may have been recorded between the two looks.
         async with self._engine.begin() as db:
             attempt = await self._attempt(db, *told_of)
             if attempt is None:
                 return []
-            await forget_early(db, news)
+            if kept and not await forget_early(db, news):
+                return []
             return await self._apply(db, attempt, news, now)
 
     async def _attempt(
@@ -86,10 +87,11 @@ class SqlLessons:
                     return row
         return None
 
-    async def _keep_early(self, db: AsyncConnection, news: StatusNews, now: datetime) -> None:
+    async def _keep_early(self, db: AsyncConnection, news: StatusNews, now: datetime) -> bool:
         if await self._are_erased(db, news.whatsapp_phone, news.person_user_id):
-            return  # WhatsApp's id of a message tells the number
+            return False  # WhatsApp's id of a message tells the number
         await keep_early(db, news, now)
+        return True
 
     async def with_early(self, provider_message_ids: Collection[str]) -> Collection[str]:
         """Those of which statuses came before they were known."""
@@ -111,10 +113,10 @@ class SqlLessons:
                     changes += await self._apply(db, attempt, news, now)
         return changes
 
-    async def all_early(self, now: datetime) -> Sequence[MessageChangedV1]:
-        """The same for every message that is known by now: whoever recorded its answer may have died on it."""
+    async def all_early(self, now: datetime, since: datetime | None) -> Sequence[MessageChangedV1]:
+        """The same for messages that are known by now: whoever recorded their answer may have died on it."""
         async with self._reading.connect() as db:
-            known = await known_by_now(db)
+            known = await known_by_now(db, since)
         changes: list[MessageChangedV1] = []
         for row in known:
             changes += await self.early(row.reference, row.provider_message_id, row.provider, now)
