@@ -111,6 +111,20 @@ def poison_kills_for_ever() -> Tale:
     return tale.add("waiting", queue="fetcher.x", reason="unknown", source=None, ids=["poison-1"], attempts=None)
 
 
+def killer_let_go() -> Tale:
+    """With all its attempts but the last behind it; it was decided on instead of being given up."""
+    tale = sent().add("poison", marker="poison-1", queue="fetcher.x", form="a killer", behind=7, kills=True)
+    return tale.decision("poison-1", "skip", "no_phone")
+
+
+def killer_kills_on() -> Tale:
+    letter: dict[str, Any] = {"queue": "fetcher.dead", "reason": "consumer_lost", "source": "x", "ids": ["poison-1"]}
+    tale = sent().add("poison", marker="poison-1", queue="fetcher.x", form="a killer", behind=7, kills=True)
+    for _ in range(3):
+        tale.add("strike", point="fetcher-marked", ids=["poison-1"])
+    return tale.add("dead", **letter, attempts=8)
+
+
 def innocent_parked() -> Tale:
     letter: dict[str, Any] = {"queue": "fetcher.dead", "reason": "consumer_lost", "source": "x", "attempts": None}
     killer = sent().add("poison", marker="poison-1", queue="fetcher.x", form="a killer")
@@ -184,6 +198,8 @@ WRONG: list[tuple[str, Callable[[], Tale]]] = [
     ("poison_lost", poison_lost),
     ("poison_attempts", poison_again_and_again),
     ("poison_attempts", poison_kills_for_ever),
+    ("poison_lost", killer_let_go),
+    ("poison_attempts", killer_kills_on),
     ("innocent_parked", innocent_parked),
     ("misdirected", lambda: sent_to(to="bb")),
     ("planned_twice", planned_twice),
