@@ -8,6 +8,8 @@ from chaos.databases import Kind
 from chaos.faults import FAULTS, Fault
 
 _NIGHT_KILLS = 60
+_LONGEST_PAUSE = 420.0
+"""What is held at many deaths in a row is put off for up to five minutes."""
 _SHORT_SECONDS = 8.0
 """No fault of the short run lasts longer: far longer than any deadline behind the door."""
 _SETTLED_LATE = "kill-notifier"
@@ -84,7 +86,7 @@ def plan_of(
     if size == "points":
         boundaries = [fault for fault in faults.values() if fault.at_point]
         chosen = [fault for _ in range(rounds) for fault in dice.sample(boundaries, len(boundaries))]
-        plan = Plan(size, tuple(chosen), rate=5, tenants=_ORGANISATIONS, seconds=8 * 3600, patience=200)
+        plan = Plan(size, tuple(chosen), rate=5, tenants=_ORGANISATIONS, seconds=8 * 3600, patience=_LONGEST_PAUSE)
         return replace(plan, overlapping=True, peace=_PEACE, in_round=len(boundaries), apart=True)
     chosen = [named[name] for name in size.split(",")] * rounds
     return Plan(size, tuple(chosen), rate=2, tenants=2, seconds=3600, patience=200)

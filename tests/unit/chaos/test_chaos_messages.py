@@ -106,7 +106,7 @@ def poison_again_and_again() -> Tale:
 
 def poison_kills_for_ever() -> Tale:
     tale = sent().add("poison", marker="poison-1", queue="fetcher.x", form="a killer")
-    for _ in range(11):
+    for _ in range(12):
         tale.add("strike", point="fetcher-marked", ids=["poison-1"])
     return tale.add("waiting", queue="fetcher.x", reason="unknown", source=None, ids=["poison-1"], attempts=None)
 
@@ -120,7 +120,7 @@ def killer_let_go() -> Tale:
 def killer_kills_on() -> Tale:
     letter: dict[str, Any] = {"queue": "fetcher.dead", "reason": "consumer_lost", "source": "x", "ids": ["poison-1"]}
     tale = sent().add("poison", marker="poison-1", queue="fetcher.x", form="a killer", behind=7, kills=True)
-    for _ in range(3):
+    for _ in range(4):
         tale.add("strike", point="fetcher-marked", ids=["poison-1"])
     return tale.add("dead", **letter, attempts=8)
 

@@ -15,8 +15,8 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from shared.topology.delays import LADDER
 
-SUSPECT_AFTER = 2
-"""So many deliveries came to nothing. One is what happens to anything: a process is restarted, a connection is cut."""
+SUSPECT_AFTER = 3
+"""So many deliveries came to nothing. Fewer happen to anything: a process restarts, a connection is cut."""
 CONSUMER_LOST = "consumer_lost"
 """Why such a message is on the ladder, or among the dead letters at its end."""
 SPREAD_SECONDS = 2.0
@@ -26,6 +26,8 @@ ALONE_SECONDS = 0.5
 LINE_SECONDS = 20.0
 """The whole line passes in this time, however long it is: a full prefetch that came back is mostly innocent."""
 _RUNGS = 3
+_LADDER = LADDER[:5]
+"""No longer rungs: where a service dies for another reason, what it held must not wait for hours after that."""
 
 
 def is_suspect(message: AbstractIncomingMessage, *, known: bool, last: bool = False) -> bool:
@@ -61,8 +63,9 @@ class Suspects:
 
     def pause_before(self, attempt: int) -> float:
         """Seconds on the ladder before the next try, ``attempt`` counted from 1: one of three rungs."""
-        rungs = LADDER[max(attempt, 1) - 1 :][:_RUNGS] or LADDER[-1:]
-        return rungs[min(int(self._chance(0, len(rungs))), len(rungs) - 1)].seconds
+        first = min(max(attempt, 1) - 1, len(_LADDER) - _RUNGS)
+        rungs = _LADDER[first : first + _RUNGS]
+        return rungs[min(int(self._chance(0, _RUNGS)), _RUNGS - 1)].seconds
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
