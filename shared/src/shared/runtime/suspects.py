@@ -27,7 +27,8 @@ LINE_SECONDS = 20.0
 """The whole line passes in this time, however long it is: a full prefetch that came back is mostly innocent."""
 _RUNGS = 3
 _LADDER = LADDER[:5]
-"""No longer rungs: where a service dies for another reason, what it held must not wait for hours after that."""
+"""No longer rungs, and the short ones thrice: most suspects are innocent, and where a service dies for another reason,
+what it held must not wait for hours after that."""
 
 
 def is_suspect(message: AbstractIncomingMessage, *, known: bool, last: bool = False) -> bool:
@@ -63,7 +64,7 @@ class Suspects:
 
     def pause_before(self, attempt: int) -> float:
         """Seconds on the ladder before the next try, ``attempt`` counted from 1: one of three rungs."""
-        first = min(max(attempt, 1) - 1, len(_LADDER) - _RUNGS)
+        first = min(max(attempt - 1, 0) // _RUNGS, len(_LADDER) - _RUNGS)
         rungs = _LADDER[first : first + _RUNGS]
         return rungs[min(int(self._chance(0, _RUNGS)), _RUNGS - 1)].seconds
 
