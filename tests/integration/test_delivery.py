@@ -108,7 +108,7 @@ async def came_back(broker: Broker, times: int, headers: Mapping[str, str | int]
 
 
 async def test_what_consumers_were_lost_over_goes_down_the_ladder_before_it_is_tried_again(broker: Broker) -> None:
-    await came_back(broker, SUSPECT_AFTER, {"x-attempt": 2})
+    await came_back(broker, SUSPECT_AFTER, {"x-attempt": 6})
     handler = Handler()
     # Long enough to be looked at there.
     rungs = [rung.name for rung in LADDER[2:5]]
@@ -120,13 +120,13 @@ async def test_what_consumers_were_lost_over_goes_down_the_ladder_before_it_is_t
 
         letter = await broker.take(await eventually(taken_up, what="a message on the ladder"))
     # Suspected: none of its attempts is used up by that.
-    assert (letter.headers["x-reason"], letter.headers["x-attempt"]) == (CONSUMER_LOST, 2)
+    assert (letter.headers["x-reason"], letter.headers["x-attempt"]) == (CONSUMER_LOST, 6)
     assert (letter.routing_key, letter.correlation_id) == (QUEUE.name, "webhook-4")
     assert handler.seen == []
 
 
 async def test_who_is_lost_over_it_off_the_ladder_sends_it_on(broker: Broker) -> None:
-    await came_back(broker, 1, {"x-attempt": 2, "x-reason": CONSUMER_LOST})
+    await came_back(broker, 1, {"x-attempt": 6, "x-reason": CONSUMER_LOST})
     handler = Handler()
     rungs = [rung.name for rung in LADDER[2:5]]
     async with consuming(broker, handler.router()):
@@ -136,7 +136,7 @@ async def test_who_is_lost_over_it_off_the_ladder_sends_it_on(broker: Broker) ->
             return filled[0] if filled else None
 
         letter = await broker.take(await eventually(taken_up, what="a message on the ladder"))
-    assert (letter.headers["x-attempt"], handler.seen) == (3, [])
+    assert (letter.headers["x-attempt"], handler.seen) == (7, [])
 
 
 async def test_what_comes_off_the_ladder_is_tried_once(broker: Broker) -> None:
