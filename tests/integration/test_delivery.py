@@ -107,18 +107,20 @@ async def came_back(broker: Broker, times: int, headers: Mapping[str, str | int]
             await queue.get(timeout=10)
 
 
+async def taken_from_the_ladder(broker: Broker) -> AbstractIncomingMessage:
+    """The message that lies on one of the rungs which last long enough to be looked at."""
+
+    async def filled() -> str | None:
+        return next(iter([rung.name for rung in LADDER[2:5] if await broker.depth(rung.name)]), None)
+
+    return await broker.take(await eventually(filled, what="a message on the ladder"))
+
+
 async def test_what_consumers_were_lost_over_goes_down_the_ladder_before_it_is_tried_again(broker: Broker) -> None:
     await came_back(broker, SUSPECT_AFTER, {"x-attempt": 6})
     handler = Handler()
-    # Long enough to be looked at there.
-    rungs = [rung.name for rung in LADDER[2:5]]
     async with consuming(broker, handler.router()):
-
-        async def taken_up() -> str | None:
-            filled = [name for name in rungs if await broker.depth(name)]
-            return filled[0] if filled else None
-
-        letter = await broker.take(await eventually(taken_up, what="a message on the ladder"))
+        letter = await taken_from_the_ladder(broker)
     # Suspected: none of its attempts is used up by that.
     assert (letter.headers["x-reason"], letter.headers["x-attempt"]) == (CONSUMER_LOST, 6)
     assert (letter.routing_key, letter.correlation_id) == (QUEUE.name, "webhook-4")
@@ -128,14 +130,8 @@ async def test_what_consumers_were_lost_over_goes_down_the_ladder_before_it_is_t
 async def test_who_is_lost_over_it_off_the_ladder_sends_it_on(broker: Broker) -> None:
     await came_back(broker, 1, {"x-attempt": 6, "x-reason": CONSUMER_LOST})
     handler = Handler()
-    rungs = [rung.name for rung in LADDER[2:5]]
     async with consuming(broker, handler.router()):
-
-        async def taken_up() -> str | None:
-            filled = [name for name in rungs if await broker.depth(name)]
-            return filled[0] if filled else None
-
-        letter = await broker.take(await eventually(taken_up, what="a message on the ladder"))
+        letter = await taken_from_the_ladder(broker)
     assert (letter.headers["x-attempt"], handler.seen) == (7, [])
 
 

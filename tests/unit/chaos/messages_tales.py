@@ -3,9 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
-from chaos.checks import violations
 from notifier.sender import IN_FLIGHT
 from unit.chaos.telling import TENANT, Tale, sent, sent_to
 
@@ -282,15 +279,3 @@ RIGHT: list[Callable[[], Tale]] = [
     read_shortly_before_the_change,
     in_its_own_name,
 ]
-
-
-@pytest.mark.parametrize(("check", "tale"), WRONG, ids=[tale.__name__ for _, tale in WRONG])
-def test_one_thing_wrong_is_seen_by_its_check_and_by_no_other(check: str, tale: Callable[[], Tale]) -> None:
-    found = {violation.check for violation in violations(tale().seen())}
-    assert check in found
-    assert found <= {check} | ALSO.get(tale.__name__, set())
-
-
-@pytest.mark.parametrize("tale", RIGHT, ids=lambda tale: str(tale.__name__))
-def test_what_is_right_is_let_pass(tale: Callable[[], Tale]) -> None:
-    assert violations(tale().seen()) == []

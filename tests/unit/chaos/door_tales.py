@@ -2,9 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
-from chaos.checks import violations
 from unit.chaos.telling import Tale, sent
 
 
@@ -153,14 +150,3 @@ RIGHT: list[Callable[[], Tale]] = [
     put_off_while_the_broker_is_away,
     forged_not_answered_by_the_dead,
 ]
-
-
-@pytest.mark.parametrize(("check", "tale"), WRONG, ids=[tale.__name__ for _, tale in WRONG])
-def test_one_thing_wrong_is_seen_by_its_check_and_by_no_other(check: str, tale: Callable[[], Tale]) -> None:
-    found = {violation.check for violation in violations(tale().seen())}
-    assert found == {check}
-
-
-@pytest.mark.parametrize("tale", RIGHT, ids=lambda tale: str(tale.__name__))
-def test_what_is_right_is_let_pass(tale: Callable[[], Tale]) -> None:
-    assert violations(tale().seen()) == []
