@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from ingress.payloads import Contents
 from ingress.ports import Outbox
@@ -28,17 +29,18 @@ class AcceptWebhook:
         window = asyncio.Semaphore(PUBLISHES_IN_FLIGHT)
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(_within(window, self._outbox.publish(event, self._lane_of(event))))
+                group.create_task(_within(window, partial(self._outbox.publish, event, self._lane_of(event))))
                 for event in contents.events
             ]
             for piece in contents.unreadable:
-                kept = self._outbox.keep(piece.body, source=contents.source, reason=piece.reason)
-                tasks.append(group.create_task(_within(window, kept)))
+                keep = partial(self._outbox.keep, piece.body, source=contents.source, reason=piece.reason)
+                tasks.append(group.create_task(_within(window, keep)))
         if any(task.cancelled() for task in tasks):
             # To a task group that is as good as done.
             raise PublishFailed("publish_unconfirmed", "a publish was cut short")
 
 
-async def _within(window: asyncio.Semaphore, publishing: Awaitable[None]) -> None:
+async def _within(window: asyncio.Semaphore, publish: Callable[[], Awaitable[None]]) -> None:
+    # Begun only here: what is cancelled while it waits has begun nothing.
     async with window:
-        await publishing
+        await publish()
