@@ -151,6 +151,14 @@ async def test_what_consumers_are_lost_over_at_its_last_attempt_is_buried(broker
     assert (letter.headers["x-reason"], handler.seen) == (CONSUMER_LOST, [])
 
 
+async def test_what_fails_for_want_of_the_database_keeps_its_last_attempt(broker: Broker) -> None:
+    await came_back(broker, 0, {"x-attempt": MAX_ATTEMPTS - 1})
+    handler = Handler(LookupError("as if it were the database"))
+    async with consuming(broker, handler.router(), is_away=lambda error: isinstance(error, LookupError)):
+        await eventually(lambda: len(handler.seen) == 2, what="the second try")
+    assert await broker.depth(queues.dead_queue("fetcher")) == 0
+
+
 async def test_what_came_back_seldom_is_handled_at_once(broker: Broker) -> None:
     await came_back(broker, SUSPECT_AFTER - 1)
     handler = Handler(PermanentError("seen"))

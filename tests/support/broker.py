@@ -1,7 +1,7 @@
 """Looking into RabbitMQ from a test: reading queues, and running a service's consumers in-process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -61,7 +61,12 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
 
 @asynccontextmanager
 async def consuming(
-    broker: Broker, router: RabbitRouter, *, service: str = "fetcher", prefetch: int = 10
+    broker: Broker,
+    router: RabbitRouter,
+    *,
+    service: str = "fetcher",
+    prefetch: int = 10,
+    is_away: Callable[[BaseException], bool] = lambda _: False,
 ) -> AsyncIterator[Consumer]:
     """A service's consumer with real settlement, running inside the test."""
     consumer = Consumer(
@@ -71,6 +76,7 @@ async def consuming(
         prefetch=prefetch,
         settlement=Settlement(service, broker.events),
         figures=DeliveryFigures(CollectorRegistry()),
+        is_away=is_away,
     )
     await consumer.start()
     try:

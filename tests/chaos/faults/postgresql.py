@@ -1,7 +1,7 @@
 """PostgreSQL dies, is away, stands still, takes no more connections, does not write, or waits for a foreign lock."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
@@ -55,33 +55,36 @@ async def paused(scene: Scene, dice: Random) -> AsyncIterator[None]:
 async def exhausted(scene: Scene, dice: Random) -> AsyncIterator[None]:
     """Whoever connects is told that there are too many already, and nobody keeps the connection that he has."""
     server = await _in_use(scene)
-    said = "too many connections"
-    before = server.told(said)
-    async with server.session() as administrator:
-        for service, name in DATABASES.items():
-            await administrator.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")
-            await _end_sessions(server, service)
-        try:
-            yield
-            await until(lambda: server.told(said) > before, _FELT_SECONDS, "a refused connection")
-        finally:
-            for name in DATABASES.values():
-                await administrator.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
+    limit, none = "CONNECTION LIMIT 0", "CONNECTION LIMIT -1"
+    async with _altered(server, tuple(DATABASES), limit, none, felt="too many connections"):
+        yield
 
 
 @asynccontextmanager
 async def read_only(server: Postgresql, service: str) -> AsyncIterator[None]:
     """Every session from now on may only read; afterwards those that began meanwhile stay as they are."""
-    said = "in a read-only transaction"
-    before, name = server.told(said), DATABASES[service]
+    setting = "default_transaction_read_only"
+    felt = "in a read-only transaction"
+    async with _altered(server, (service,), f"SET {setting} = on", f"RESET {setting}", felt=felt):
+        yield
+
+
+@asynccontextmanager
+async def _altered(
+    server: Postgresql, services: Sequence[str], change: str, back: str, *, felt: str
+) -> AsyncIterator[None]:
+    """The databases of these services, for sessions to come; ends when the server has said ``felt`` to one of them."""
+    before = server.told(felt)
     async with server.session() as administrator:
-        await administrator.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
-        await _end_sessions(server, service)
         try:
+            for service in services:
+                await administrator.execute(f"ALTER DATABASE {DATABASES[service]} {change}")
+                await _end_sessions(server, service)
             yield
-            await until(lambda: server.told(said) > before, _FELT_SECONDS, "a refused write")
+            await until(lambda: server.told(felt) > before, _FELT_SECONDS, f"{felt!r} in PostgreSQL's log")
         finally:
-            await administrator.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+            for service in services:
+                await administrator.execute(f"ALTER DATABASE {DATABASES[service]} {back}")
 
 
 @asynccontextmanager

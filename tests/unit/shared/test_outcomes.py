@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from shared.errors import OutageError, PermanentError, PersonNeededError, PublishFailed, RetryableError
-from shared.runtime.database import answers, create_engine
+from shared.runtime.database import answers, create_engine, is_to_blame
 from shared.runtime.outcomes import OUTAGE_SECONDS, Bury, Delay, Outcome, outcome_of
 from shared.topology.delays import LADDER, LATEST_SECONDS
 
@@ -67,7 +67,8 @@ class RefusedError(Exception):
     ],
 )
 def test_while_the_database_is_away_no_attempt_is_counted(error: Exception, is_away: bool) -> None:
-    outcome = outcome_of(error, 7, outage_seconds=600 if is_away else None)
+    assert is_to_blame(error) is is_away
+    outcome = outcome_of(error, 7, outage_seconds=600 if is_away else None, away=is_away)
     assert outcome == (
         Delay(LADDER[4], 7, "database_unavailable", in_outage=True)
         if is_away
@@ -81,7 +82,8 @@ async def test_who_refuses_the_engine_a_connection_is_the_database() -> None:
         engine = create_engine(f"postgresql://u:p@127.0.0.1:{nobody.getsockname()[1]}/d")
         with pytest.raises(ConnectionRefusedError) as refused:
             await answers(engine)
-    assert outcome_of(refused.value, 7) == Delay(LADDER[0], 7, "database_unavailable", in_outage=True)
+    assert is_to_blame(refused.value)
+    assert outcome_of(refused.value, 7, away=True) == Delay(LADDER[0], 7, "database_unavailable", in_outage=True)
 
 
 def test_an_unreadable_body_is_never_tried_again() -> None:

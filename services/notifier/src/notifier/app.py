@@ -40,7 +40,7 @@ from notifier.wiring import (
 )
 from shared.policy import DEFAULT_SENDER
 from shared.policy_file import load_policy
-from shared.runtime.database import answers, create_engine, migrate
+from shared.runtime.database import answers, create_engine, is_to_blame, migrate
 from shared.runtime.group_commit import GroupCommit
 from shared.runtime.service import Core, Service
 
@@ -115,6 +115,7 @@ async def create_app(settings: NotifierSettings, core: Core) -> AsyncIterator[Se
                 "budgets": budgets.run,
             },
             checks={"database": database},
+            is_away=is_to_blame,
         )
 
 

@@ -257,8 +257,8 @@ class Ledger(Protocol):
         """Call unknown what was claimed so long ago that its sender must be gone."""
 
     async def catch_up(self, now: datetime, since: datetime | None) -> Sequence[MessageChangedV1]:
-        """Apply statuses that came earlier than their answer, and that nobody lived to apply after it: some of those
-        that came after ``since``, or of all.
+        """Apply statuses that came earlier than their answer, and that nobody lived to apply after it: all of them,
+        or some of those that came after ``since``.
         """
 
     async def turned_back(self, now: datetime) -> None:

@@ -1,6 +1,6 @@
 """The only maker of consuming brokers: one connection, bounded prefetch, settled failures, a clean stop."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,8 @@ def prefetching(count: int) -> Channel:
 class Consumer:
     """Runs a service's routers on a connection that publishes nothing.
 
-    ``prefetch`` holds for each subscriber that has no channel of its own.
+    ``prefetch`` holds for each subscriber that has no channel of its own. ``is_away`` knows the errors by which the
+    service's own database is out of order.
     """
 
     def __init__(
@@ -35,8 +36,11 @@ class Consumer:
         prefetch: int,
         settlement: Settlement,
         figures: DeliveryFigures,
+        is_away: Callable[[BaseException], bool] = lambda _: False,
     ) -> None:
-        middleware: Any = partial(DeliveryMiddleware, settlement=settlement, figures=figures, suspects=Suspects())
+        middleware: Any = partial(
+            DeliveryMiddleware, settlement=settlement, figures=figures, suspects=Suspects(), is_away=is_away
+        )
         self._broker = RabbitBroker(
             with_heartbeat(amqp_url),
             timeout=CONNECT_SECONDS,

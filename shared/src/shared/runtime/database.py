@@ -1,6 +1,7 @@
 """SQLite and PostgreSQL behind one code path: engines, column types and migrations."""
 
 import sqlite3
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -210,6 +211,18 @@ def is_outage(error: BaseException) -> bool:
         refused = code[:2] in _AWAY_CLASSES or code == _READ_ONLY
         return bool(error.connection_invalidated) or refused or _sqlite_code_of(error.orig) in _SQLITE_AWAY
     return isinstance(error, OSError | sa.exc.TimeoutError)  # TimeoutError is an OSError
+
+
+def is_to_blame(error: BaseException) -> bool:
+    """Whether a message failed for want of the database, whatever the message was.
+
+    A deadline that passed, or another fault of the machine, may be of the message's making.
+    """
+    if isinstance(error, ConnectionError):
+        # RabbitMQ's are of this class as well: the driver's come through the engine, unwrapped.
+        frames = traceback.walk_tb(error.__traceback__)
+        return any(str(frame.f_globals.get("__name__", "")).startswith("sqlalchemy.") for frame, _ in frames)
+    return isinstance(error, sa.exc.SQLAlchemyError) and is_outage(error)
 
 
 async def answers(engine: AsyncEngine) -> bool:

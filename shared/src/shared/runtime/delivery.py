@@ -168,10 +168,12 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
         settlement: Settlement,
         figures: DeliveryFigures,
         suspects: Suspects,
+        is_away: Callable[[BaseException], bool],
     ) -> None:
         super().__init__(message, context=context)
         self._settlement = settlement
         self._suspects = suspects
+        self._is_away = is_away
         self._figures = figures
         self._queue = ""
         self._bound = ExitStack()
@@ -231,6 +233,7 @@ class DeliveryMiddleware(BaseMiddleware[Any, AbstractIncomingMessage]):
             waited_seconds=_seconds_since(self.msg, FIRST_SEEN) or 0.0,
             outage_seconds=_seconds_since(self.msg, OUTAGE_SINCE),
             unreadable=_unreadable(error),
+            away=self._is_away(error),
         )
 
     def _note(self, outcome: str, reason: str | None, error: Exception | None = None) -> None:

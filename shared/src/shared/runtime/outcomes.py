@@ -1,12 +1,8 @@
 """What becomes of a message whose handler failed: decided here, in one pure function."""
 
-import traceback
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from shared.errors import OutageError, PermanentError, PersonNeededError, RetryableError
-from shared.runtime.database import is_outage
 from shared.topology.delays import MAX_ATTEMPTS, Rung, rung_for_attempt, rung_for_delay, rung_towards
 
 _SOON_SECONDS = 60.0
@@ -54,11 +50,12 @@ def outcome_of(
     waited_seconds: float = 0.0,
     outage_seconds: float | None = None,
     unreadable: bool = False,
+    away: bool = False,
 ) -> Outcome:
     """``attempts`` failed before this one, the first of them ``waited_seconds`` ago.
 
     ``outage_seconds`` is how long ago the first of them met an outage, None where none did. ``unreadable`` says that
-    the body is not what the queue carries.
+    the body is not what the queue carries, ``away`` that the service's own database was not there to be asked.
     """
     if unreadable:
         return Bury("unreadable_body")
@@ -68,7 +65,7 @@ def outcome_of(
         # Counted anew: in a hold of weeks, the unrelated faults of some of its tries would add up.
         pause = _SOON_SECONDS if waited_seconds < _SOON_FOR_SECONDS else _LATER_SECONDS
         return Delay(rung_for_delay(pause), 0, error.reason)
-    if _without_database(error):
+    if away:
         error = OutageError("database_unavailable")
     reason = error.reason if isinstance(error, RetryableError) else f"unexpected_{type(error).__name__}"
     retry_after = error.retry_after if isinstance(error, RetryableError) else None
@@ -86,12 +83,3 @@ def outcome_of(
         return Delay(rung, attempt, reason, in_outage)
     rung = rung_for_attempt(attempts + 1) if retry_after is None else rung_towards(retry_after)
     return Delay(rung, attempts, reason, in_outage)
-
-
-def _without_database(error: BaseException) -> bool:
-    """No message is to blame. A deadline that passed, or another fault of the machine, may be of its making."""
-    if isinstance(error, ConnectionError):
-        # RabbitMQ's are of this class as well: the driver's come through the engine, unwrapped.
-        frames = traceback.walk_tb(error.__traceback__)
-        return any(str(frame.f_globals.get("__name__", "")).startswith("sqlalchemy.") for frame, _ in frames)
-    return isinstance(error, sa.exc.SQLAlchemyError) and is_outage(error)

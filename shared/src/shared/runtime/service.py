@@ -62,13 +62,17 @@ Loop = Callable[[Stop], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Service:
-    """What a service is made of, beside what all have."""
+    """What a service is made of, beside what all have.
+
+    ``is_away`` knows the errors by which its own database is out of order: no message is to blame for them.
+    """
 
     routes: Sequence[BaseRoute] = ()
     routers: Sequence[RabbitRouter] = ()
     prefetch: int = 50
     loops: Mapping[str, Loop] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
+    is_away: Callable[[BaseException], bool] = lambda _: False
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,7 @@ async def running(name: str, settings: S, create_app: CreateApp[S], stop: Stop) 
             prefetch=service.prefetch,
             settlement=Settlement(name, events),
             figures=DeliveryFigures(registry),
+            is_away=service.is_away,
         )
         checks: dict[str, Check] = {"broker": events.probe, "consumers": _as_check(consumer.ready), **service.checks}
         server = WebServer([*service.routes, *health_routes(registry, checks)], base.host, _port(settings, name))

@@ -48,13 +48,14 @@ async def with_early(db: AsyncConnection, provider_message_ids: Collection[str])
 async def known_by_now(db: AsyncConnection, since: datetime | None) -> Sequence[sa.Row[Any]]:
     """The attempts, each once, whose early statuses are still kept: ``reference``, its id and its provider.
 
-    A few at a time, of what came after ``since``: another application's statuses of the same account stay for days.
+    All of them, or a few of those that came after ``since``: another application's statuses stay for days, and to look
+    at each again and again would be dear.
     """
     theirs = attempts.c.provider_message_id == early_statuses.c.provider_message_id
     columns = attempts.c.reference, attempts.c.provider_message_id, attempts.c.provider
-    known = sa.select(*columns).distinct().join_from(early_statuses, attempts, theirs).limit(_AT_ONCE)
+    known = sa.select(*columns).distinct().join_from(early_statuses, attempts, theirs)
     if since is not None:
-        known = known.where(early_statuses.c.received_at > since)
+        known = known.where(early_statuses.c.received_at > since).limit(_AT_ONCE)
     return list(await db.execute(known))
 
 
