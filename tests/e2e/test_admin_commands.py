@@ -60,9 +60,10 @@ async def test_an_organisation_is_disconnected_connected_anew_and_revoked(town: 
 
         await reconnect(town, tenant)
         async with asyncio.timeout(20):
-            for _ in range(2):
+            ours = 0
+            while ours < 2:
                 event = ConnectionEstablishedV1.model_validate_json((await established.get()).body)
-                assert event.tenant_id == tenant
+                ours += event.tenant_id == tenant
         assert isinstance(await asker.access(tenant), TokenGranted)
         (row,) = await town.invoices(tenant, 1)
         await town.sandbox.queue_events([{"tenant_id": tenant, "resource_id": row["invoice_id"], "type": "CREATE"}])

@@ -19,13 +19,21 @@ from chaos.faults import (
 )
 from chaos.faults.fault import Fault, Missed
 
-FAULTS: Mapping[str, Fault] = {
-    fault.name: fault
-    for module in (
-        *(processes, broker, cluster, store, databases, links, doubles, outages, clocks, door, points, poison),
-        postgresql,
-    )
-    for fault in module.FAULTS
-}
+_MODULES = (
+    processes,
+    broker,
+    cluster,
+    store,
+    databases,
+    links,
+    doubles,
+    outages,
+    clocks,
+    door,
+    points,
+    poison,
+    postgresql,
+)
+FAULTS: Mapping[str, Fault] = {fault.name: fault for module in _MODULES for fault in module.FAULTS}
 
 __all__ = ["FAULTS", "Fault", "Missed"]
